@@ -1,0 +1,1 @@
+"""ColorizationNet: colour for black-and-white photos and film."""
