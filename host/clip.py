@@ -1,0 +1,71 @@
+"""The VIDEO of the embedded host: a file, and the part of it that is meant."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import imageio_ffmpeg
+
+
+class VideoFromFile:
+    """ComfyUI's class of this name, as far as our nodes and the core's Save Video go."""
+
+    def __init__(self, file: str | os.PathLike, *, start_time: float = 0, duration: float = 0):
+        self._file, self._window = str(file), (float(start_time), float(duration))
+
+    def get_stream_source(self) -> str:
+        """The path of the whole, untrimmed file."""
+        return self._file
+
+    def get_active_trim_window(self) -> tuple[float, float]:
+        """`(start, duration)` in seconds; a duration of 0 is to the end."""
+        return self._window
+
+    def get_dimensions(self) -> tuple[int, int]:
+        """Width and height in pixels. Raises ValueError when the file is not a video."""
+        frames = imageio_ffmpeg.read_frames(self._file)
+        try:
+            return next(frames)["size"]
+        except (OSError, KeyError) as error:
+            raise ValueError(f"{self._file} is not a video that can be read.") from error
+        finally:
+            frames.close()
+
+    def save_to(self, path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
+        """Copy the streams into a new file; nothing is encoded again.
+
+        Raises ValueError when its container cannot hold them; no file is left then.
+        """
+        path = Path(path)
+        part = path.with_name(f".{path.stem}.part{path.suffix}")
+        start, duration = self._window
+        with tempfile.TemporaryDirectory() as folder:
+            tags = Path(folder, "tags")
+            tags.write_text(_ffmetadata(metadata or {}), encoding="utf-8")
+            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"]
+            command += ["-ss", f"{start}"] if start else []
+            command += ["-t", f"{duration}"] if duration else []
+            command += ["-i", self._file, "-f", "ffmetadata", "-i", str(tags)]
+            command += ["-map", "0:v:0", "-map", "0:a?", "-map_metadata", "1", "-c", "copy"]
+            command += ["-movflags", "use_metadata_tags+faststart", str(part)]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+                if done.returncode:
+                    reason = done.stderr.strip().splitlines()[-1:] or ["ffmpeg failed"]
+                    raise ValueError(
+                        f"{self._file} cannot be saved as {path.suffix}: {reason[0]}; choose "
+                        "another format."
+                    )
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def _ffmetadata(tags: dict[str, str]) -> str:
+    """The tags in ffmpeg's metadata file format."""
+    escapes = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
+    lines = [f"{key.translate(escapes)}={value.translate(escapes)}" for key, value in tags.items()]
+    return "\n".join([";FFMETADATA1", *lines, ""])

@@ -1,0 +1,98 @@
+"""Names from a workflow, kept inside the folders that the host gives out."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+# The system's own table of content types often lacks .mkv and .webp.
+SUFFIXES = {
+    "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"},
+    "video": {
+        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+        ".vob", ".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".gif",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SavePath:
+    """A free name: `path` on disk; `filename`, `subfolder` and `type` are what a node shows."""
+
+    path: Path
+    filename: str
+    subfolder: str
+    type: str
+
+
+def is_within(folder: str | os.PathLike, path: str | os.PathLike) -> bool:
+    """Whether `path` is inside `folder` once every symbolic link is followed."""
+    try:
+        folder = os.path.realpath(folder)
+        return os.path.commonpath((folder, os.path.realpath(path))) == folder
+    except ValueError:  # another drive, or a null byte
+        return False
+
+
+def find_input(name: str, folders: dict[str, str]) -> Path:
+    """The file that a widget's text names: `a.png`, `sub/a.png` or `a.png [output]`.
+
+    Raises FileNotFoundError when it is missing, ValueError when it leads outside its folder.
+    """
+    match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
+    name, kind = match.groups() if match else (name, "input")
+    path = Path(folders[kind], name)
+    if not is_within(folders[kind], path):
+        raise ValueError(f"{name!r} leads outside the {kind} folder; put the file into it.")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {name!r} in the {kind} folder ({folders[kind]})."
+        )
+    return path
+
+
+def list_files(folder: str, kind: str) -> list[str]:
+    """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted."""
+    if not os.path.isdir(folder):
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES[kind]
+        )
+
+
+def expand(prefix: str, width: int, height: int) -> str:
+    """`prefix` with ComfyUI's %width%, %height%, %year% ... %second% filled in."""
+    now = time.localtime()
+    values = {
+        "width": str(width),
+        "height": str(height),
+        "year": str(now.tm_year),
+        "month": f"{now.tm_mon:02}",
+        "day": f"{now.tm_mday:02}",
+        "hour": f"{now.tm_hour:02}",
+        "minute": f"{now.tm_min:02}",
+        "second": f"{now.tm_sec:02}",
+    }
+    return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
+
+
+def next_path(folder: str, prefix: str, suffix: str, kind: str) -> SavePath:
+    """The first free `<prefix>_00001_<suffix>` of a row, counted on from the highest one there.
+
+    `folder` is made when it is missing. Raises ValueError for a prefix that leads outside it.
+    """
+    subfolder, stem = os.path.split(os.path.normpath(prefix))
+    target = Path(folder, subfolder)
+    if not is_within(folder, target):
+        raise ValueError(f"The file name prefix {prefix!r} leads outside the {kind} folder.")
+    target.mkdir(parents=True, exist_ok=True)
+    row = re.compile(rf"{re.escape(stem)}_(\d+)(?:[_.].*)?", re.IGNORECASE)
+    taken = [int(found[1]) for name in os.listdir(target) if (found := row.fullmatch(name))]
+    filename = f"{stem}_{max(taken, default=0) + 1:05}_{suffix}"
+    return SavePath(target / filename, filename, subfolder, kind)
