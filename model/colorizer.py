@@ -85,15 +85,30 @@ class Colorizer:
 
     def see(self, luma: Tensor) -> Tensor:
         """The small chroma ``(B, 2, h, w)`` of full-size ``luma`` ``(B, 1, H, W)``, saturated."""
-        return rgb_to_chroma(self.render(luma)).mul_(self.saturation)
+        return self.see_small(self.shrink(luma))
+
+    def see_small(self, small: Tensor) -> Tensor:
+        """The chroma ``(B, 2, h, w)`` of ``small`` luma ``(B, 1, h, w)``, saturated."""
+        return rgb_to_chroma(self._run(small)).mul_(self.saturation)
 
     def render(self, luma: Tensor) -> Tensor:
         """The network's RGB ``(B, 3, h, w)`` at render size of full-size ``luma``."""
-        height, width = luma.shape[2:]
+        return self._run(self.shrink(luma))
+
+    def shrink(self, luma: Tensor) -> Tensor:
+        """Full-size ``luma`` ``(B, 1, H, W)`` at ``small_size``."""
+        size = self.small_size(*luma.shape[2:])
+        return luma if size == luma.shape[2:] else _resize(luma, size).clamp_(0, 1)
+
+    def small_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which the network sees a picture of this height and width."""
         scale = min(1.0, self.render_size / min(height, width)) if self.render_size else 1.0
         if self.quality == "fast":
-            return self.engine.parity(_shrink(luma, scale / 2))
-        return self.engine.full(_shrink(luma, scale))
+            scale /= 2
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _run(self, small: Tensor) -> Tensor:
+        return self.engine.parity(small) if self.quality == "fast" else self.engine.full(small)
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -103,11 +118,6 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(PRECISIONS)}.")
     return PRECISIONS[precision]
-
-
-def _shrink(luma: Tensor, scale: float) -> Tensor:
-    height, width = luma.shape[2:]
-    return _resize(luma, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,0 +1,191 @@
+"""Film in planes: the Y plane stays as it is, and gets the two chroma planes that belong to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .color import KB, KG, KR
+from .colorizer import Colorizer
+
+# (Kr, Kb) under ffmpeg's names for ITU-T H.273 matrix coefficients.
+MATRICES = {
+    "smpte170m": (KR, KB),
+    "bt470bg": (KR, KB),
+    "fcc": (0.30, 0.11),
+    "smpte240m": (0.212, 0.087),
+    "bt709": (0.2126, 0.0722),
+    "bt2020nc": (0.2627, 0.0593),
+}
+BAND = 1 << 18  # chroma samples worked on at a time
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How integers stand for Y'CbCr (ITU-T H.273, 8.3).
+
+    ``depth``: bits a sample, 8 in uint8 planes, 9 to 16 in uint16 planes (low-aligned, as in
+    ffmpeg's ``yuv420p10``). ``full_range``: ffmpeg's range ``pc`` rather than ``tv``.
+    ``matrix``: ffmpeg's colour space name, one of ``MATRICES``.
+    """
+
+    depth: int = 8
+    full_range: bool = False
+    matrix: str = "bt709"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.depth <= 16:
+            raise ValueError(f"A depth of {self.depth} bits is not known; choose 8 to 16.")
+        if self.matrix not in MATRICES:
+            raise ValueError(
+                f"The colour matrix {self.matrix!r} is not known; choose one of "
+                f"{', '.join(MATRICES)}."
+            )
+
+    @property
+    def dtype(self) -> type:
+        return np.uint8 if self.depth == 8 else np.uint16
+
+    @property
+    def luma(self) -> tuple[int, int]:
+        """The integers of black and of white."""
+        if self.full_range:
+            return 0, (1 << self.depth) - 1
+        return 16 << (self.depth - 8), 235 << (self.depth - 8)
+
+    @property
+    def chroma(self) -> tuple[int, int]:
+        """The integer of no colour, and the integers that a chroma of 1 spans."""
+        span = (1 << self.depth) - 1 if self.full_range else 224 << (self.depth - 8)
+        return 1 << (self.depth - 1), span
+
+
+def see_planes(colorizer: Colorizer, planes: np.ndarray, coding: Coding) -> tuple[Tensor, Tensor]:
+    """What the colorizer sees in Y ``planes`` ``(n, H, W)``: small chroma and small luma.
+
+    Returns chroma ``(n, 2, h, w)`` (BT.601, as ``Colorizer.see``) and the luma ``(n, 1, h, w)``
+    in [0, 1] that it was made from, on the colorizer's device.
+    """
+    planes = _checked(planes, coding)
+    height, width = colorizer.small_size(*planes.shape[1:])
+    black, white = coding.luma
+    small = torch.empty(len(planes), 1, height, width)
+    for target, plane in zip(small, planes, strict=True):
+        narrow = torch.empty(1, 1, len(plane), width)
+        for rows in _bands(*plane.shape):
+            band = torch.from_numpy(plane[rows].astype(np.float32))[None, None]
+            narrow[..., rows, :] = _resize(band, (band.shape[2], width))
+        target.copy_(_resize(narrow, (height, width))[0])
+    small = small.sub_(black).div_(white - black).clamp_(0, 1).to(colorizer.device)
+    return colorizer.see_small(small), small
+
+
+def chroma_planes(
+    chroma: Tensor, planes: np.ndarray, size: tuple[int, int], coding: Coding
+) -> tuple[np.ndarray, np.ndarray]:
+    """The U and V planes ``(n, *size)`` that give Y ``planes`` ``(n, H, W)`` their colour.
+
+    ``chroma``: ``(n, 2, h, w)``, from ``see_planes``, at any size. ``size``: height and width of
+    the output's chroma, 1, 2 or 4 times smaller than the luma to either side, rounded up. The
+    planes come back in ``coding``, which is the luma's own.
+
+    Each sample is scaled towards grey until it fits the darkest and the lightest luma that it
+    covers, so that no decoder has to clip a channel (which would change the luminance) where it
+    repeats the chroma sample for its pixels.
+    """
+    planes = _checked(planes, coding)
+    if len(chroma) != len(planes):
+        raise ValueError(f"There is chroma for {len(chroma)} frames and luma for {len(planes)}.")
+    steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
+    u = np.empty((len(planes), *size), coding.dtype)
+    v = np.empty_like(u)
+    chroma = _to_matrix(chroma.detach().float(), coding.matrix).cpu()
+    for index, plane in enumerate(planes):
+        narrow = _resize(chroma[index : index + 1], (size[0], chroma.shape[3]))
+        for rows in _bands(*size):
+            part = narrow[..., rows, :]
+            cb, cr = _resize(part, (part.shape[2], size[1]))[0]
+            covered = plane[rows.start * steps[0] : rows.stop * steps[0]]
+            scale = _room(cb, cr, covered, steps, coding)
+            u[index, rows] = _quantized(cb.mul_(scale), coding)
+            v[index, rows] = _quantized(cr.mul_(scale), coding)
+    return u, v
+
+
+def _checked(planes: np.ndarray, coding: Coding) -> np.ndarray:
+    planes = np.asarray(planes)
+    if planes.ndim != 3 or planes.dtype != coding.dtype:
+        raise ValueError(
+            f"Y planes of shape {planes.shape} and type {planes.dtype} do not fit; they must be "
+            f"(frames, height, width) in {np.dtype(coding.dtype)} for {coding.depth} bits."
+        )
+    return planes
+
+
+def _step(full: int, part: int) -> int:
+    for step in (1, 2, 4):
+        if -(-full // step) == part:
+            return step
+    raise ValueError(f"A chroma side of {part} does not belong to a luma side of {full}.")
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    rows = max(1, BAND // width)
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
+
+
+def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    return interpolate(planes, size, mode="bicubic", antialias=True)
+
+
+def _to_matrix(chroma: Tensor, matrix: str) -> Tensor:
+    """BT.601 chroma as that of another matrix: the same colour but for some grey."""
+    kr, kb = MATRICES[matrix]
+    blue = chroma[:, :1] * (2 - 2 * KB)
+    red = chroma[:, 1:] * (2 - 2 * KR)
+    green = (KR * red + KB * blue) / -KG
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    return torch.cat(((blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)), dim=1)
+
+
+def _room(cb: Tensor, cr: Tensor, plane: np.ndarray, steps: list[int], coding: Coding) -> Tensor:
+    """How much of this chroma, 0 to 1, fits over the luma ``plane`` that it covers."""
+    kr, kb = MATRICES[coding.matrix]
+    black, white = coding.luma
+    blue = cb * (2 - 2 * kb)
+    red = cr * (2 - 2 * kr)
+    green = (kr * red + kb * blue).div_(kr + kb - 1)
+    most = torch.maximum(torch.maximum(red, green), blue).clamp_min_(1e-12)
+    least = torch.minimum(torch.minimum(red, green), blue).neg_().clamp_min_(1e-12)
+    low = torch.from_numpy(_pooled(np.minimum, plane, steps).astype(np.float32))
+    high = torch.from_numpy(_pooled(np.maximum, plane, steps).astype(np.float32))
+    below = low.sub_(black).div_(white - black).div_(least)
+    above = high.sub_(white).div_(black - white).div_(most)
+    return torch.minimum(above, below).clamp_(0, 1)
+
+
+def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray:
+    for axis, step in enumerate(steps):
+        while step > 1:
+            step //= 2
+            even, odd = (plane[::2], plane[1::2]) if axis == 0 else (plane[:, ::2], plane[:, 1::2])
+            pooled = even.copy()
+            rest = pooled[: odd.shape[0], : odd.shape[1]]
+            choose(rest, odd, out=rest)
+            plane = pooled
+    return plane
+
+
+def _quantized(chroma: Tensor, coding: Coding) -> np.ndarray:
+    neutral, span = coding.chroma
+    return (
+        chroma.mul_(span)
+        .add_(neutral + 0.5)
+        .clamp_(0, (1 << coding.depth) - 1)
+        .numpy()
+        .astype(coding.dtype)
+    )

@@ -1,0 +1,174 @@
+"""What the colorizer promises: luma kept, strength, mask, shape, order, sameness."""
+
+import pytest
+import torch
+from colorizationnet.model import ColorizationNet, Colorizer
+from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import interpolate
+
+SIDES = st.integers(1, 70)
+
+
+@pytest.fixture(scope="module")
+def vivid():
+    """A network whose colours reach the border of the gamut."""
+    torch.manual_seed(1)
+    net = ColorizationNet().eval().requires_grad_(False)
+    net.conv4.weight.mul_(20)
+    return net
+
+
+def luma_of(images):
+    return rgb_to_luma(images.double().permute(0, 3, 1, 2))
+
+
+def golden(net, images, size, saturation=1.0, strength=1.0):
+    """The way of a frame, spelled out in float64 around the plain network."""
+    luma = luma_of(images)
+    small = interpolate(luma, size, mode="bicubic", antialias=True).clamp(0, 1)
+    chroma = rgb_to_chroma(net.double()(small)) * saturation
+    net.float()
+    chroma = interpolate(chroma, luma.shape[2:], mode="bicubic", antialias=True)
+    rgb = merge(luma, chroma).permute(0, 2, 3, 1)
+    return images + strength * (rgb - images)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    height=SIDES,
+    width=SIDES,
+    batch=st.integers(1, 3),
+    render_size=st.sampled_from([0, 1, 16, 31, 224]),
+    quality=st.sampled_from(["full", "fast"]),
+    saturation=st.floats(0, 4),
+    strength=st.floats(0, 1),
+    masked=st.booleans(),
+)
+def test_luma_is_kept(vivid, height, width, batch, masked, **settings):
+    images = torch.rand(batch, height, width, 3)
+    mask = torch.rand(batch, height, width) if masked else None
+    colored = Colorizer(vivid, **settings)(images, mask)
+    assert colored.shape == images.shape and colored.dtype == images.dtype
+    assert (luma_of(colored) - luma_of(images)).abs().max() < 1e-5
+    assert colored.min() >= -1e-6 and colored.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(90, 120, (32, 43)), (121, 75, (52, 32)), (20, 25, (20, 25))]
+)
+def test_the_way_of_a_frame(vivid, height, width, size):
+    images = torch.rand(2, height, width, 3)
+    colorizer = Colorizer(vivid, render_size=32, saturation=0.7, strength=0.8)
+    expected = golden(vivid, images, size, 0.7, 0.8)
+    assert colorizer.small_size(height, width) == size
+    assert (colorizer(images) - expected).abs().max() < 1e-5
+
+
+def test_strength_zero_is_the_input(vivid):
+    images = torch.rand(2, 20, 30, 3)
+    assert torch.equal(Colorizer(vivid, strength=0)(images), images)
+
+
+def test_mask_limits_where_colour_goes(vivid):
+    images = torch.rand(2, 24, 30, 3)
+    colorizer = Colorizer(vivid, render_size=16)
+    mask = torch.zeros(2, 24, 30)
+    mask[0, :, 10:] = 1
+    masked, full = colorizer(images, mask), colorizer(images)
+    assert torch.equal(masked[0, :, :10], images[0, :, :10])
+    assert torch.equal(masked[1], images[1])
+    assert (masked[0, :, 10:] - full[0, :, 10:]).abs().max() < 1e-6
+
+
+def test_one_mask_of_another_size_serves_all(vivid):
+    images = torch.rand(3, 24, 30, 3)
+    mask = torch.cat((torch.zeros(1, 12, 5), torch.ones(1, 12, 10)), dim=2)
+    masked = Colorizer(vivid, render_size=16)(images, mask)
+    assert torch.equal(masked[:, :, :9], images[:, :, :9])
+    assert (masked[:, :, 12:] - images[:, :, 12:]).abs().amax((1, 2, 3)).min() > 0.05
+
+
+def test_a_coloured_picture_is_judged_by_its_luma(vivid):
+    images = torch.rand(1, 40, 40, 3)
+    grey = luma_of(images).float().permute(0, 2, 3, 1).expand(-1, -1, -1, 3)
+    colorizer = Colorizer(vivid, render_size=32)
+    assert (colorizer(images) - colorizer(grey)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("quality", ["full", "fast"])
+def test_batches_keep_count_and_order(vivid, quality):
+    images = torch.rand(5, 33, 41, 3)
+    colorizer = Colorizer(vivid, render_size=20, quality=quality)
+    together = colorizer(images)
+    for index in range(5):
+        alone = colorizer(images[index : index + 1])[0]
+        assert (together[index] - alone).abs().max() < 1e-5
+
+
+def test_same_input_same_output(vivid):
+    images = torch.rand(2, 50, 64, 3)
+    first = Colorizer(vivid, render_size=32)(images)
+    assert torch.equal(first, Colorizer(vivid, render_size=32)(images))
+
+
+def test_network_mode_is_the_networks_own_rgb(vivid):
+    images = torch.rand(2, 40, 52, 3)
+    found = Colorizer(vivid, render_size=0, mode="network")(images)
+    expected = vivid(rgb_to_luma(images.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+    assert (found - expected).abs().max() < 1e-5
+
+
+def test_half_precision_images_come_back_as_such(vivid):
+    images = torch.rand(1, 40, 52, 3)
+    colorizer = Colorizer(vivid, render_size=32)
+    found = colorizer(images.half())
+    assert found.dtype == torch.float16
+    assert (found.float() - colorizer(images.half().float())).abs().max() < 1e-3
+
+
+def test_works_on_tensors_made_under_inference_mode(vivid):
+    with torch.inference_mode():
+        images = torch.rand(1, 30, 30, 3)
+        inside = Colorizer(vivid, render_size=16)(images)
+    assert torch.equal(Colorizer(vivid, render_size=16)(images), inside)
+
+
+def test_the_input_is_left_alone(vivid):
+    images = torch.rand(1, 30, 30, 3)
+    before = images.clone()
+    Colorizer(vivid, render_size=0)(images, torch.rand(1, 30, 30))
+    assert torch.equal(images, before)
+
+
+def test_no_frames_come_back_as_no_frames(vivid):
+    assert Colorizer(vivid)(torch.zeros(0, 20, 30, 3)).shape == (0, 20, 30, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 1), (1, 8, 8, 4), (8, 8, 3), (1, 3, 8, 8)])
+def test_other_shapes_are_refused_by_name(vivid, shape):
+    with pytest.raises(ValueError, match=r"\(batch, height, width, 3\)"):
+        Colorizer(vivid)(torch.zeros(shape))
+
+
+def test_masks_that_do_not_match_are_refused(vivid):
+    with pytest.raises(ValueError, match="2 masks for 3 images"):
+        Colorizer(vivid)(torch.zeros(3, 8, 8, 3), torch.zeros(2, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("quality", "best"),
+        ("mode", "rgb"),
+        ("precision", "fp8"),
+        ("strength", 1.5),
+        ("strength", float("nan")),
+        ("saturation", -1.0),
+        ("render_size", -8),
+    ],
+)
+def test_settings_out_of_range_are_named(vivid, setting, value):
+    with pytest.raises(ValueError, match=setting):
+        Colorizer(vivid, **{setting: value})
