@@ -1,0 +1,23 @@
+"""ffmpeg in a subprocess: what a clip is, frames out of it, frames into it. Knows no networks."""
+
+from .ffmpeg import VideoError
+from .formats import FORMATS, Format, find_format
+from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
+from .read import read_audio, read_frames
+from .write import FrameWriter
+
+__all__ = [
+    "FORMATS",
+    "AudioStream",
+    "Chapter",
+    "Clip",
+    "Format",
+    "FrameWriter",
+    "SubtitleStream",
+    "VideoError",
+    "find_format",
+    "matrix_for_size",
+    "probe",
+    "read_audio",
+    "read_frames",
+]

@@ -1,0 +1,174 @@
+"""The table of output formats: what each container and encoder can take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from .ffmpeg import VideoError
+
+_MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
+_MOV_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le",
+                        "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be"})
+TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
+
+
+@dataclass(frozen=True)
+class Container:
+    """A muxer, and which streams it copies. ``None`` for a codec set: any."""
+
+    muxer: str
+    audio: frozenset[str] | None
+    audio_fallback: tuple[str, ...]
+    subtitles: frozenset[str]
+    subtitle_fallback: str
+    options: tuple[str, ...] = ()
+    attachments: bool = False
+
+
+_MP4 = Container("mp4", _MP4_AUDIO, ("aac", "-b:a", "256k"), frozenset({"mov_text"}), "mov_text",
+                 ("-movflags", "+faststart+use_metadata_tags"))
+_MOV = Container("mov", _MOV_AUDIO, ("pcm_s24le",), frozenset({"mov_text"}), "mov_text",
+                 ("-movflags", "+faststart+use_metadata_tags"))
+_MKV = Container("matroska", None, ("flac",), TEXT_SUBTITLES - {"mov_text"} | {
+    "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}, "subrip", attachments=True)
+_WEBM = Container("webm", frozenset({"opus", "vorbis"}), ("libopus", "-b:a", "192k"),
+                  frozenset({"webvtt"}), "webvtt")
+_SILENT = frozenset()
+
+
+def _silent(muxer: str, *options: str) -> Container:
+    return Container(muxer, _SILENT, (), _SILENT, "", options)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The encoder's own number: its option, its range, its default, and which end is better."""
+
+    option: str
+    low: int
+    high: int
+    default: int
+    lower_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Format:
+    """An output format. ``pix_fmts`` maps (bit depth, alpha) to the encoder's pixel format."""
+
+    name: str
+    label: str
+    containers: Mapping[str, Container]
+    encoder: str
+    pix_fmts: Mapping[tuple[int, bool], str]
+    options: tuple[str, ...] = ()
+    quality: Quality | None = None
+    even_size: bool = False
+    full_range: bool = True
+    least_size: int = 1
+    filters: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """The usual suffix of a file in this format; "" is a folder."""
+        return next(iter(self.containers))
+
+    @property
+    def bit_depths(self) -> tuple[int, ...]:
+        return tuple(sorted({depth for depth, _ in self.pix_fmts}))
+
+    @property
+    def alpha(self) -> bool:
+        return any(alpha for _, alpha in self.pix_fmts)
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the format stores RGB and no YUV."""
+        return not any(name.startswith("yuv") for name in self.pix_fmts.values())
+
+    @property
+    def sound(self) -> bool:
+        return any(container.audio_fallback for container in self.containers.values())
+
+    def container(self, path: Path) -> Container:
+        container = self.containers.get(path.suffix.lower())
+        if container is None:
+            names = " or ".join(suffix or "no suffix (a folder)" for suffix in self.containers)
+            raise VideoError(f"{path}: {self.label} is stored with {names}; "
+                             f"name the output so or choose another format")
+        return container
+
+    def depth_for(self, depth: int) -> int:
+        """The least depth of this format that holds ``depth`` bits, or its greatest."""
+        return next((d for d in self.bit_depths if d >= depth), self.bit_depths[-1])
+
+    def pix_fmt(self, bit_depth: int, alpha: bool, width: int, height: int) -> str:
+        """The encoder's pixel format for a picture, its chroma halved unless the size is odd."""
+        name = self.pix_fmts[bit_depth, alpha]
+        if self.even_size and (width % 2 or height % 2):
+            return name.replace("420", "444")
+        return name
+
+    def encoder_options(self, quality: float | None, suffix: str) -> list[str]:
+        """ffmpeg's output options for the encoder."""
+        options = ["-c:v", self.encoder, *self.options]
+        if self.quality:
+            value = self.quality.default if quality is None else quality
+            if not self.quality.low <= value <= self.quality.high:
+                raise VideoError(f"{self.label} takes a quality from {self.quality.low} to "
+                                 f"{self.quality.high}, not {value}")
+            options += [self.quality.option, f"{value:g}"]
+        if suffix in self.tags:
+            options += ["-tag:v", self.tags[suffix]]
+        return options
+
+
+_YUV420 = {(8, False): "yuv420p", (10, False): "yuv420p10le"}
+
+FORMATS: dict[str, Format] = {
+    entry.name: entry
+    for entry in (
+        Format("h264", "H.264", {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV}, "libx264", _YUV420,
+               ("-preset", "medium"), Quality("-crf", 0, 51, 18), even_size=True),
+        Format("hevc", "HEVC", {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV}, "libx265", _YUV420,
+               ("-preset", "medium", "-x265-params", "log-level=error"),
+               Quality("-crf", 0, 51, 20), even_size=True,
+               tags={".mp4": "hvc1", ".mov": "hvc1"}),
+        Format("av1", "AV1", {".mp4": _MP4, ".mkv": _MKV, ".webm": _WEBM}, "libsvtav1", _YUV420,
+               ("-preset", "8"), Quality("-crf", 0, 63, 26)),
+        Format("vp9", "VP9", {".webm": _WEBM, ".mkv": _MKV, ".mp4": _MP4}, "libvpx-vp9",
+               _YUV420 | {(8, True): "yuva420p"},
+               ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
+               Quality("-crf", 0, 63, 24)),
+        Format("prores", "ProRes", {".mov": _MOV, ".mkv": _MKV}, "prores_ks",
+               {(10, False): "yuv422p10le", (10, True): "yuva444p10le"}, ("-vendor", "apl0"),
+               Quality("-profile:v", 0, 5, 3, lower_is_better=False), full_range=False),
+        Format("ffv1", "FFV1", {".mkv": _MKV}, "ffv1",
+               _YUV420 | {(8, True): "yuva420p", (10, True): "yuva420p10le"},
+               ("-level", "3", "-g", "1", "-slices", "4", "-slicecrc", "1")),
+        Format("gif", "GIF", {".gif": _silent("gif", "-loop", "0")}, "gif",
+               {(8, False): "pal8", (8, True): "pal8"},
+               filters="split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"),
+        Format("webp", "Animated WebP", {".webp": _silent("webp", "-loop", "0")}, "libwebp_anim",
+               {(8, False): "bgra", (8, True): "bgra"}, (),
+               Quality("-quality", 0, 100, 90, lower_is_better=False)),
+        Format("png", "PNG sequence", {"": _silent("image2")}, "png",
+               {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48be",
+                (16, True): "rgba64be"}, ("-pred", "mixed")),
+    )
+}
+
+
+def find_format(name: str) -> Format:
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise VideoError(
+            f"there is no video format {name!r}; choose one of {', '.join(FORMATS)}"
+        ) from None
+
+
+def ratio(value: Fraction) -> str:
+    """``value`` as ffmpeg's options take it, such as 30000/1001."""
+    return f"{value.numerator}/{value.denominator}"

@@ -1,0 +1,388 @@
+"""What a clip is.
+
+imageio-ffmpeg brings no ffprobe, and what ``ffmpeg -i`` prints is made for people (29.97, no
+exact fraction). Two of ffmpeg's parts speak to machines instead, and one run gives both:
+``-c copy -f framecrc`` lists every packet with its time in the stream's own time base, and the
+``showinfo`` filter tells, of the first frames, what the decoder really gives (size after rotation,
+pixel format, colour tags, the exact frame rate). Only the container's duration, the rotation and
+the language come from the printed text.
+"""
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from .ffmpeg import FFmpeg, VideoError, url
+
+SAMPLE_FRAMES = 24  # looked at for the field order
+
+_DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
+_INPUT_STREAM = re.compile(r"^\s+Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (\w+): ")
+_ROTATION = re.compile(r"rotation of (-?[\d.]+) degrees")
+_CHAPTER = re.compile(r"^\s+Chapter #0:\d+: start (-?[\d.]+), end (-?[\d.]+)")
+_RATE = re.compile(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
+FRAME = re.compile(r" n:\s*\d+ pts:\s*(-?\d+|NOPTS) .*?duration:\s*(\d+) .*? fmt:(\w+)"
+                   r".*? sar:(\d+)/(\d+) s:(\d+)x(\d+) i:(\w)")
+_COLOR = re.compile(
+    r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+_IDET = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)")
+_LAYOUTS = {
+    "mono": 1, "stereo": 2, "downmix": 2, "binaural": 2, "quad": 4, "hexagonal": 6, "octagonal": 8,
+    "cube": 8, "hexadecagonal": 16,
+}
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """``start`` is in seconds from the container's start; ``rate`` in Hz."""
+
+    codec: str
+    rate: int
+    channels: int
+    layout: str
+    start: float
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class SubtitleStream:
+    codec: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Times in seconds from the container's start."""
+
+    start: float
+    end: float
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video file's facts. Times count from the container's start.
+
+    Sizes are as shown, rotation applied. ``frame_count`` is counted (packets of the stream), and
+    ``missing_frames`` estimates what a truncated file has lost against its own header.
+    ``fps`` is the exact constant rate, or the average when ``times`` is given: the frames' own
+    times, in order, in units of ``time_base`` (None: frame i is at ``start + i / fps`` exactly).
+    ``variable_rate`` says that the constant ``fps`` would show some frame more than half a frame
+    away from its time.
+    ``color_range`` is "tv" or "pc" and ``color_matrix`` ffmpeg's name of the YUV matrix, both
+    resolved: what an untagged file leaves open follows its pixel format and its size (BT.709 from
+    720 lines or 1280 columns up, else BT.601). ``color_primaries`` and ``color_trc`` are None
+    when untagged.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: Fraction
+    variable_rate: bool
+    frame_count: int
+    missing_frames: int
+    start: Fraction
+    duration: float
+    time_base: Fraction
+    codec: str
+    pix_fmt: str
+    bit_depth: int
+    has_alpha: bool
+    color_range: str
+    color_matrix: str
+    color_primaries: str | None
+    color_trc: str | None
+    rotation: int
+    sample_aspect_ratio: Fraction
+    interlaced: bool
+    audio: tuple[AudioStream, ...]
+    subtitles: tuple[SubtitleStream, ...]
+    chapters: tuple[Chapter, ...]
+    times: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def time_of(self, frame: int) -> Fraction:
+        """When ``frame`` is shown, in seconds from the container's start."""
+        if self.times is None:
+            return self.start + frame / self.fps
+        return int(self.times[frame]) * self.time_base
+
+    def frame_at(self, seconds: float) -> int:
+        """The first frame that is shown at ``seconds`` or later (`frame_count`: none)."""
+        if self.times is not None:
+            return int(np.searchsorted(self.times, seconds / float(self.time_base) - 0.5))
+        position = (Fraction(seconds) - self.start) * self.fps
+        # A time given as a float or in milliseconds may fall just behind its own frame.
+        return min(max(-int((Fraction(1, 10) - position) // 1), 0), self.frame_count)
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its light is coded as PQ or HLG."""
+        return self.color_trc in ("smpte2084", "arib-std-b67")
+
+
+def matrix_for_size(width: int, height: int) -> str:
+    """The YUV matrix of an untagged picture: BT.709 for HD, else BT.601."""
+    return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
+
+
+def bit_depth_of(pix_fmt: str) -> int:
+    """Bits a component of an ffmpeg pixel format, such as 10 for yuv420p10le."""
+    packed = re.match(r"(?:rgb|bgr|rgba|bgra|gray|ya|gbrp|gbrap)(16|48|64)(?:le|be)$", pix_fmt)
+    if packed:
+        return 16
+    planar = re.search(r"(?:p|gray|p0|x2rgb|x2bgr|xv3|xv4|y2)(9|10|12|14|16)(?:msb)?(?:le|be)?$",
+                       pix_fmt)
+    return int(planar[1]) if planar else 8
+
+
+def has_alpha_plane(pix_fmt: str) -> bool:
+    return pix_fmt.startswith(("yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya", "pal8"))
+
+
+def _channels(layout: str) -> int:
+    if layout in _LAYOUTS:
+        return _LAYOUTS[layout]
+    speakers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", layout)
+    if speakers:
+        return sum(int(number or 0) for number in speakers.groups())
+    count = re.search(r"(\d+) channels|ambisonic (\d+)", layout)
+    if not count:
+        return 0
+    return int(count[1]) if count[1] else (int(count[2]) + 1) ** 2
+
+
+class _Packets:
+    """The packet list of one stream, from framecrc."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, str] = {}
+        self.times: list[int] = []
+        self.first = 0
+        self.end = 0
+
+    @property
+    def time_base(self) -> Fraction:
+        return Fraction(self.facts["tb"])
+
+    def add(self, pts: int, duration: int, flags: int) -> None:
+        if flags & 4:  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
+            return
+        if not self.end:
+            self.first = pts
+        self.end = max(self.end, pts + duration)
+        if self.facts["media_type"] == "video":
+            self.times.append(pts)
+
+
+def _read_packets(text: bytes) -> list[_Packets]:
+    streams: dict[int, _Packets] = defaultdict(_Packets)
+    for line in text.splitlines():
+        if line.startswith(b"#"):
+            key, _, value = line[1:].decode().partition(": ")
+            name, _, index = key.rpartition(" ")
+            if name:
+                streams[int(index)].facts[name] = value
+        else:
+            cells = line.split(b",")
+            flags = int(cells[6].split(b"=")[1], 16) if len(cells) > 6 and b"F=" in cells[6] else 1
+            if cells[2].strip() != b"NOPTS":
+                streams[int(cells[0])].add(int(cells[2]), int(cells[3]), flags)
+    return [streams[index] for index in sorted(streams)]
+
+
+def probe(path: str | os.PathLike) -> Clip:
+    """The facts of the clip at ``path``: one pass over its packets, and its first frames decoded.
+
+    Raises `VideoError` when the file is missing, is no video, or holds no frame.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VideoError(f"{path}: there is no such file")
+    if not path.stat().st_size:
+        raise VideoError(f"{path}: the file is empty")
+    log: list[str] = []
+    with FFmpeg(
+        [
+            *("-protocol_whitelist", "file,pipe", "-i", url(path)),
+            *("-map", "0:V:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy"),
+            *("-f", "framecrc", "pipe:1"),
+            *("-map", "0:V:0", "-frames:v", str(SAMPLE_FRAMES)),
+            *("-vf", "showinfo=checksum=0,idet", "-f", "null", "-"),
+        ],
+        stdout=True,
+        log_level="info",
+        on_line=log.append,
+    ) as process:
+        streams = _read_packets(process.read_all())
+        process.wait()
+        cause = process.cause()
+    return _describe(path, streams, log, cause)
+
+
+def _describe(path: Path, streams: list[_Packets], log: list[str], cause: str) -> Clip:
+    printed = _Printed(log)
+    if not printed.streams:
+        raise VideoError(f"{path}: not a video that ffmpeg can read ({cause})")
+    video = next((s for s in streams if s.facts.get("media_type") == "video"), None)
+    if video is None:
+        raise VideoError(f"{path}: the file has no video stream")
+    if not video.times or printed.frame is None:
+        raise VideoError(f"{path}: the video stream holds no frame that can be decoded ({cause})")
+
+    frame = printed.frame
+    width, height = int(frame[6]), int(frame[7])
+    times = np.sort(np.asarray(video.times, dtype=np.int64))
+    fps, exact = _rate(times, video.time_base, printed.rate)
+    count = len(times)
+    start = int(times[0]) * video.time_base
+    if not exact:
+        # Half a frame either way is what any constant rate costs.
+        ideal = np.arange(count) / float(fps * video.time_base)
+        drift = (times - times[0]) - ideal
+        variable = bool(np.ptp(drift) * float(video.time_base * fps) > 1)
+    else:
+        variable = False
+    length = count / fps if exact else (video.end - int(times[0])) * video.time_base
+
+    sar = Fraction(int(frame[4]) or 1, int(frame[5]) or 1)
+    pix_fmt = frame[3]
+    depth = bit_depth_of(pix_fmt)
+    color = [None if tag in ("unknown", "reserved") else tag for tag in printed.color]
+    full = re.match(r"yuvj|gray|rgb|bgr|gbr|argb|abgr|ya|pal|0rgb|x2", pix_fmt)
+    return Clip(
+        path=path,
+        width=width,
+        height=height,
+        fps=fps,
+        variable_rate=variable,
+        frame_count=count,
+        missing_frames=printed.missing(streams, video, fps),
+        start=start,
+        duration=float(length),
+        time_base=video.time_base,
+        codec=video.facts["codec_id"],
+        pix_fmt=pix_fmt,
+        bit_depth=depth,
+        has_alpha=has_alpha_plane(pix_fmt) or printed.alpha_mode,
+        color_range=color[0] or ("pc" if full else "tv"),
+        color_matrix=(
+            color[1] if color[1] not in (None, "gbr") else matrix_for_size(width, height)
+        ),
+        color_primaries=color[2],
+        color_trc=color[3],
+        rotation=printed.rotation,
+        sample_aspect_ratio=sar,
+        interlaced=printed.interlaced,
+        audio=tuple(
+            AudioStream(
+                codec=stream.facts["codec_id"],
+                rate=int(stream.facts["sample_rate"]),
+                channels=_channels(stream.facts["channel_layout_name"]),
+                layout=stream.facts["channel_layout_name"],
+                start=float(stream.first * stream.time_base),
+                language=language,
+            )
+            for stream, language in zip(
+                (s for s in streams if s.facts.get("media_type") == "audio"),
+                printed.languages("Audio"),
+                strict=False,
+            )
+        ),
+        subtitles=tuple(
+            SubtitleStream(codec=stream.facts["codec_id"], language=language)
+            for stream, language in zip(
+                (s for s in streams if s.facts.get("media_type") == "subtitle"),
+                printed.languages("Subtitle"),
+                strict=False,
+            )
+        ),
+        chapters=tuple(printed.chapters),
+        times=None if exact else times,
+    )
+
+
+def _rate(times: np.ndarray, time_base: Fraction, nominal: Fraction) -> tuple[Fraction, bool]:
+    """The frame rate, and whether every frame is on its grid to the time base's own rounding."""
+    if len(times) == 1:
+        return nominal, True
+    offsets = times - times[0]
+    ticks = 1 / (nominal * time_base)
+    ideal = np.arange(len(times)) * float(ticks)
+    if np.abs(offsets - ideal).max() <= 1.01:
+        return nominal, True
+    average = (len(times) - 1) / (int(offsets[-1]) * time_base) if offsets[-1] else nominal
+    return average.limit_denominator(1001), False
+
+
+class _Printed:
+    """What the log of `probe` says."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.streams: list[tuple[str, str | None]] = []
+        self.chapters: list[Chapter] = []
+        self.rotation = 0
+        self.alpha_mode = False
+        self.duration: float | None = None
+        self.rate = Fraction(25)
+        self.frame: re.Match | None = None
+        self.color: tuple[str, ...] = ("unknown",) * 4
+        fields = frames = 0
+        idet = (0, 0, 0)
+        in_input = False
+        for line in log:
+            text = re.sub(r"^(\[[^\]]*\] )*", "", line)
+            if text.startswith(("Input #", "Output #", "Stream mapping")):
+                in_input = text.startswith("Input #")
+            elif in_input:
+                self._read_input(text)
+            elif rate := _RATE.search(line):
+                if self.frame is None and int(rate[3]) and int(rate[4]):
+                    self.rate = Fraction(int(rate[3]), int(rate[4]))
+            elif frame := FRAME.search(line):
+                self.frame = self.frame or frame
+                frames += 1
+                fields += frame[8] in "TB"
+            elif (color := _COLOR.search(line)) and frames == 1:
+                self.color = color.groups()
+            elif detected := _IDET.search(line):
+                idet = tuple(map(int, detected.groups()))
+            if "Estimating duration from bitrate" in line:
+                self.duration = None
+        seen = idet[0] + idet[1]
+        self.interlaced = fields * 2 > frames > 0 or (seen >= 8 and seen > idet[2])
+
+    def _read_input(self, text: str) -> None:
+        if duration := _DURATION.match(text):
+            hours, minutes, seconds, _ = map(float, duration.groups())
+            self.duration = hours * 3600 + minutes * 60 + seconds
+        elif stream := _INPUT_STREAM.match(text):
+            self.streams.append((stream[3], stream[2]))
+        elif chapter := _CHAPTER.match(text):
+            self.chapters.append(Chapter(float(chapter[1]), float(chapter[2])))
+        elif rotation := _ROTATION.search(text):
+            self.rotation = round(-float(rotation[1])) % 360
+        elif re.match(r"\s+alpha_mode\s+: 1", text, re.IGNORECASE):
+            self.alpha_mode = True
+        elif self.chapters and not self.chapters[-1].title and not self.streams and (
+            title := re.match(r"\s+title\s+: (.*)", text)
+        ):
+            self.chapters[-1] = Chapter(self.chapters[-1].start, self.chapters[-1].end, title[1])
+
+    def languages(self, kind: str) -> list[str | None]:
+        return [None if tag == "und" else tag for name, tag in self.streams if name == kind]
+
+    def missing(self, streams: list[_Packets], video: _Packets, fps: Fraction) -> int:
+        """Frames that the header promises beyond the end of every stream."""
+        if self.duration is None:
+            return 0
+        end = max(float(stream.end * stream.time_base) for stream in streams if stream.facts)
+        # Headers round, and may count from another zero: less than this is no loss.
+        if self.duration - end < max(0.15, 3 / float(fps)):
+            return 0
+        return round((self.duration - float(video.end * video.time_base)) * float(fps))

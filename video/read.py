@@ -1,0 +1,236 @@
+"""Frames and sound out of a clip."""
+
+import logging
+import os
+import queue
+import struct
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from .ffmpeg import FFmpeg, VideoError, url
+from .formats import ratio
+from .probe import FRAME, Clip, probe
+
+log = logging.getLogger(__name__)
+
+# What keeps the levels: with swscale's defaults RGB comes out up to a level darker.
+SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+def as_clip(clip: Clip | str | os.PathLike) -> Clip:
+    return clip if isinstance(clip, Clip) else probe(clip)
+
+
+class Decoder:
+    """Raw pictures of a clip, one after the other, each with its time.
+
+    ``filters`` make what ``pix_fmt`` promises. Frames before ``start_frame`` are passed over by a
+    seek; it is checked against the clip's times and replaced by decoding from the beginning where
+    the container seeks badly.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        filters: Sequence[str],
+        pix_fmt: str,
+        *,
+        start_frame: int = 0,
+        frame_count: int | None = None,
+    ) -> None:
+        self.clip = clip
+        self._filters = filters
+        self._output = [
+            *("-fps_mode", "passthrough"),
+            *(("-frames:v", str(frame_count)) if frame_count is not None else ()),
+            *("-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1"),
+        ]
+        half_frame = 1 / (2 * clip.fps)
+        self._from = clip.time_of(start_frame) - half_frame if start_frame else None
+        self._open(seek=self._from is not None)
+        if self._from is not None:
+            first = self._next_time()
+            if first is None or first[0] * clip.time_base > self._from + 2 * half_frame:
+                self.close()
+                self._open(seek=False)
+            else:
+                self._pending = first
+
+    def _open(self, seek: bool) -> None:
+        self._times: queue.SimpleQueue = queue.SimpleQueue()
+        self._pending = None
+        skip = () if seek or self._from is None else (f"select='gte(t,{float(self._from):.6f})'",)
+        # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
+        vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
+        self.process = FFmpeg(
+            [
+                *("-protocol_whitelist", "file,pipe", "-copyts", "-start_at_zero"),
+                *(("-ss", f"{float(self._from):.6f}") if seek else ()),
+                *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
+                *("-i", url(self.clip.path), "-map", "0:V:0"),
+                *("-vf", ",".join([*skip, "showinfo=checksum=0", *self._filters])),
+                *self._output,
+            ],
+            stdout=True,
+            log_level="info",
+            on_line=self._on_line,
+            on_end=lambda: self._times.put(None),
+        )
+
+    def _on_line(self, line: str) -> None:
+        if "showinfo" in line and (frame := FRAME.search(line)):
+            pts = -1 if frame[1] == "NOPTS" else int(frame[1])
+            self._times.put((pts, int(frame[2]), (int(frame[6]), int(frame[7]))))
+
+    def _next_time(self) -> tuple[int, int, tuple[int, int]] | None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            return pending
+        return self._times.get()
+
+    def read_into(self, view: memoryview) -> bool:
+        """Fill ``view`` with the next picture; False at the end of the clip."""
+        filled = self.process.read_into(view)
+        if 0 < filled < len(view):
+            self.process.wait()
+            raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()})")
+        return filled > 0
+
+    def read_time(self) -> tuple[int, int]:
+        """The time and duration, in the clip's ``time_base``, of the picture read last.
+
+        Raises `VideoError` when the picture's size has changed.
+        """
+        pts, duration, size = self._next_time()
+        if size != (self.clip.width, self.clip.height):
+            raise VideoError(
+                f"{self.clip.path}: the picture changes its size from {self.clip.width}x"
+                f"{self.clip.height} to {size[0]}x{size[1]} in the middle of the clip; split it "
+                f"there, or bring it to one size"
+            )
+        return pts, duration
+
+    def close(self) -> None:
+        self.process.__exit__()
+
+    def __enter__(self) -> "Decoder":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def read_frames(
+    clip: Clip | str | os.PathLike,
+    *,
+    start_frame: int = 0,
+    frame_count: int | None = None,
+    frame_step: int = 1,
+    rate: Fraction | float | None = None,
+    size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+) -> Iterator[np.ndarray]:
+    """The clip's frames in order, as ``(n, height, width, channels)`` batches of full-range RGB.
+
+    8-bit clips give uint8, deeper ones uint16 (0 to 65535); a clip with alpha has four channels.
+    Each batch is memory of its own, which the caller may keep or write into.
+
+    ``rate`` resamples by time to a constant rate: what a variable-rate clip needs to stay with its
+    sound, as every frame comes once when it is None. ``start_frame`` counts frames of the clip;
+    ``frame_step`` (every nth) and ``frame_count`` count after ``rate``. ``size`` is
+    ``(width, height)``.
+
+    A damaged clip gives what it holds and logs how many frames are missing. Raises `VideoError`
+    for a clip that cannot be decoded, is HDR, or changes its size.
+    """
+    clip = as_clip(clip)
+    if clip.is_hdr:
+        raise VideoError(f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
+                         f" carry; Colorize Video keeps HDR, or convert the clip to SDR first")
+    if not 0 <= start_frame < clip.frame_count:
+        raise VideoError(f"{clip.path}: start_frame is {start_frame}, but the clip has "
+                         f"{clip.frame_count} frames")
+    width, height = size or (clip.width, clip.height)
+    deep = clip.bit_depth > 8
+    pix_fmt = ("rgba64le" if deep else "rgba") if clip.has_alpha else "rgb48le" if deep else "rgb24"
+    filters = [
+        *((f"fps={ratio(Fraction(rate).limit_denominator(100000))}",) if rate else ()),
+        *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
+        f"scale={width}:{height}:in_color_matrix={clip.color_matrix}:in_range={clip.color_range}"
+        f":out_range=pc:{SCALER}",
+    ]
+    available = clip.frame_count - start_frame
+    if rate:
+        available = round(available * Fraction(rate) / clip.fps)
+    available = -(-available // frame_step)
+    wanted = available if frame_count is None else min(available, frame_count)
+    shape = (height, width, 4 if clip.has_alpha else 3)
+    given = 0
+    trim = {"start_frame": start_frame, "frame_count": frame_count}
+    with Decoder(clip, filters, pix_fmt, **trim) as source:
+        while True:
+            batch = np.empty((max(1, min(batch_size, wanted - given)), *shape),
+                             np.uint16 if deep else np.uint8)
+            filled = 0
+            while filled < len(batch) and source.read_into(batch[filled].data.cast("B")):
+                source.read_time()
+                filled += 1
+            given += filled
+            if filled:
+                yield batch[:filled]
+            if filled < len(batch):
+                break
+        source.process.wait()
+        cause = source.process.cause()
+    if not given:
+        raise VideoError(f"{clip.path}: no frame could be decoded ({cause})")
+    if frame_count is None or given < frame_count:
+        warn_missing(clip, wanted - given if not rate else 0)
+
+
+def warn_missing(clip: Clip, undecoded: int) -> None:
+    """Log how many frames a damaged clip did not give."""
+    missing = clip.missing_frames + max(0, undecoded)
+    if missing:
+        log.warning("%s is damaged or cut off: %d frames are missing", clip.path, missing)
+
+
+def read_audio(
+    clip: Clip | str | os.PathLike,
+    start: float = 0.0,
+    duration: float | None = None,
+    *,
+    stream: int = 0,
+) -> tuple[np.ndarray, int] | None:
+    """The sound from ``start`` seconds after the first frame on: ``(samples, rate)``.
+
+    ``samples`` is float32 ``(channels, count)`` in [-1, 1]. A stream that begins late or has gaps
+    is filled with silence, so sample 0 belongs to ``start``. None when the clip has no sound.
+    """
+    clip = as_clip(clip)
+    if not clip.audio:
+        return None
+    begin = float(clip.start) + start
+    with FFmpeg(
+        [
+            *("-protocol_whitelist", "file,pipe"),
+            *(("-ss", f"{begin:.6f}") if begin else ()),
+            *("-i", url(clip.path), "-map", f"0:a:{stream}"),
+            *("-af", "aresample=async=1:first_pts=0"),
+            *(("-t", f"{duration:.6f}") if duration is not None else ()),
+            *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
+        ],
+        stdout=True,
+    ) as process:
+        data = process.read_all()
+        process.wait()
+        cause = process.cause()
+    # Sun's .au: the one container with a header of fixed fields and no length to come back for.
+    if len(data) < 24:
+        raise VideoError(f"{clip.path}: the sound could not be decoded ({cause})")
+    offset, _, _, rate, channels = struct.unpack_from(">5I", data, 4)
+    samples = np.frombuffer(data, ">f4", offset=offset, count=(len(data) - offset) // 4)
+    frames = samples[: len(samples) // channels * channels].reshape(-1, channels)
+    return np.ascontiguousarray(frames.T, dtype=np.float32), rate
