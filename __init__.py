@@ -1,1 +1,12 @@
-"""ColorizationNet: colour for black-and-white photos and film."""
+"""ColorizationNet: colour for black-and-white photos and film, as ComfyUI nodes.
+
+ComfyUI reads `comfy_entrypoint` and `WEB_DIRECTORY`; nothing heavy is imported before it asks.
+"""
+
+WEB_DIRECTORY = "./web"
+
+
+async def comfy_entrypoint():
+    from . import host, nodes
+
+    return host.extension(nodes.NODES)

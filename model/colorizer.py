@@ -1,5 +1,7 @@
 """From grey pictures to colour ones: see small, merge at full size."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -8,6 +10,8 @@ from .color import merge, rgb_to_chroma, rgb_to_luma
 from .engine import PRECISIONS, Engine
 from .network import ColorizationNet
 
+DEFAULT_RENDER_SIZE = 224
+DEFAULT_SATURATION = 1.0
 QUALITIES = ("full", "fast")
 MODES = ("merge", "network")
 
@@ -29,9 +33,9 @@ class Colorizer:
         self,
         network: ColorizationNet,
         *,
-        render_size: int = 224,
+        render_size: int = DEFAULT_RENDER_SIZE,
         strength: float = 1.0,
-        saturation: float = 1.0,
+        saturation: float = DEFAULT_SATURATION,
         quality: str = "full",
         precision: str = "auto",
         mode: str = "merge",
@@ -50,11 +54,18 @@ class Colorizer:
         self.device = torch.device(device)
         self.engine = Engine(network, self.device, choose_dtype(precision, self.device))
 
-    def __call__(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        images: Tensor,
+        mask: Tensor | None = None,
+        on_frame: Callable[[int, Tensor], None] | None = None,
+    ) -> Tensor:
         """Colorize ``images`` ``(B, H, W, 3)`` in [0, 1]; the result has their shape and dtype.
 
         ``mask`` ``(B or 1, h, w)`` in [0, 1] says where the colour goes; another size than the
-        images' is stretched to theirs. Raises ``ValueError`` for other shapes.
+        images' is stretched to theirs. ``on_frame`` hears how many frames are newly done and sees
+        the last of them, ``(H, W, 3)``; what it raises ends the work. Raises ``ValueError`` for
+        other shapes.
         """
         if images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
@@ -68,6 +79,8 @@ class Colorizer:
         for index, image in enumerate(images):
             weight = None if mask is None else mask[index if len(mask) > 1 else 0]
             result[index] = self._colorize(image, weight)
+            if on_frame:
+                on_frame(1, result[index])
         return result
 
     def _colorize(self, image: Tensor, mask: Tensor | None) -> Tensor:

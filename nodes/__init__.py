@@ -1,0 +1,8 @@
+"""The nodes, one file each; their ids are saved in people's workflows and never change."""
+
+from .colorize_images import ColorizeImages
+from .load_model import LoadModel
+from .load_video import LoadVideoFrames
+from .save_video import SaveVideoFrames
+
+NODES = [LoadModel, ColorizeImages, LoadVideoFrames, SaveVideoFrames]

@@ -3,7 +3,7 @@
 from .ffmpeg import VideoError
 from .formats import FORMATS, Format, find_format
 from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
-from .read import read_audio, read_frames
+from .read import count_frames, read_audio, read_frames
 from .write import FrameWriter
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "FrameWriter",
     "SubtitleStream",
     "VideoError",
+    "count_frames",
     "find_format",
     "matrix_for_size",
     "probe",

@@ -161,11 +161,7 @@ def read_frames(
         f"scale={width}:{height}:in_color_matrix={clip.color_matrix}:in_range={clip.color_range}"
         f":out_range=pc:{SCALER}",
     ]
-    available = clip.frame_count - start_frame
-    if rate:
-        available = round(available * Fraction(rate) / clip.fps)
-    available = -(-available // frame_step)
-    wanted = available if frame_count is None else min(available, frame_count)
+    wanted = count_frames(clip, start_frame, frame_count, frame_step, rate)
     shape = (height, width, 4 if clip.has_alpha else 3)
     given = 0
     trim = {"start_frame": start_frame, "frame_count": frame_count}
@@ -188,6 +184,21 @@ def read_frames(
         raise VideoError(f"{clip.path}: no frame could be decoded ({cause})")
     if frame_count is None or given < frame_count:
         warn_missing(clip, wanted - given if not rate else 0)
+
+
+def count_frames(
+    clip: Clip,
+    start_frame: int = 0,
+    frame_count: int | None = None,
+    frame_step: int = 1,
+    rate: Fraction | float | None = None,
+) -> int:
+    """How many frames `read_frames` will give with these settings (with ``rate``: about)."""
+    available = clip.frame_count - start_frame
+    if rate:
+        available = round(available * Fraction(rate) / clip.fps)
+    available = -(-available // frame_step)
+    return available if frame_count is None else min(available, frame_count)
 
 
 def warn_missing(clip: Clip, undecoded: int) -> None:

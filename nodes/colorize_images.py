@@ -1,0 +1,56 @@
+from .. import host
+from ..host import io
+from .types import ColorizationModel, colour_inputs, quality_input
+
+MODES = {"keep luma": "merge", "network RGB": "network"}
+
+
+class ColorizeImages(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ColorizationNetColorizeImages",
+            display_name="Colorize Images",
+            category="image/color",
+            description="Gives pictures colour and keeps their luminance exactly as it is. For "
+            "long clips use Colorize Video, which needs no memory for the frames.",
+            search_aliases=["colorize", "colorise", "black and white", "restore photo"],
+            inputs=[
+                ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
+                io.Image.Input("images", tooltip="Pictures of any size; colour ones are judged "
+                               "by their luma."),
+                *colour_inputs(),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the colour goes (white); one mask for all pictures or one each.",
+                ),
+                quality_input(),
+                io.Combo.Input(
+                    "output",
+                    options=list(MODES),
+                    default="keep luma",
+                    optional=True,
+                    advanced=True,
+                    tooltip="network RGB is the network's own picture, without the source's "
+                    "luminance.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="images")],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, images, render_size, strength, saturation, mask=None, quality="full",
+        output="keep luma",
+    ) -> io.NodeOutput:
+        colorizer = model.colorizer(
+            render_size=render_size,
+            strength=strength,
+            saturation=saturation,
+            quality=quality,
+            mode=MODES[output],
+        )
+        with host.Progress(len(images)) as progress:
+            colored = colorizer(images, mask, on_frame=progress.update)
+        return io.NodeOutput(host.intermediate(colored))

@@ -1,0 +1,22 @@
+"""Frames as video/ has them (numpy integers) and as the graph has them (torch floats)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_images(frames: np.ndarray) -> Tensor:
+    """IMAGE ``(n, H, W, C)`` float32 in [0, 1] of uint8 or uint16 frames."""
+    images = torch.from_numpy(frames.astype(np.float32))
+    return images.div_(np.iinfo(frames.dtype).max)
+
+
+def to_frames(images: Tensor, bit_depth: int) -> Iterator[np.ndarray]:
+    """Frames ``(1, H, W, C)``, uint8 for 8 bits and uint16 for more, one after the other."""
+    dtype = np.uint8 if bit_depth == 8 else np.uint16
+    white = np.iinfo(dtype).max
+    for image in images:
+        levels = image.to("cpu", torch.float32, copy=True).mul_(white).add_(0.5).clamp_(0, white)
+        yield levels.numpy().astype(dtype)[None]

@@ -1,0 +1,75 @@
+"""The model socket, and the inputs that several nodes share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import host
+from ..host import io
+from ..model import Colorizer, ColorizationNet
+from ..model.colorizer import DEFAULT_RENDER_SIZE, DEFAULT_SATURATION
+
+ColorizationModel = io.Custom("COLORIZATION_MODEL")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What travels on the COLORIZATION_MODEL socket."""
+
+    name: str
+    handle: Any  # the host's: it decides when the network is on which device
+    precision: str
+
+    def network(self) -> ColorizationNet:
+        """The network on the host's device."""
+        return host.load(self.handle, memory_required=0)
+
+    def colorizer(self, **settings) -> Colorizer:
+        """A colorizer with this network, on the host's device."""
+        return Colorizer(
+            self.network(), device=host.device(), precision=self.precision, **settings
+        )
+
+
+def colour_inputs() -> list:
+    """The colour settings, the same in every node that colours."""
+    return [
+        io.Int.Input(
+            "render_size",
+            default=DEFAULT_RENDER_SIZE,
+            min=0,
+            max=4096,
+            step=2,
+            tooltip="Short side in pixels at which the network looks at the picture. Smaller "
+            "shows it more of the scene at once and gives broader, calmer colour; larger follows "
+            "small things. 0 is the picture's own size (slow). The luminance always stays at "
+            "full size.",
+        ),
+        io.Float.Input(
+            "strength",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="How much of the new colour is used: 0 leaves the picture as it is.",
+        ),
+        io.Float.Input(
+            "saturation",
+            default=DEFAULT_SATURATION,
+            min=0.0,
+            max=10.0,
+            step=0.05,
+            tooltip="Gain on the network's colours. Small networks guess cautiously, so the "
+            "default is above 1.",
+        ),
+    ]
+
+
+def quality_input():
+    return io.Combo.Input(
+        "quality",
+        options=["full", "fast"],
+        default="full",
+        optional=True,
+        advanced=True,
+        tooltip="fast runs a quarter of the network's work, with slightly coarser colour edges.",
+    )
