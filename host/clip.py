@@ -9,6 +9,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from .paths import whole
+
 
 class VideoFromFile:
     """ComfyUI's class of this name, as far as our nodes and the core's Save Video go."""
@@ -26,10 +28,17 @@ class VideoFromFile:
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels. Raises ValueError when the file is not a video."""
+        return self._properties()["source_size"]
+
+    def get_codec(self) -> str:
+        """ffmpeg's name of the video codec. Raises ValueError when the file is not a video."""
+        return self._properties()["codec"]
+
+    def _properties(self) -> dict:
         frames = imageio_ffmpeg.read_frames(self._file)
         try:
-            return next(frames)["size"]
-        except (OSError, KeyError) as error:
+            return next(frames)
+        except (OSError, IndexError) as error:
             raise ValueError(f"{self._file} is not a video that can be read.") from error
         finally:
             frames.close()
@@ -40,9 +49,8 @@ class VideoFromFile:
         Raises ValueError when its container cannot hold them; no file is left then.
         """
         path = Path(path)
-        part = path.with_name(f".{path.stem}.part{path.suffix}")
         start, duration = self._window
-        with tempfile.TemporaryDirectory() as folder:
+        with whole(path) as part, tempfile.TemporaryDirectory() as folder:
             tags = Path(folder, "tags")
             tags.write_text(_ffmetadata(metadata or {}), encoding="utf-8")
             command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"]
@@ -51,17 +59,13 @@ class VideoFromFile:
             command += ["-i", self._file, "-f", "ffmetadata", "-i", str(tags)]
             command += ["-map", "0:v:0", "-map", "0:a?", "-map_metadata", "1", "-c", "copy"]
             command += ["-movflags", "use_metadata_tags+faststart", str(part)]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-                if done.returncode:
-                    reason = done.stderr.strip().splitlines()[-1:] or ["ffmpeg failed"]
-                    raise ValueError(
-                        f"{self._file} cannot be saved as {path.suffix}: {reason[0]}; choose "
-                        "another format."
-                    )
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+            if done.returncode:
+                reason = (done.stderr.strip().splitlines() or ["ffmpeg failed"])[-1]
+                raise ValueError(
+                    f"{self._file} cannot be saved as {path.suffix}: {reason}; choose another "
+                    "format."
+                )
 
 
 def _ffmetadata(tags: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ import inspect
 import io as bytes_io
 import json
 import shutil
+import time
 from pathlib import Path
 
 import comfy.model_management as management
@@ -26,6 +27,7 @@ from .progress import to_picture
 MODELS = "colorization"
 SHIPPED = Path(__file__).parent.parent / "model"
 SHIPPED_NAME = "colorizationnet.safetensors"
+PREVIEW_INTERVAL = 0.5  # seconds; ComfyUI sends every preview that it gets
 
 OutOfMemory = management.OOM_EXCEPTION
 
@@ -77,7 +79,8 @@ def output_path(
 
     Raises ValueError for a prefix that leads outside it.
     """
-    return paths.next_path(_folder(folder), paths.expand(prefix, width, height), suffix, folder)
+    prefix = paths.expand(prefix, width, height)
+    return next(paths.free_paths(_folder(folder), prefix, suffix, folder))
 
 
 def temp_folder() -> Path:
@@ -129,11 +132,14 @@ class Progress:
 
     def __init__(self, total: int):
         self._bar = comfy.utils.ProgressBar(total)
+        self._shown = -PREVIEW_INTERVAL
 
     def update(self, n: int = 1, preview=None) -> None:
         """Move on by `n` and show `preview`, an (H, W, 3) tensor in [0, 1] or a PIL image."""
         check_cancelled()
-        image = None if preview is None else ("JPEG", to_picture(preview), args.preview_size)
+        image, now = None, time.monotonic()
+        if preview is not None and now - self._shown >= PREVIEW_INTERVAL:
+            image, self._shown = ("JPEG", to_picture(preview), args.preview_size), now
         self._bar.update_absolute(self._bar.current + n, preview=image)
 
     def __enter__(self) -> Progress:
@@ -221,4 +227,4 @@ def _window_known(video: Input.Video) -> bool:
 
 
 def _unused(folder: str | Path) -> Path:
-    return paths.next_path(str(folder), "source", ".mp4", "temp").path
+    return next(paths.free_paths(str(folder), "source", ".mp4", "temp")).path

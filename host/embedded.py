@@ -73,7 +73,7 @@ def output_path(
     Raises ValueError for a prefix that leads outside it.
     """
     prefix = paths.expand(prefix, width, height)
-    return paths.next_path(settings.folder(folder), prefix, suffix, folder)
+    return next(paths.free_paths(settings.folder(folder), prefix, suffix, folder))
 
 
 def temp_folder() -> Path:

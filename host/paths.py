@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 # The system's own table of content types often lacks .mkv and .webp.
@@ -82,8 +85,8 @@ def expand(prefix: str, width: int, height: int) -> str:
     return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
 
 
-def next_path(folder: str, prefix: str, suffix: str, kind: str) -> SavePath:
-    """The first free `<prefix>_00001_<suffix>` of a row, counted on from the highest one there.
+def free_paths(folder: str, prefix: str, suffix: str, kind: str) -> Iterator[SavePath]:
+    """The free names `<prefix>_00001_<suffix>`, ..., counted on from the highest one there.
 
     `folder` is made when it is missing. Raises ValueError for a prefix that leads outside it.
     """
@@ -94,5 +97,17 @@ def next_path(folder: str, prefix: str, suffix: str, kind: str) -> SavePath:
     target.mkdir(parents=True, exist_ok=True)
     row = re.compile(rf"{re.escape(stem)}_(\d+)(?:[_.].*)?", re.IGNORECASE)
     taken = [int(found[1]) for name in os.listdir(target) if (found := row.fullmatch(name))]
-    filename = f"{stem}_{max(taken, default=0) + 1:05}_{suffix}"
-    return SavePath(target / filename, filename, subfolder, kind)
+    for number in count(max(taken, default=0) + 1):
+        filename = f"{stem}_{number:05}_{suffix}"
+        yield SavePath(target / filename, filename, subfolder, kind)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to that becomes `path` when all went well and is deleted when not."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

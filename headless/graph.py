@@ -1,0 +1,317 @@
+"""Run a workflow in ComfyUI's API format in this process, as ComfyUI would."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..host import schema as io
+
+Prompt = dict[str, dict[str, Any]]
+
+
+class WorkflowError(ValueError):
+    """The workflow cannot run as it is; one line for each thing that is wrong with it."""
+
+
+class NodeError(RuntimeError):
+    """A node failed while it ran; the message names the node."""
+
+
+def read_workflow(path: str | Path) -> Prompt:
+    """The nodes of an API-format workflow file.
+
+    Raises WorkflowError when the file is something else, also when it is in the format of
+    ComfyUI's editor.
+    """
+    if not Path(path).is_file():
+        raise WorkflowError(f"There is no workflow file {path}.")
+    try:
+        prompt = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkflowError(f"{path} is not a JSON file: {error}.") from error
+    if isinstance(prompt, dict) and isinstance(prompt.get("nodes"), list):
+        raise WorkflowError(
+            f"{path} is a workflow of ComfyUI's editor; open it there and save it with "
+            "File > Export (API), then run that file."
+        )
+    if not isinstance(prompt, dict) or not prompt:
+        raise WorkflowError(f"{path} is not an API-format workflow; export one with Export (API).")
+    for node_id, node in prompt.items():
+        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
+            raise WorkflowError(f"{path} is not an API-format workflow: node {node_id} is no node.")
+        if not isinstance(node.setdefault("inputs", {}), dict):
+            raise WorkflowError(f"{path}: the inputs of node {node_id} are not a JSON object.")
+    return prompt
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of a workflow that is known to be sound."""
+
+    node_id: str
+    title: str
+    node: type[io.ComfyNode]
+    schema: io.Schema
+    inputs: dict[str, Any]  # links as [node id, output index]
+
+    @property
+    def name(self) -> str:
+        return f"Node {self.node_id} ({self.title})"
+
+    def links(self) -> Iterator[tuple[str, int]]:
+        return (tuple(value) for value in self.inputs.values() if is_link(value))
+
+
+class Graph:
+    """A validated workflow, ready to run.
+
+    `nodes` are the node classes that it may use. Raises WorkflowError, before anything runs, with
+    one line for every unknown node, missing input, bad value, wrong link and cycle.
+    """
+
+    def __init__(self, prompt: Prompt, nodes: list[type[io.ComfyNode]]):
+        self._prompt = prompt
+        schemas = ((node, node.GET_SCHEMA()) for node in nodes)
+        self._schemas = {schema.node_id: (node, schema) for node, schema in schemas}
+        unknown = [
+            f"{_label(prompt, node_id)}: there is no such node here; run the workflow on a ComfyUI "
+            "that has it, with --server."
+            for node_id, node in prompt.items()
+            if node["class_type"] not in self._schemas
+        ]
+        if unknown:
+            raise WorkflowError("\n".join(unknown))
+        outputs = [key for key in prompt if self._schema(key).is_output_node]
+        if not outputs:
+            raise WorkflowError("The workflow has no output node, so there is nothing to run.")
+        self._problems: list[str] = []
+        order: list[str] = []
+        for node_id in outputs:
+            self._visit(node_id, [], order)
+        self.steps = [self._step(node_id) for node_id in order]
+        if self._problems:
+            raise WorkflowError("\n".join(self._problems))
+
+    def run(
+        self,
+        workflow: dict | None = None,
+        on_step: Callable[[int, Step], None] = lambda index, step: None,
+    ) -> dict[str, dict]:
+        """Run every output node and all that it needs, each node once.
+
+        `workflow` is the editor's form of the graph, kept in the metadata of what is saved;
+        `on_step` is told before each node. Returns what the nodes show, by node id, as ComfyUI's
+        history does. Raises NodeError when a node fails.
+        """
+        results: dict[str, list[list]] = {}
+        waiting = Counter(source for step in self.steps for source, _ in step.links())
+        shown = {}
+        for index, step in enumerate(self.steps):
+            on_step(index, step)
+            values, ui = self._execute(step, results, workflow)
+            if waiting[step.node_id]:
+                results[step.node_id] = values
+            if ui:
+                shown[step.node_id] = ui
+            for source, _ in step.links():
+                waiting[source] -= 1
+                if not waiting[source]:
+                    results.pop(source, None)
+        return shown
+
+    def _execute(
+        self, step: Step, results: dict[str, list[list]], workflow: dict | None
+    ) -> tuple[list[list], dict]:
+        inputs = {
+            key: results[value[0]][value[1]] if is_link(value) else [value]
+            for key, value in step.inputs.items()
+        }
+        available = {
+            io.Hidden.unique_id: step.node_id,
+            io.Hidden.prompt: self._prompt,
+            io.Hidden.extra_pnginfo: {"workflow": workflow} if workflow else None,
+        }
+        hidden = io.HiddenHolder(**{key.name: available[key] for key in step.schema.hidden})
+        node = type(step.node.__name__, (step.node,), {"hidden": hidden})
+        calls = [inputs] if step.schema.is_input_list else list(_slices(inputs, step))
+        try:
+            with torch.inference_mode():
+                returned = [node.execute(**call) for call in calls]
+        except Exception as error:
+            raise NodeError(f"{step.name} failed: {_one_line(error)}") from error
+        return _merge(returned, step.schema), _merge_ui(returned)
+
+    def _schema(self, node_id: str) -> io.Schema:
+        return self._schemas[self._prompt[node_id]["class_type"]][1]
+
+    def _visit(self, node_id: str, path: list[str], order: list[str]) -> None:
+        """Depth first, so that a branch is done, and freed, before the next one starts."""
+        if node_id in path:
+            cycle = [*path[path.index(node_id) :], node_id]
+            names = " -> ".join(_label(self._prompt, key) for key in cycle)
+            raise WorkflowError(f"The workflow runs in a circle: {names}.")
+        if node_id in order:
+            return
+        for value in self._prompt[node_id]["inputs"].values():
+            if is_link(value) and value[0] in self._prompt:
+                self._visit(value[0], [*path, node_id], order)
+        order.append(node_id)
+
+    def _step(self, node_id: str) -> Step:
+        given = self._prompt[node_id]["inputs"]
+        node, schema = self._schemas[self._prompt[node_id]["class_type"]]
+        checked = _custom_inputs(node)
+        problems, inputs = [], {}
+        for socket in schema.inputs:
+            if socket.id not in given:
+                if not socket.optional:
+                    problems.append(f"the input {socket.id} is missing")
+                continue
+            value = given[socket.id]
+            try:
+                if is_link(value):
+                    self._check_link(value, socket)
+                else:
+                    by_node = checked is None or socket.id in checked
+                    value = _convert(value, socket, check=not by_node)
+            except ValueError as error:
+                problems.append(str(error))
+            inputs[socket.id] = value
+        step = Step(node_id, self._title(node_id, schema), node, schema, inputs)
+        if not problems:
+            problems = _custom_problems(node, inputs, checked)
+        label = _label(self._prompt, node_id)
+        self._problems += [f"{label}: {problem.rstrip('.')}." for problem in problems]
+        return step
+
+    def _title(self, node_id: str, schema: io.Schema) -> str:
+        meta = self._prompt[node_id].get("_meta") or {}
+        return meta.get("title") or schema.display_name or schema.node_id
+
+    def _check_link(self, link: list, socket: io.Input) -> None:
+        source, index = link
+        if source not in self._prompt:
+            raise ValueError(f"the input {socket.id} is linked to node {source}, which is missing")
+        outputs = self._schema(source).outputs
+        if not 0 <= index < len(outputs):
+            raise ValueError(
+                f"the input {socket.id} is linked to output {index} of "
+                f"{_label(self._prompt, source)}, which has {len(outputs)}"
+            )
+        offered, wanted = outputs[index].io_type, socket.io_type
+        if "*" not in (offered, wanted) and not {*offered.split(",")} & {*wanted.split(",")}:
+            raise ValueError(
+                f"the input {socket.id} takes {wanted}, but is linked to {offered} of "
+                f"{_label(self._prompt, source)}"
+            )
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input's value is `[node id, output index]`."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+    )
+
+
+def _label(prompt: Prompt, node_id: str) -> str:
+    return f"Node {node_id} ({prompt[node_id]['class_type']})"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _convert(value: Any, socket: io.Input, check: bool) -> Any:
+    """`value` as the input's type; ValueError when it is none, or out of range if `check`."""
+    if isinstance(value, dict) and "__value__" in value:
+        value = value["__value__"]
+    if not isinstance(socket, io.WidgetInput):
+        raise ValueError(f"the input {socket.id} needs a link that gives {socket.io_type}")
+    kinds = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+    if socket.io_type in kinds:
+        try:
+            value = kinds[socket.io_type](value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f"the input {socket.id} is {value!r}, which is no {socket.io_type}"
+            ) from error
+    if not check:
+        return value
+    low, high = getattr(socket, "min", None), getattr(socket, "max", None)
+    # Written so that not-a-number fails as well.
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise ValueError(f"the input {socket.id} is {value}; choose {_range(low, high)}")
+    if socket.io_type == "COMBO" and value not in socket.options:
+        few = ", ".join(map(str, socket.options[:20])) or "nothing here"
+        raise ValueError(f"the input {socket.id} is {value!r}; choose one of: {few}")
+    return value
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at most {high}" if low is None else f"at least {low}"
+    return f"a value from {low} to {high}"
+
+
+def _custom_inputs(node: type[io.ComfyNode]) -> set[str] | None:
+    """Inputs that the node checks itself; None if it checks all of them."""
+    if node.validate_inputs.__func__ is io.ComfyNode.validate_inputs.__func__:
+        return set()
+    spec = inspect.getfullargspec(node.validate_inputs)
+    return None if spec.varkw else set(spec.args[1:])
+
+
+def _custom_problems(
+    node: type[io.ComfyNode], inputs: dict[str, Any], checked: set[str] | None
+) -> list[str]:
+    """What the node's own check says; it sees None for an input that a link gives."""
+    if checked == set():
+        return []
+    values = {
+        key: None if is_link(value) else value
+        for key, value in inputs.items()
+        if checked is None or key in checked
+    }
+    verdict = node.validate_inputs(**values)
+    return [] if verdict is True else [verdict or "its inputs are not valid"]
+
+
+def _slices(inputs: dict[str, list], step: Step) -> Iterator[dict[str, Any]]:
+    """One set of inputs for every element of the longest list; shorter ones repeat their last."""
+    empty = [key for key, values in inputs.items() if not values]
+    if empty:
+        raise NodeError(f"{step.name} got an empty list on its input {empty[0]}.")
+    for index in range(max(map(len, inputs.values()), default=1)):
+        yield {key: values[min(index, len(values) - 1)] for key, values in inputs.items()}
+
+
+def _merge(returned: list[io.NodeOutput], schema: io.Schema) -> list[list]:
+    """For each output a list with the values of all calls."""
+    merged = []
+    for index, socket in enumerate(schema.outputs):
+        values = [output[index] for output in returned if output.result is not None]
+        merged.append(
+            [item for value in values for item in value] if socket.is_output_list else values
+        )
+    return merged
+
+
+def _merge_ui(returned: list[io.NodeOutput]) -> dict[str, list]:
+    merged: dict[str, list] = {}
+    for output in returned:
+        if output.ui is not None:
+            shown = output.ui if isinstance(output.ui, dict) else output.ui.as_dict()
+            for key, values in shown.items():
+                merged.setdefault(key, []).extend(values)
+    return merged

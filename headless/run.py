@@ -1,0 +1,102 @@
+"""`colorizationnet run`: a workflow JSON, here or on a ComfyUI server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="run an API-format workflow here, or on a ComfyUI server",
+        description="Run an API-format workflow (File > Export (API) in ComfyUI) in this process, "
+        "or on a ComfyUI server, and print the files that it saved.",
+    )
+    parser.add_argument("workflow", type=Path, metavar="WORKFLOW.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        help="change an input; NODE is a node's number, or its class when there is only one",
+    )
+    parser.add_argument(
+        "--input-dir", type=Path, default=Path(), help="where the inputs are (default: here)"
+    )
+    parser.add_argument(
+        "--output-dir", type=Path, default=Path("output"), help="where results go (default: output)"
+    )
+    parser.add_argument("--server", metavar="URL", help="run on this ComfyUI server")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> list[Path]:
+    """Run the workflow and return the files that it saved."""
+    # Not at the top: torch takes seconds to import, and --help should not.
+    from .graph import Graph, read_workflow
+
+    if not args.input_dir.is_dir():
+        raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
+    prompt = read_workflow(args.workflow)
+    if args.server:
+        from .server import Server
+
+        for setting in args.set:
+            _apply(setting, prompt, {})
+        return Server(args.server).run(prompt, args.input_dir, args.output_dir)
+
+    from .. import nodes
+    from ..host.embedded import settings
+    from .core_nodes import CORE_NODES
+
+    settings.input, settings.output = args.input_dir, args.output_dir
+    registry = [*nodes.NODES, *CORE_NODES]
+    schemas = [node.GET_SCHEMA() for node in registry]
+    known = {schema.node_id: {socket.id for socket in schema.inputs} for schema in schemas}
+    for setting in args.set:
+        _apply(setting, prompt, known)
+    graph = Graph(prompt, registry)
+
+    def announce(index, step):
+        settings.node = f"[{index + 1}/{len(graph.steps)}] {step.title}"
+
+    shown = graph.run(on_step=announce)
+    return [
+        args.output_dir / file["subfolder"] / file["filename"]
+        for ui in shown.values()
+        for files in ui.values()
+        for file in files
+        if isinstance(file, dict) and file.get("type") == "output"
+    ]
+
+
+def _apply(setting: str, prompt: dict, known: dict[str, set[str]]) -> None:
+    """Put one NODE.INPUT=VALUE into the workflow; `known` are the inputs of node classes."""
+    from .graph import WorkflowError
+
+    where, equals, text = setting.partition("=")
+    name, dot, key = where.partition(".")
+    if not (equals and dot):
+        raise WorkflowError(f"--set {setting}: write NODE.INPUT=VALUE, such as 3.strength=0.5.")
+    of_class = [node for node in prompt.values() if node["class_type"] == name]
+    node = prompt.get(name) or (of_class[0] if len(of_class) == 1 else None)
+    if node is None:
+        found = f"{len(of_class)} nodes" if of_class else "no node"
+        raise WorkflowError(f"--set {setting}: the workflow has {found} {name}; use its number.")
+    inputs = known.get(node["class_type"], set()) | node["inputs"].keys()
+    if key not in inputs:
+        raise WorkflowError(
+            f"--set {setting}: node {name} has no input {key}; it has {', '.join(sorted(inputs))}."
+        )
+    node["inputs"][key] = _scalar(text)
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    """A JSON number or truth value, or else the text as it is."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, (list, dict, str)) else value
