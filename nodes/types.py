@@ -5,7 +5,7 @@ from typing import Any
 
 from .. import host
 from ..host import io
-from ..model import Colorizer, ColorizationNet
+from ..model import ColorizationNet, Colorizer
 from ..model.colorizer import DEFAULT_RENDER_SIZE, DEFAULT_SATURATION
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
