@@ -4,6 +4,7 @@ from .ffmpeg import VideoError
 from .formats import FORMATS, Format, find_format
 from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
 from .read import count_frames, read_audio, read_frames
+from .recolor import Planes, recolor
 from .write import FrameWriter
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Clip",
     "Format",
     "FrameWriter",
+    "Planes",
     "SubtitleStream",
     "VideoError",
     "count_frames",
@@ -21,4 +23,5 @@ __all__ = [
     "probe",
     "read_audio",
     "read_frames",
+    "recolor",
 ]

@@ -11,34 +11,43 @@ import numpy as np
 
 from .ffmpeg import FFmpeg, VideoError, url
 from .formats import TEXT_SUBTITLES, Container, find_format, ratio
+from .matroska import block_header, header
 from .probe import Clip, matrix_for_size, probe
 from .read import SCALER
 from .target import Target
 
 log = logging.getLogger(__name__)
 
+# The raw pixel formats of frames, by (deep, alpha).
+RGB = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le",
+       (True, True): "rgba64le"}
+
 
 class Encoder:
     """An ffmpeg that takes raw pictures and writes ``target``, whole or not at all.
 
-    ``inputs`` describe the raw pictures on ffmpeg's standard input and what else is muxed;
-    ``outputs`` everything behind them but the muxer and the name. ``check`` is called while
-    waiting; what it raises ends the encoding.
+    It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
+    ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options.
+    Its pictures are shown ``delay`` seconds late. ``check`` is called while waiting; what it
+    raises ends the encoding.
     """
 
     def __init__(
         self,
         target: Target,
         container: Container,
+        head: bytes,
         inputs: list[str],
         outputs: list[str],
         metadata: Mapping[str, str] | None,
         check: Callable[[], None] | None = None,
+        delay: Fraction = Fraction(0),
     ) -> None:
         self._target = target
         self._check = check
         self._folder = tempfile.TemporaryDirectory(prefix="colorizationnet-")
-        arguments = [*inputs]
+        offset = ("-itsoffset", f"{float(delay):.6f}")
+        arguments = [*offset, "-f", "matroska", "-i", "pipe:0", *inputs]
         number = arguments.count("-i")
         if metadata:
             # Through a file: a workflow may be longer than a command line.
@@ -55,6 +64,11 @@ class Encoder:
             [*arguments, *outputs, *container.options, "-f", container.muxer, "-y", name],
             stdin=True,
         )
+        try:
+            self.write(head)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, data: memoryview | bytes) -> None:
         try:
@@ -72,6 +86,9 @@ class Encoder:
         if self._process.wait(self._check) != 0:
             self._fail()
         self._target.commit()
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def close(self) -> None:
         """Leave no process and no part behind."""
@@ -179,25 +196,21 @@ class FrameWriter:
         self._frame_shape = (height, width, 4 if alpha else 3)
         self._dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
         self._check = check
+        self._fps = Fraction(fps).limit_denominator(100000)
         self._target = Target(path, overwrite=overwrite)
-        self._sound = None
 
-        rgb = {3: "rgb", 4: "rgba"}[3 + alpha] + {1: "24", 2: "48le"}[self._dtype.itemsize]
-        rgb = {"rgba24": "rgba", "rgba48le": "rgba64le"}.get(rgb, rgb)
-        inputs = [
-            *("-f", "rawvideo", "-pixel_format", rgb, "-video_size", f"{width}x{height}"),
-            *("-framerate", ratio(Fraction(fps).limit_denominator(100000)), "-i", "pipe:0"),
-        ]
-        outputs = ["-map", "0:v"]
         if (audio is not None or audio_from) and not entry.sound:
             log.warning("%s has no sound: %s is silent", entry.label, path)
-        elif audio is not None:
-            self._sound = _raw_sound(audio[0])
-            inputs += ["-f", "f32le", "-ar", str(audio[1]), "-ac", str(len(audio[0])),
-                       "-i", url(self._sound)]
+            audio = audio_from = None
+        inputs = []
+        outputs = ["-map", "0:v", "-fps_mode", "passthrough"]
+        outputs += ["-enc_time_base", ratio(1 / self._fps)]
+        self._sound = None
+        if audio is not None:
+            self._sound = np.ascontiguousarray(audio[0].T, dtype="<f4")
+            self._sound_rate = audio[1]
             encoder, *settings = container.audio_fallback
-            # Padded, as `-shortest` alone drops pictures behind the last sound.
-            outputs += ["-map", "1:a", "-af", "apad", "-shortest", "-c:a", encoder, *settings]
+            outputs += ["-map", "0:a", "-c:a", encoder, *settings]
         elif audio_from:
             outputs += stream_options(probe(audio_from), container, path, 1)
             inputs += ["-i", url(audio_from)]
@@ -210,11 +223,9 @@ class FrameWriter:
             filters = (f"scale=in_range=pc:out_range=tv:out_color_matrix={matrix}:{SCALER},"
                        f"format={pix_fmt},{color_tags(matrix, 'tv', None, None)}")
         outputs += ["-vf", filters, *entry.encoder_options(quality, path.suffix.lower())]
-        try:
-            self._encoder = Encoder(self._target, container, inputs, outputs, metadata, check)
-        except BaseException:
-            self._remove_sound()
-            raise
+        sound = None if self._sound is None else (self._sound.shape[1], self._sound_rate)
+        head = header(RGB[bit_depth > 8, alpha], width, height, self._fps, sound)
+        self._encoder = Encoder(self._target, container, head, inputs, outputs, metadata, check)
 
     def write(self, frames: np.ndarray) -> None:
         """Append ``frames``, ``(n, height, width, channels)``."""
@@ -224,12 +235,21 @@ class FrameWriter:
         for frame in np.ascontiguousarray(frames):
             if self._check:
                 self._check()
+            time = self.frame_count / self._fps
+            self._encoder.write(block_header(time, 1 / self._fps, frame.nbytes))
             self._encoder.write(frame.data.cast("B"))
+            if self._sound is not None:
+                self._write_sound(time)
             self.frame_count += 1
 
-    def _remove_sound(self) -> None:
-        if self._sound:
-            self._sound.unlink(missing_ok=True)
+    def _write_sound(self, time: Fraction) -> None:
+        """The sound that belongs to the picture at ``time``."""
+        begin, end = (round(t * self._sound_rate) for t in (time, time + 1 / self._fps))
+        piece = self._sound[begin:end]
+        if len(piece):
+            seconds = Fraction(begin, self._sound_rate), Fraction(len(piece), self._sound_rate)
+            self._encoder.write(block_header(*seconds, piece.nbytes, track=2))
+            self._encoder.write(piece.data.cast("B"))
 
     def __enter__(self) -> "FrameWriter":
         return self
@@ -242,10 +262,3 @@ class FrameWriter:
                 self._encoder.finish()
         finally:
             self._encoder.close()
-            self._remove_sound()
-
-
-def _raw_sound(samples: np.ndarray) -> Path:
-    with tempfile.NamedTemporaryFile(suffix=".f32", delete=False) as file:
-        np.ascontiguousarray(samples.T, dtype="<f4").tofile(file)
-    return Path(file.name)
