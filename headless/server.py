@@ -22,6 +22,7 @@ from .graph import NodeError, Prompt, WorkflowError
 from .websocket import WebSocket
 
 CHUNK = 1 << 20
+BAR = {"leave": False, "dynamic_ncols": True, "disable": None}  # None: only on a terminal
 
 
 class ServerError(OSError):
@@ -118,7 +119,8 @@ class Server:
 
         def body() -> Iterator[bytes]:
             yield head
-            with path.open("rb") as file, _bar(size, f"sending {where.name}") as bar:
+            bar = tqdm(total=size, desc=where.name, unit="B", unit_scale=True, **BAR)
+            with path.open("rb") as file, bar:
                 while chunk := file.read(CHUNK):
                     yield chunk
                     bar.update(len(chunk))
@@ -146,7 +148,7 @@ class Server:
 
     def _follow(self, socket: WebSocket, prompt: Prompt, prompt_id: str) -> None:
         """Show the server's progress until it has done with `prompt_id`."""
-        with tqdm(leave=False, dynamic_ncols=True) as bar:
+        with tqdm(**BAR) as bar:
             try:
                 for message in map(json.loads, socket.messages()):
                     data = message["data"]
@@ -243,7 +245,3 @@ def _unused(path: Path) -> Path:
         number += 1
         candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return candidate
-
-
-def _bar(total: int, title: str) -> tqdm:
-    return tqdm(total=total, desc=title, unit="B", unit_scale=True, leave=False, dynamic_ncols=True)

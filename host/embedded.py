@@ -118,10 +118,12 @@ def check_cancelled() -> None:
 
 
 class Progress:
-    """A bar over `total` steps in the terminal, under the name of the node that runs."""
+    """A bar over `total` steps, if there is a terminal, under the name of the running node."""
 
     def __init__(self, total: int):
-        self._bar = tqdm(total=total, desc=settings.node, leave=False, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, desc=settings.node, leave=False, dynamic_ncols=True, disable=None
+        )
 
     def update(self, n: int = 1, preview=None) -> None:
         """Move on by `n`; a terminal shows no preview."""

@@ -1,0 +1,139 @@
+"""Every API workflow gives the same pixels in ComfyUI and on the embedded host."""
+
+import json
+import subprocess
+from pathlib import Path
+from urllib.request import urlopen
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from colorizationnet.headless import cli
+from colorizationnet.host import paths
+from colorizationnet.nodes import NODES
+from PIL import Image
+
+WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows" / "api").glob("*.json"))
+
+
+@pytest.fixture(scope="session")
+def inputs(base):
+    """A small picture and a small clip with sound, both with something to colour."""
+    folder = base / "input"
+    rows, columns = np.mgrid[0:90, 0:121]
+    grey = 128 + 100 * np.sin(rows / 9) * np.cos(columns / 13)
+    Image.fromarray(np.repeat(grey.astype(np.uint8)[..., None], 3, 2)).save(folder / "photo.png")
+    command = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1,hue=s=0"]
+    command += ["-f", "lavfi", "-i", "sine=440:duration=1", "-shortest"]
+    _ffmpeg(*command, "-c:v", "libx264", "-qp", "0", str(folder / "clip.mp4"))
+    return folder
+
+
+def _ffmpeg(*arguments):
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def prepare(path, folder):
+    """The workflow with the small inputs, our weights, and lossless clips."""
+    prompt = json.loads(path.read_text())
+    for node in prompt.values():
+        for key, value in node["inputs"].items():
+            suffix = Path(value).suffix.lower() if isinstance(value, str) else ""
+            if suffix in paths.SUFFIXES["image"]:
+                node["inputs"][key] = "photo.png"
+            elif suffix in paths.SUFFIXES["video"]:
+                node["inputs"][key] = "clip.mp4"
+            elif suffix == ".safetensors":
+                node["inputs"][key] = "test.safetensors"
+        if node["class_type"] == "ColorizationNetSaveVideo":
+            node["inputs"]["format"] = "ffv1"
+    prepared = folder / path.name
+    prepared.write_text(json.dumps(prompt))
+    return prepared
+
+
+def pictures(path):
+    """Every frame of a photo or clip, (n, H, W, 3) in [0, 1]."""
+    if path.suffix == ".png":
+        return np.asarray(Image.open(path), dtype=np.float32)[None] / 255
+    frames = imageio_ffmpeg.read_frames(str(path))
+    width, height = next(frames)["size"]
+    pixels = np.stack([np.frombuffer(frame, np.uint8) for frame in frames])
+    return pixels.reshape(-1, height, width, 3).astype(np.float32) / 255
+
+
+def run(capsys, *arguments):
+    code = cli.main(["run", *map(str, arguments)])
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    return [Path(line) for line in output.out.splitlines()]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_same_pixels_in_comfyui(workflow, server, base, inputs, tmp_path, capsys, monkeypatch):
+    prepared = prepare(workflow, tmp_path)
+    monkeypatch.chdir(base)  # where the embedded host finds models/colorization
+    common = [prepared, "--input-dir", inputs]
+    here = run(capsys, *common, "--output-dir", tmp_path / "here")
+    there = run(capsys, *common, "--output-dir", tmp_path / "there", "--server", server)
+    assert here and [path.name for path in here] == [path.name for path in there]
+    for one, other in zip(map(pictures, here), map(pictures, there), strict=True):
+        assert one.shape == other.shape
+        assert np.ptp(one, axis=-1).max() > 0.1  # in colour
+        assert np.abs(one - other).max() <= 1 / 255 + 1e-6
+
+
+def test_server_words_a_wrong_value(server, base, inputs, tmp_path, capsys):
+    prompt = json.loads(prepare(WORKFLOWS[0], tmp_path).read_text())
+    key, node = next((key, node) for key, node in prompt.items() if "strength" in node["inputs"])
+    node["inputs"]["strength"] = 7
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(prompt))
+    code = cli.main(["run", str(path), "--input-dir", str(inputs), "--server", server])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert f"Node {key} ({node['class_type']}): Value 7.0 bigger than max of 1.0: strength" in error
+
+
+def test_server_words_a_failing_node(server, base, inputs, tmp_path, capsys):
+    (inputs / "broken.mp4").write_bytes(b"no video")
+    prompt = {
+        "1": {
+            "class_type": "ColorizationNetLoadVideo",
+            "inputs": {
+                "file": "broken.mp4",
+                "start_frame": 0,
+                "frame_count": 0,
+                "frame_step": 1,
+                "batch_size": 8,
+            },
+        },
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(prompt))
+    code = cli.main(["run", str(path), "--input-dir", str(inputs), "--server", server])
+    error = capsys.readouterr().err
+    assert code == 1
+    (line,) = error.splitlines()
+    assert line.startswith("Node 1 (ColorizationNetLoadVideo) failed: ") and "broken.mp4" in line
+
+
+def test_comfyui_shows_the_pack(server):
+    """Nodes, pages and templates are where the editor looks for them."""
+
+    def get(path):
+        with urlopen(f"{server}{path}") as answer:
+            return json.load(answer)
+
+    info = get("/object_info")
+    for node in NODES:
+        schema = node.GET_SCHEMA()
+        assert info[schema.node_id]["display_name"] == schema.display_name
+        with urlopen(f"{server}/extensions/colorizationnet/docs/{schema.node_id}.md") as page:
+            assert page.read()
+    models = info["ColorizationNetLoadModel"]["input"]["required"]["model_name"][1]["options"]
+    assert models == ["colorizationnet.safetensors", "test.safetensors"]
+    templates = {path.stem for path in WORKFLOWS[0].parents[1].glob("*.json")}
+    assert set(get("/workflow_templates").get("colorizationnet", [])) == templates
