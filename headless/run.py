@@ -94,9 +94,9 @@ def _apply(setting: str, prompt: dict, known: dict[str, set[str]]) -> None:
 
 
 def _scalar(text: str) -> str | int | float | bool | None:
-    """A JSON number or truth value, or else the text as it is."""
+    """A JSON scalar, or else the text as it is."""
     try:
         value = json.loads(text)
     except ValueError:
         return text
-    return text if isinstance(value, (list, dict, str)) else value
+    return text if isinstance(value, (list, dict)) else value

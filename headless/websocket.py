@@ -7,13 +7,16 @@ dependency that only `--server` would use.
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import socket
 import ssl
 from collections.abc import Iterator
+from http.client import parse_headers
 from urllib.parse import urlsplit
 
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 
 class WebSocket:
@@ -28,18 +31,18 @@ class WebSocket:
             context = ssl.create_default_context()
             self._socket = context.wrap_socket(self._socket, server_hostname=parts.hostname)
         self._stream = self._socket.makefile("rb")
-        key = base64.b64encode(os.urandom(16)).decode()
+        key = base64.b64encode(os.urandom(16))
         self._socket.sendall(
             f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key.decode()}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         status = self._stream.readline().decode("latin-1").strip()
-        if status.split()[1:2] != ["101"]:
+        headers = parse_headers(self._stream)
+        accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
+        if status.split()[1:2] != ["101"] or headers["Sec-WebSocket-Accept"] != accept:
             self.close()
-            raise ConnectionError(f"{url} does not speak WebSocket: {status or 'no answer'}.")
-        while self._stream.readline().strip():
-            pass  # the headers say nothing more that matters
+            raise ConnectionError(f"it does not speak WebSocket ({status or 'no answer'})")
         self._socket.settimeout(None)
 
     def messages(self) -> Iterator[str]:

@@ -5,6 +5,7 @@ which one answers.
 """
 
 import sys
+from importlib import import_module
 
 EXPORTS = (
     "OutOfMemory",
@@ -33,11 +34,11 @@ EXPORTS = (
     "video_source",
 )
 
-# ComfyUI imports both before it loads any custom node; nothing else brings them in.
-if {"folder_paths", "comfy_api.latest"} <= sys.modules.keys():
-    from . import comfyui as _host
-else:
-    from . import embedded as _host
 
-globals().update({name: getattr(_host, name) for name in EXPORTS})
-__all__ = list(EXPORTS)
+def __getattr__(name: str):
+    """Import the host when a name of it is first needed: `--help` needs none, and no torch."""
+    if name not in EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # ComfyUI imports both before it loads any custom node; nothing else brings them in.
+    in_comfyui = {"folder_paths", "comfy_api.latest"} <= sys.modules.keys()
+    return getattr(import_module(".comfyui" if in_comfyui else ".embedded", __name__), name)

@@ -1,0 +1,171 @@
+"""The command line: settings, exit codes, and one sentence for every fault."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from colorizationnet.headless import cli
+from PIL import Image
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A grey photo and a workflow that colours it, where the user stands."""
+    monkeypatch.chdir(tmp_path)
+    Image.linear_gradient("L").resize((48, 32)).convert("RGB").save("photo.png")
+    prompt = {
+        "1": {
+            "class_type": "ColorizationNetLoadModel",
+            "inputs": {"model_name": "colorizationnet.safetensors", "precision": "auto"},
+        },
+        "2": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "3": {
+            "class_type": "ColorizationNetColorizeImages",
+            "inputs": {
+                "model": ["1", 0],
+                "images": ["2", 0],
+                "render_size": 32,
+                "strength": 1.0,
+                "saturation": 1.0,
+            },
+        },
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "out"}},
+    }
+    (tmp_path / "workflow.json").write_text(json.dumps(prompt))
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; gives the exit code, the lines printed and the lines of error."""
+
+    def run(*arguments):
+        code = cli.main(list(arguments))
+        output = capsys.readouterr()
+        return code, output.out.splitlines(), output.err.splitlines()
+
+    return run
+
+
+def test_run_prints_what_it_saved(folder, run):
+    code, saved, errors = run("run", "workflow.json")
+    assert (code, saved, errors) == (0, ["output/out_00001_.png"], [])
+    with Image.open(folder / saved[0]) as image:
+        colored = np.asarray(image, dtype=float)
+        assert image.size == (48, 32)
+    with Image.open(folder / "photo.png") as image:
+        assert abs(colored @ [0.299, 0.587, 0.114] - np.asarray(image)[..., 0]).max() < 1.5
+
+
+def test_folders_are_options(folder, run):
+    (folder / "in").mkdir()
+    (folder / "photo.png").rename(folder / "in" / "photo.png")
+    code, saved, _ = run("run", "workflow.json", "--input-dir", "in", "--output-dir", "there")
+    assert code == 0 and saved == ["there/out_00001_.png"]
+    code, _, errors = run("run", "workflow.json", "--input-dir", "gone")
+    assert (code, errors) == (2, ["There is no input folder gone."])
+
+
+def test_set_changes_inputs_by_number_and_by_class(folder, run):
+    code, saved, _ = run(
+        "run",
+        "workflow.json",
+        *("--set", "3.strength=0"),
+        *("--set", 'SaveImage.filename_prefix="7"'),
+        *("--set", "ColorizationNetColorizeImages.quality=fast"),
+    )
+    assert (code, saved) == (0, ["output/7_00001_.png"])
+    with Image.open(folder / saved[0]) as result, Image.open(folder / "photo.png") as photo:
+        assert np.array_equal(np.asarray(result), np.asarray(photo))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("strength", "write NODE.INPUT=VALUE"),
+        ("3.strength", "write NODE.INPUT=VALUE"),
+        ("9.strength=1", "the workflow has no node 9"),
+        ("3.power=1", "node 3 has no input power; it has images, "),
+        ("3.strength=2", "the input strength is 2.0; choose a value from 0.0 to 1.0"),
+        ("3.strength=NaN", "the input strength is nan; choose a value"),
+        ("3.strength=much", "the input strength is 'much', which is no FLOAT"),
+        ("3.images=photo.png", "the input images needs a link"),
+        ("2.image=../photo.png", "leads outside the input folder"),
+        ("1.model_name=gone.safetensors", "choose one of: colorizationnet.safetensors"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(folder, run, setting, words):
+    code, saved, errors = run("run", "workflow.json", "--set", setting)
+    assert (code, saved) == (2, []) and len(errors) == 1 and words in errors[0]
+    assert not (folder / "output").exists()
+
+
+def test_set_by_class_needs_a_single_node(folder, run):
+    prompt = json.loads((folder / "workflow.json").read_text())
+    prompt["5"] = prompt["4"]
+    (folder / "workflow.json").write_text(json.dumps(prompt))
+    code, _, errors = run("run", "workflow.json", "--set", "SaveImage.filename_prefix=a")
+    assert code == 2 and "the workflow has 2 nodes SaveImage; use its number" in errors[0]
+
+
+def test_every_fault_of_a_workflow_is_a_line(folder, run):
+    prompt = json.loads((folder / "workflow.json").read_text())
+    del prompt["3"]["inputs"]["images"]
+    prompt["3"]["inputs"]["render_size"] = -2
+    prompt["5"] = {
+        "class_type": "SaveImage",
+        "inputs": {"images": ["1", 0], "filename_prefix": "model"},
+    }
+    (folder / "workflow.json").write_text(json.dumps(prompt))
+    assert run("run", "workflow.json") == (
+        2,
+        [],
+        [
+            "Node 3 (ColorizationNetColorizeImages): the input images is missing.",
+            "Node 3 (ColorizationNetColorizeImages): the input render_size is -2; choose a value "
+            "from 0 to 4096.",
+            "Node 5 (SaveImage): the input images takes IMAGE, but is linked to "
+            "COLORIZATION_MODEL of Node 1 (ColorizationNetLoadModel).",
+        ],
+    )
+
+
+def test_a_node_that_fails_gives_exit_code_1(folder, run):
+    (folder / "photo.png").write_bytes(b"no picture")
+    code, saved, errors = run("run", "workflow.json")
+    assert (code, saved, len(errors)) == (1, [], 1)
+    assert errors[0].startswith("Node 2 (Load Image) failed: ") and "photo.png" in errors[0]
+
+
+def test_a_missing_workflow(folder, run):
+    assert run("run", "none.json") == (2, [], ["There is no workflow file none.json."])
+
+
+def test_a_workflow_that_saves_nothing_says_so(folder, run):
+    prompt = json.loads((folder / "workflow.json").read_text())
+    prompt["4"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
+    (folder / "workflow.json").write_text(json.dumps(prompt))
+    code, saved, errors = run("run", "workflow.json")
+    assert (code, saved) == (0, []) and errors[0].startswith("Nothing was saved")
+
+
+def test_ctrl_c_gives_exit_code_130(folder, run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("colorizationnet.headless.graph.Graph.run", interrupted)
+    assert run("run", "workflow.json") == (130, [], ["Stopped."])
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from colorizationnet.headless.cli import main\ntry: main(['run', '--help'])"
+    code += "\nexcept SystemExit: sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_python_dash_m():
+    command = [sys.executable, "-m", "colorizationnet", "run", "none.json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr == "There is no workflow file none.json.\n"
