@@ -1,18 +1,20 @@
 """One ffmpeg process: its arguments, its log, its end."""
 
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
 
 PIPE_BYTES = 1 << 20
 _LOG_LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
+_SVT_ERROR = re.compile(r"^Svt\[(error)\]: (.*)$")  # it prints past ffmpeg's log
 # What ffmpeg says after the line that tells the cause.
 _CONSEQUENCES = re.compile(
     r"^(Conversion failed|Error (opening|while|sending|submitting|muxing|initializing|decoding)"
@@ -71,7 +73,7 @@ class FFmpeg:
                   closefd=False) as log:
             for line in log:
                 line = line.rstrip()
-                match = _LOG_LINE.match(line)
+                match = _LOG_LINE.match(line) or _SVT_ERROR.match(line)
                 if match and match[1] in ("error", "fatal", "panic"):
                     if len(self._errors) < 100:
                         self._errors.append(match[2])
@@ -92,6 +94,9 @@ class FFmpeg:
 
     def read_all(self) -> bytes:
         return self._process.stdout.readall()
+
+    def read_lines(self) -> Iterator[bytes]:
+        return iter(io.BufferedReader(self._process.stdout))
 
     def write(self, data: memoryview | bytes) -> None:
         """Write all of ``data`` to the standard input; ``BrokenPipeError`` when ffmpeg is gone."""

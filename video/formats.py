@@ -104,8 +104,20 @@ class Format:
         return next((d for d in self.bit_depths if d >= depth), self.bit_depths[-1])
 
     def pix_fmt(self, bit_depth: int, alpha: bool, width: int, height: int) -> str:
-        """The encoder's pixel format for a picture, its chroma halved unless the size is odd."""
+        """The encoder's pixel format for such pictures.
+
+        Raises `VideoError` when the format has no such depth, alpha or size.
+        """
+        if (bit_depth, alpha) not in self.pix_fmts:
+            depths = " or ".join(map(str, self.bit_depths))
+            raise VideoError(f"{self.label} has {depths} bits a sample"
+                             + (" and no alpha" if alpha and not self.alpha else ""))
+        if min(width, height) < self.least_size:
+            raise VideoError(f"{self.label} takes pictures from {self.least_size}x"
+                             f"{self.least_size}, not {width}x{height}; choose another format")
         name = self.pix_fmts[bit_depth, alpha]
+        if "422" in name and width % 2:  # ffmpeg's ProRes encoder shifts the chroma of these
+            raise VideoError(f"{self.label} takes even widths, not {width}; choose ProRes 4444")
         if self.even_size and (width % 2 or height % 2):
             return name.replace("420", "444")
         return name
@@ -133,10 +145,10 @@ FORMATS: dict[str, Format] = {
                ("-preset", "medium"), Quality("-crf", 0, 51, 18), even_size=True),
         Format("hevc", "HEVC", {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV}, "libx265", _YUV420,
                ("-preset", "medium", "-x265-params", "log-level=error"),
-               Quality("-crf", 0, 51, 20), even_size=True,
+               Quality("-crf", 0, 51, 20), even_size=True, least_size=16,
                tags={".mp4": "hvc1", ".mov": "hvc1"}),
         Format("av1", "AV1", {".mp4": _MP4, ".mkv": _MKV, ".webm": _WEBM}, "libsvtav1", _YUV420,
-               ("-preset", "8"), Quality("-crf", 0, 63, 26)),
+               ("-preset", "8"), Quality("-crf", 0, 63, 26), least_size=16),
         Format("vp9", "VP9", {".webm": _WEBM, ".mkv": _MKV, ".mp4": _MP4}, "libvpx-vp9",
                _YUV420 | {(8, True): "yuva420p"},
                ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
@@ -149,7 +161,7 @@ FORMATS: dict[str, Format] = {
                Quality("-profile:v", 4, 5, 4, lower_is_better=False), full_range=False),
         Format("ffv1", "FFV1", {".mkv": _MKV}, "ffv1",
                _YUV420 | {(8, True): "yuva420p", (10, True): "yuva420p10le"},
-               ("-level", "3", "-g", "1", "-slices", "4", "-slicecrc", "1")),
+               ("-level", "3", "-g", "1", "-slicecrc", "1")),
         Format("gif", "GIF", {".gif": _silent("gif", "-loop", "0")}, "gif",
                {(8, False): "pal8", (8, True): "pal8"},
                filters="split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"),

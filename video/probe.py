@@ -10,7 +10,9 @@ the language come from the printed text.
 
 import os
 import re
+from array import array
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -162,7 +164,7 @@ class _Packets:
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
-        self.times: list[int] = []
+        self.times = array("q")
         self.first = 0
         self.end = 0
 
@@ -180,11 +182,11 @@ class _Packets:
             self.times.append(pts)
 
 
-def _read_packets(text: bytes) -> list[_Packets]:
+def _read_packets(lines: Iterable[bytes]) -> list[_Packets]:
     streams: dict[int, _Packets] = defaultdict(_Packets)
-    for line in text.splitlines():
+    for line in lines:
         if line.startswith(b"#"):
-            key, _, value = line[1:].decode().partition(": ")
+            key, _, value = line[1:].decode().strip().partition(": ")
             name, _, index = key.rpartition(" ")
             if name:
                 streams[int(index)].facts[name] = value
@@ -219,25 +221,25 @@ def probe(path: str | os.PathLike) -> Clip:
         log_level="info",
         on_line=log.append,
     ) as process:
-        streams = _read_packets(process.read_all())
+        streams = _read_packets(process.read_lines())
         process.wait()
-        cause = process.cause()
-    return _describe(path, streams, log, cause)
+        return _describe(path, streams, log, process)
 
 
-def _describe(path: Path, streams: list[_Packets], log: list[str], cause: str) -> Clip:
+def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmpeg) -> Clip:
     printed = _Printed(log)
     if not printed.streams:
-        raise VideoError(f"{path}: not a video that ffmpeg can read ({cause})")
+        raise VideoError(f"{path}: not a video that ffmpeg can read ({process.cause()})")
     video = next((s for s in streams if s.facts.get("media_type") == "video"), None)
     if video is None:
         raise VideoError(f"{path}: the file has no video stream")
     if not video.times or printed.frame is None:
-        raise VideoError(f"{path}: the video stream holds no frame that can be decoded ({cause})")
+        raise VideoError(f"{path}: the video stream holds no frame that can be decoded "
+                         f"({process.cause()})")
 
     frame = printed.frame
     width, height = int(frame[6]), int(frame[7])
-    times = np.sort(np.asarray(video.times, dtype=np.int64))
+    times = np.sort(np.frombuffer(video.times, np.int64))
     fps, exact = _rate(times, video.time_base, printed.rate)
     count = len(times)
     start = int(times[0]) * video.time_base
@@ -248,6 +250,10 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], cause: str) -
         variable = bool(np.ptp(drift) * float(video.time_base * fps) > 1)
     else:
         variable = False
+    missing = printed.missing(streams, video, fps)
+    if process.errors:  # else a hole is how the clip was made
+        span = int(times[-1] - times[0]) * video.time_base
+        missing += max(0, round(span * printed.rate) + 1 - count)
     length = count / fps if exact else (video.end - int(times[0])) * video.time_base
 
     sar = Fraction(int(frame[4]) or 1, int(frame[5]) or 1)
@@ -262,7 +268,7 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], cause: str) -
         fps=fps,
         variable_rate=variable,
         frame_count=count,
-        missing_frames=printed.missing(streams, video, fps),
+        missing_frames=missing,
         start=start,
         duration=float(length),
         time_base=video.time_base,
@@ -354,8 +360,11 @@ class _Printed:
                 idet = tuple(map(int, detected.groups()))
             if "Estimating duration from bitrate" in line:
                 self.duration = None
-        seen = idet[0] + idet[1]
-        self.interlaced = fields * 2 > frames > 0 or (seen >= 8 and seen > idet[2])
+        top, bottom, progressive = idet
+        combed = max(top, bottom)
+        self.interlaced = fields * 2 > frames > 0 or (
+            combed >= SAMPLE_FRAMES // 2 and combed > 3 * (min(top, bottom) + progressive)
+        )
 
     def _read_input(self, text: str) -> None:
         if duration := _DURATION.match(text):

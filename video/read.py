@@ -15,6 +15,14 @@ from .probe import FRAME, Clip, probe
 
 log = logging.getLogger(__name__)
 
+# The raw pixel formats of frames, by (deep, alpha).
+RGB = {
+    (False, False): "rgb24",
+    (False, True): "rgba",
+    (True, False): "rgb48le",
+    (True, True): "rgba64le",
+}
+
 # What keeps the levels: with swscale's defaults RGB comes out up to a level darker.
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
@@ -47,16 +55,17 @@ class Decoder:
             *(("-frames:v", str(frame_count)) if frame_count is not None else ()),
             *("-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1"),
         ]
-        half_frame = 1 / (2 * clip.fps)
-        self._from = clip.time_of(start_frame) - half_frame if start_frame else None
-        self._open(seek=self._from is not None)
-        if self._from is not None:
-            first = self._next_time()
-            if first is None or first[0] * clip.time_base > self._from + 2 * half_frame:
+        self._from = None
+        if start_frame:
+            wanted = clip.time_of(start_frame)
+            # Between this frame and the one before, as far from both as can be.
+            self._from = (clip.time_of(start_frame - 1) + wanted) / 2
+        self._open(seek=start_frame > 0)
+        if start_frame:
+            self._pending = self._next_time()
+            if self._pending is None or self._pending[0] * clip.time_base > 2 * wanted - self._from:
                 self.close()
                 self._open(seek=False)
-            else:
-                self._pending = first
 
     def _open(self, seek: bool) -> None:
         self._times: queue.SimpleQueue = queue.SimpleQueue()
@@ -93,8 +102,7 @@ class Decoder:
     def read_into(self, view: memoryview) -> bool:
         """Fill ``view`` with the next picture; False at the end of the clip."""
         filled = self.process.read_into(view)
-        if 0 < filled < len(view):
-            self.process.wait()
+        if filled < len(view) and (self.process.wait() < 0 or filled):
             raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()})")
         return filled > 0
 
@@ -131,10 +139,12 @@ def read_frames(
     rate: Fraction | float | None = None,
     size: tuple[int, int] | None = None,
     batch_size: int = 16,
+    alpha: bool | None = None,
 ) -> Iterator[np.ndarray]:
     """The clip's frames in order, as ``(n, height, width, channels)`` batches of full-range RGB.
 
-    8-bit clips give uint8, deeper ones uint16 (0 to 65535); a clip with alpha has four channels.
+    8-bit clips give uint8, deeper ones uint16 (0 to 65535); there are four channels with
+    ``alpha`` (None: when the clip has it), else three.
     Each batch is memory of its own, which the caller may keep or write into.
 
     ``rate`` resamples by time to a constant rate: what a variable-rate clip needs to stay with its
@@ -154,7 +164,7 @@ def read_frames(
                          f"{clip.frame_count} frames")
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
-    pix_fmt = ("rgba64le" if deep else "rgba") if clip.has_alpha else "rgb48le" if deep else "rgb24"
+    alpha = clip.has_alpha if alpha is None else alpha
     filters = [
         *((f"fps={ratio(Fraction(rate).limit_denominator(100000))}",) if rate else ()),
         *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
@@ -162,10 +172,10 @@ def read_frames(
         f":out_range=pc:{SCALER}",
     ]
     wanted = count_frames(clip, start_frame, frame_count, frame_step, rate)
-    shape = (height, width, 4 if clip.has_alpha else 3)
+    shape = (height, width, 4 if alpha else 3)
     given = 0
     trim = {"start_frame": start_frame, "frame_count": frame_count}
-    with Decoder(clip, filters, pix_fmt, **trim) as source:
+    with Decoder(clip, filters, RGB[deep, alpha], **trim) as source:
         while True:
             batch = np.empty((max(1, min(batch_size, wanted - given)), *shape),
                              np.uint16 if deep else np.uint8)

@@ -126,8 +126,10 @@ def recolor(
         header(planes.pix_fmt, width, height, clip.fps),
         ["-protocol_whitelist", "file,pipe", *trim, "-i", url(clip.path)],
         [
+            *(("-ss", "0") if first else ()),  # no copied sound from before the first frame
             *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
             *("-vf", _encoder_filters(clip, planes)),
+            *("-color_range", "pc" if planes.full_range else "tv"),  # FFV1 looks only here
             *stream_options(clip, container, path, 1),
             *entry.encoder_options(quality, path.suffix.lower()),
         ],
@@ -148,9 +150,6 @@ def recolor(
 
 def _planes(clip: Clip, entry: Format, bit_depth: int | None) -> Planes:
     depth = bit_depth or entry.depth_for(clip.bit_depth)
-    if depth not in entry.bit_depths:
-        depths = " or ".join(map(str, entry.bit_depths))
-        raise VideoError(f"{entry.label} has {depths} bits a sample, not {depth}")
     pix_fmt = entry.pix_fmt(depth, False, clip.width, clip.height)
     across, down = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}[pix_fmt[3:6]]
     return Planes(
@@ -170,7 +169,7 @@ def _has_luma(clip: Clip) -> bool:
 
 def _say_what_is_special(clip: Clip, planes: Planes, path: Path) -> None:
     if clip.interlaced:
-        log.warning("%s is interlaced: it is coloured as whole frames; deinterlace it first for "
+        log.warning("%s looks interlaced: it is coloured as whole frames; deinterlace it first for "
                     "clean edges", clip.path)
     if clip.is_hdr:
         log.warning("%s is HDR (%s): its tags are kept, its colours are guessed as if it were SDR",

@@ -13,14 +13,10 @@ from .ffmpeg import FFmpeg, VideoError, url
 from .formats import TEXT_SUBTITLES, Container, find_format, ratio
 from .matroska import block_header, header
 from .probe import Clip, matrix_for_size, probe
-from .read import SCALER
+from .read import RGB, SCALER
 from .target import Target
 
 log = logging.getLogger(__name__)
-
-# The raw pixel formats of frames, by (deep, alpha).
-RGB = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le",
-       (True, True): "rgba64le"}
 
 
 class Encoder:
@@ -188,10 +184,7 @@ class FrameWriter:
         entry = find_format(format)
         path = Path(path)
         container = entry.container(path)
-        if (bit_depth, alpha) not in entry.pix_fmts:
-            depths = " or ".join(map(str, entry.bit_depths))
-            raise VideoError(f"{path}: {entry.label} has {depths} bits a channel"
-                             + ("" if entry.alpha or not alpha else " and no alpha"))
+        pix_fmt = entry.pix_fmt(bit_depth, alpha, width, height)
         self.frame_count = 0
         self._frame_shape = (height, width, 4 if alpha else 3)
         self._dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
@@ -215,7 +208,6 @@ class FrameWriter:
             outputs += stream_options(probe(audio_from), container, path, 1)
             inputs += ["-i", url(audio_from)]
 
-        pix_fmt = entry.pix_fmt(bit_depth, alpha, width, height)
         if entry.rgb:
             filters = entry.filters or f"format={pix_fmt}"
         else:
