@@ -51,7 +51,7 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
 
     ``MANIFEST.tsv``, where there is one, says which files are crops of one photo (same
     ``source`` and ``origin``); they stay on the same side. The side depends on the photo's name
-    alone, so it never changes when photos are added.
+    alone, so it never changes when photos are added. Raises ``ValueError`` when a side is empty.
     """
     folder = Path(folder)
     manifest = folder / "MANIFEST.tsv"
@@ -66,6 +66,10 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
         digest = hashlib.sha256(origins.get(name, name).encode()).digest()
         held_out = int.from_bytes(digest[:4], "big") < VALIDATION_SHARE * 2**32
         (validation if held_out else training).append(path)
+    if not training or not validation:
+        raise ValueError(
+            f"{folder} has too few photos to hold some out for validation; add different ones."
+        )
     return training, validation
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 from torchvision.utils import make_grid, save_image
 
-from ..model import ColorizationNet, save_model
+from ..model import ColorizationNet, load_model, save_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
 from .data import Photos, split
 from .metrics import ChromaScore
@@ -65,11 +65,10 @@ class Trainer:
     parity without dilation trains it exactly, at a quarter of the cost.
     """
 
-    def __init__(self, recipe: Recipe, device: str) -> None:
+    def __init__(self, recipe: Recipe, device: str, start: Path | None = None) -> None:
         self.recipe, self.device, self.step = recipe, device, 0
         torch.manual_seed(recipe.seed)
-        network = ColorizationNet()
-        initialize(network)
+        network = load_model(start).requires_grad_() if start else initialized()
         self.network = undilated(network).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         layers = (self.network.conv1, self.network.conv2, self.network.conv3)
@@ -145,13 +144,15 @@ class Trainer:
             optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def initialize(network: ColorizationNet) -> None:
+def initialized() -> ColorizationNet:
     """He initialization; a last layer so small that the network begins at grey."""
+    network = ColorizationNet()
     for layer in (network.conv1, network.conv2, network.conv3):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
     nn.init.normal_(network.conv4.weight, std=0.3 / math.sqrt(network.conv4.weight[0].numel()))
     nn.init.zeros_(network.conv4.bias)
+    return network
 
 
 def undilated(network: ColorizationNet) -> ColorizationNet:
@@ -195,6 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
     default = Recipe()
     parser.add_argument("photos", type=Path, help="folder of photos, with MANIFEST.tsv or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors file")
+    parser.add_argument("--start", type=Path, help="weights to begin with, in place of noise")
     parser.add_argument("--steps", type=int, default=default.steps)
     parser.add_argument("--batch", type=int, default=default.batch)
     parser.add_argument("--sizes", type=int, nargs="+", default=default.sizes, metavar="PX",
@@ -214,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Twice the largest training picture, and room for crops.
     side = 4 * max(recipe.sizes)
     training, validation = Photos(training, side), Photos(validation, side)
-    trainer = Trainer(recipe, args.device)
+    trainer = Trainer(recipe, args.device, args.start)
     checkpoint = args.output.with_suffix(".checkpoint.safetensors")
     if checkpoint.is_file():
         trainer.resume(checkpoint)

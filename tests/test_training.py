@@ -1,0 +1,295 @@
+"""The training room: photos in, weights and figures out."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from colorizationnet.model import ColorizationNet, load_model
+from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
+from colorizationnet.training import evaluate, train
+from colorizationnet.training.data import Photos, find_photos, read_photo, split
+from colorizationnet.training.degrade import degrade
+from colorizationnet.training.metrics import ChromaScore, ciede2000, colorfulness, delta_e, psnr
+from colorizationnet.training.muon import orthogonalize
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+
+def write_photo(path, seed, size=(72, 48)):
+    """A picture of blue above and green below, so that there is something to learn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    rng = np.random.default_rng(seed)
+    pixels = np.where(np.arange(height)[:, None, None] < height / 2, (90, 140, 220), (70, 120, 40))
+    pixels = pixels + rng.normal(0, 12, (height, width, 3)) + rng.normal(0, 8, 3)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=95)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    rows = ["file\tsource\torigin\tlicence\tattribution"]
+    for number in range(60):
+        name = f"walls/{number:03d}.jpg"
+        write_photo(folder / name, number, size=(72, 48) if number % 3 else (48, 72))
+        rows.append(f"{name}\twalls\tphoto {number // 2}\tCC0\t")
+    (folder / "MANIFEST.tsv").write_text("\n".join(rows))
+    return folder
+
+
+# ----- data
+
+
+def test_crops_of_one_photo_stay_on_one_side(photos):
+    training, validation = split(photos)
+    assert len(training) + len(validation) == 60
+    assert training and validation
+
+    def origins(paths):
+        return {int(path.stem) // 2 for path in paths}
+
+    assert not origins(training) & origins(validation)
+
+
+def test_the_split_of_a_photo_does_not_change_when_photos_are_added(photos):
+    before = set(split(photos)[1])
+    write_photo(photos / "new" / "000.jpg", 99)
+    assert before <= set(split(photos)[1])
+
+
+def test_too_few_photos_for_a_split_say_so(tmp_path):
+    write_photo(tmp_path / "only.jpg", 0)
+    with pytest.raises(ValueError, match="too few photos"):
+        split(tmp_path)
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        find_photos(tmp_path)
+
+
+def test_a_broken_photo_is_named(tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    with pytest.raises(ValueError, match="broken.jpg"):
+        read_photo(tmp_path / "broken.jpg")
+
+
+def test_photos_are_reduced_to_the_short_side(photos):
+    assert read_photo(photos / "walls/001.jpg", 24).shape == (3, 24, 36)
+    assert read_photo(photos / "walls/001.jpg", 480).shape == (3, 48, 72)
+
+
+def test_a_batch_is_luma_and_the_chroma_of_the_same_pictures(photos):
+    batch = Photos(find_photos(photos), 48).batch
+    luma, chroma = batch(8, 12, torch.Generator().manual_seed(3), degraded=0)
+    assert luma.shape[:2] == (8, 1) and chroma.shape[:2] == (8, 2)
+    assert luma.shape[2:] == chroma.shape[2:] and min(luma.shape[2:]) == 12
+    # Blue above, green below: Cb falls from top to bottom in every one.
+    assert (chroma[:, 0, :3].mean((1, 2)) > chroma[:, 0, -3:].mean((1, 2)) + 0.05).all()
+
+
+def test_batches_depend_on_the_generator_alone(photos):
+    data = Photos(find_photos(photos), 48)
+
+    def luma(seed):
+        return data.batch(4, 12, torch.Generator().manual_seed(seed))[0]
+
+    assert torch.equal(luma(1), luma(1))
+    assert luma(1).shape != luma(2).shape or not torch.equal(luma(1), luma(2))
+
+
+# ----- degradations
+
+
+def test_an_undegraded_share_is_plain_luma():
+    rgb = torch.rand(6, 3, 20, 30)
+    clean = degrade(rgb, 0.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(clean, rgb_to_luma(rgb))
+
+
+@given(seed=st.integers(0, 2**32), share=st.floats(0, 1))
+def test_degraded_luma_stays_in_range(seed, share):
+    generator = torch.Generator().manual_seed(seed)
+    luma = degrade(torch.rand(4, 3, 9, 14, generator=generator), share, generator)
+    assert luma.shape == (4, 1, 9, 14)
+    assert luma.min() >= 0 and luma.max() <= 1
+
+
+def test_about_the_asked_share_is_degraded():
+    rgb = torch.rand(400, 3, 8, 8)
+    aged = degrade(rgb, 0.5, torch.Generator().manual_seed(0))
+    changed = ((aged - rgb_to_luma(rgb)).abs().amax((1, 2, 3)) > 1e-4).float().mean()
+    assert 0.4 < changed < 0.55
+
+
+# ----- metrics
+
+
+def test_explained_and_corr_against_plain_numpy():
+    generator = torch.Generator().manual_seed(5)
+    truths = [torch.randn(2, 5, 7, generator=generator) * 0.1 for _ in range(3)]
+    guesses = [0.4 * t + 0.03 * torch.randn(t.shape, generator=generator) + 0.02 for t in truths]
+    score = ChromaScore()
+    for guess, truth in zip(guesses, truths, strict=True):
+        score.add(guess, truth)
+    p = np.stack([g.double().numpy() for g in guesses])
+    t = np.stack([x.double().numpy() for x in truths])
+    assert score.explained == pytest.approx(1 - ((p - t) ** 2).sum() / (t**2).sum())
+    p, t = (x - x.mean((0, 2, 3), keepdims=True) for x in (p, t))
+    assert score.corr == pytest.approx((p * t).sum() / math.sqrt((p**2).sum() * (t**2).sum()))
+
+
+def test_a_tint_has_no_corr():
+    score = ChromaScore()
+    for _ in range(2):
+        score.add(torch.full((2, 4, 4), 0.05), torch.randn(2, 4, 4))
+    assert math.isnan(score.corr)
+
+
+def test_psnr_of_a_known_error():
+    error = psnr(torch.full((3, 4, 4), 0.6), torch.full((3, 4, 4), 0.5))
+    assert error == pytest.approx(20, abs=1e-4)
+
+
+def test_colorfulness_of_red_and_cyan_halves():
+    picture = torch.zeros(3, 2, 4)
+    picture[0, :, :2] = 1
+    picture[1:, :, 2:] = 1
+    # rg = +-255 and yb = +-127.5, half of the pixels each; their means are 0.
+    spread, tint = colorfulness(picture)
+    assert spread == pytest.approx(math.hypot(255, 127.5)) and tint == pytest.approx(0, abs=1e-4)
+
+
+# Sharma, Wu and Dalal (2005), table 1: pairs 1, 4, 7, 9, 13, 17, 20, 24, 33.
+SHARMA = [
+    ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+    ((50.0, -1.3802, -84.2814), (50.0, 0.0, -82.7485), 1.0000),
+    ((50.0, 0.0, 0.0), (50.0, -1.0, 2.0), 2.3669),
+    ((50.0, 2.4900, -0.0010), (50.0, -2.4900, 0.0009), 7.1792),
+    ((50.0, -0.0010, 2.4900), (50.0, 0.0009, -2.4900), 4.8045),
+    ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+    ((50.0, 2.5, 0.0), (58.0, 24.0, 15.0), 19.4535),
+    ((50.0, 2.5, 0.0), (50.0, 3.2592, 0.3350), 1.0000),
+    ((6.7747, -0.2908, -2.4247), (5.8714, -0.0985, -2.2286), 0.6377),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "difference"), SHARMA)
+def test_ciede2000_of_the_published_pairs(first, second, difference):
+    colors = [torch.tensor(value, dtype=torch.float64) for value in first + second]
+    assert delta_e(*colors).item() == pytest.approx(difference, abs=1e-4)
+    assert delta_e(*colors[3:], *colors[:3]).item() == pytest.approx(difference, abs=1e-4)
+
+
+def test_ciede2000_of_white_and_black():
+    assert ciede2000(torch.ones(3, 2, 2), torch.zeros(3, 2, 2)) == pytest.approx(100, abs=0.01)
+
+
+# ----- training
+
+
+def test_orthogonalize_evens_out_the_singular_values():
+    matrix = torch.randn(16, 100) * torch.logspace(-1, 1, 16)[:, None]
+    values = torch.linalg.svdvals(orthogonalize(matrix))
+    assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_one_parity_of_the_dilated_network_is_the_undilated_one():
+    network = ColorizationNet()
+    luma = torch.rand(1, 1, 12, 16)
+    whole = network(luma)[..., 1::2, 0::2]
+    torch.testing.assert_close(train.undilated(network)(luma[..., 1::2, 0::2]), whole)
+
+
+def test_training_learns_blue_above_green_and_writes_all_its_files(photos, tmp_path):
+    output = tmp_path / "net.safetensors"
+    train.main([str(photos), "-o", str(output), "--steps", "60", "--batch", "4", "--sizes", "8",
+                "--report-every", "60"])
+    network = load_model(output)
+    assert network.metadata["step"] == "60"
+    assert (tmp_path / "net.samples.jpg").is_file()
+    truth = read_photo(split(photos)[1][0]).float()[None] / 255
+    luma = torch.nn.functional.interpolate(rgb_to_luma(truth), (16, 24), mode="area")
+    chroma = rgb_to_chroma(network(luma))[0]
+    assert chroma[0, :4].mean() > chroma[0, -4:].mean() + 0.05
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos):
+    data = Photos(find_photos(photos), 32)
+    recipe = train.Recipe(steps=8, batch=2, sizes=(8,))
+    whole = train.Trainer(recipe, "cpu")
+    for _ in range(8):
+        whole.train(data)
+
+    first = train.Trainer(recipe, "cpu")
+    for _ in range(4):
+        first.train(data)
+    first.save(checkpoint := photos / "half.checkpoint.safetensors")
+    second = train.Trainer(recipe, "cpu")
+    second.resume(checkpoint)
+    assert second.step == 4
+    for _ in range(4):
+        second.train(data)
+    for name, tensor in whole.tensors().items():
+        torch.testing.assert_close(second.tensors()[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+# ----- evaluation
+
+
+def test_baselines_score_as_they_must(photos):
+    pictures = [read_photo(path) for path in find_photos(photos)[:6]]
+    one_tint, per_level = evaluate.tint_and_levels(pictures)
+    grey = evaluate.evaluate(pictures, evaluate.grey)
+    assert grey.explained == pytest.approx(0, abs=1e-6)
+    assert grey.spread == pytest.approx(0, abs=1e-3)
+    truth = evaluate.evaluate(pictures, lambda picture: picture)
+    assert truth.explained == 1 and truth.ciede2000 == 0 and math.isinf(truth.psnr)
+    tint = evaluate.evaluate(pictures, one_tint)
+    levels = evaluate.evaluate(pictures, per_level)
+    own = evaluate.evaluate(pictures, evaluate.own_mean)
+    assert 0 < tint.explained < levels.explained < 1
+    assert tint.explained <= own.explained
+
+
+def test_every_baseline_keeps_the_luma(photos):
+    picture = read_photo(find_photos(photos)[0]).float() / 255
+    methods = (*evaluate.tint_and_levels([read_photo(find_photos(photos)[1])]),
+               evaluate.grey, evaluate.own_mean, evaluate.own_chroma)
+    for method in methods:
+        torch.testing.assert_close(rgb_to_luma(method(picture)), rgb_to_luma(picture),
+                                   rtol=0, atol=1e-5)
+
+
+def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
+    sheets = tmp_path / "sheets"
+    with torch.inference_mode():
+        evaluate.main(["--kodak", str(photos / "walls"), "--photos", str(photos),
+                       "--render-sizes", "16", "--saturations", "1", "1.5",
+                       "--sheets", str(sheets)])
+    printed = capsys.readouterr().out
+    assert "Kodak: 60 pictures" in printed and "| one tint |" in printed
+    assert "| network at 16 px, saturation 1.5 |" in printed
+    assert len(list(sheets.glob("kodak-*.png"))) == 3
+
+
+# ----- the shipped weights
+
+
+def test_the_shipped_weights_say_what_they_are():
+    metadata = load_model().metadata
+    assert {"recipe", "data", "license", "render_size", "saturation", "figures"} <= set(metadata)
+    assert int(metadata["render_size"]) > 0 and float(metadata["saturation"]) > 0
+    assert json.dumps(metadata).isascii()
+
+
+def test_the_shipped_weights_know_more_than_a_tint(photos):
+    """A made picture, bright above and dark and rough below, gets a bluer top than bottom."""
+    rows = torch.linspace(0.85, 0.75, 32)[:, None].expand(32, 96)
+    ground = 0.3 + 0.15 * torch.rand(32, 96)
+    luma = torch.cat((rows, ground))[None, None]
+    chroma = rgb_to_chroma(merge(luma, rgb_to_chroma(load_model()(luma))))[0]
+    assert chroma[0, 2:24].mean() > chroma[0, 40:62].mean()
