@@ -1,0 +1,103 @@
+"""What is taught: coloured references at the sizes at which the network looks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .color import rgb_to_chroma, rgb_to_luma
+from .resize import resize
+
+SCALES = (0.8, 0.9, 1.0, 1.12, 1.25)  # of the render size
+HOME = SCALES.index(1.0)
+BLOCKS = 8  # held-out blocks to the short side
+HELD_OUT = 0.125  # of the blocks
+COLOURLESS = 1 / 255  # largest chroma of a picture that has none
+
+
+@dataclass(frozen=True)
+class View:
+    """A reference at one size: ``luma`` (1, h, w), ``chroma`` (2, h, w), ``weight`` (1, h, w).
+
+    ``weight`` says how much of a pixel is reference, 0 to 1; ``held`` is 1 where the pixel is held
+    out to see how well the rest was understood.
+    """
+
+    luma: Tensor
+    chroma: Tensor
+    weight: Tensor
+    held: Tensor
+
+    def parity(self, index: int) -> "View":
+        """One pixel of every 2x2, which is all that the network's dilated filters see at once."""
+        rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
+        planes = (self.luma, self.chroma, self.weight, self.held)
+        return View(*(plane[None, :, rows, columns] for plane in planes))
+
+
+class Lesson:
+    """References as views; ``views[reference][scale]`` holds them at ``SCALES``."""
+
+    def __init__(
+        self,
+        references: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        render_size: int,
+        device: torch.device,
+        random: torch.Generator,
+    ) -> None:
+        self.views = []
+        for reference, mask in zip(references, masks, strict=True):
+            rgb = reference.permute(2, 0, 1).to(device, torch.float32, copy=True).clamp_(0, 1)
+            weight = torch.ones_like(rgb[:1]) if mask is None else mask.to(rgb, copy=True)[None]
+            height, width = weight.shape[1:]
+            shrink = min(1.0, render_size / min(height, width))
+            sizes = [(scaled(height, shrink * s), scaled(width, shrink * s)) for s in SCALES]
+            held = _held_blocks(sizes[HOME], random).to(device)
+            luma, painted = rgb_to_luma(rgb), rgb_to_chroma(rgb) * weight
+            self.views.append([_view(luma, painted, weight, held, size) for size in sizes])
+
+    def sample(self, random: torch.Generator) -> View:
+        """One parity of one reference at one of its sizes."""
+        views = self.views[_choice(len(self.views), random)]
+        return views[_choice(len(views), random)].parity(_choice(4, random))
+
+    def exam(self, most: int = 16) -> list[View]:
+        """The parities of the references on whose held-out blocks the network is measured."""
+        chosen = self.views[:: -(-len(self.views) // most)]
+        parities = max(1, 4 // len(chosen))
+        return [views[HOME].parity(index) for views in chosen for index in range(parities)]
+
+
+def scaled(side: int, scale: float) -> int:
+    return max(2, round(side * scale))
+
+
+def _choice(count: int, random: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=random))
+
+
+def _held_blocks(size: tuple[int, int], random: torch.Generator) -> Tensor:
+    """1 in the blocks held out of ``size``, ``(1, rows, columns)`` blocks."""
+    side = max(1, min(size) // BLOCKS)
+    rows, columns = (max(1, length // side) for length in size)
+    order = torch.randperm(rows * columns, generator=random)
+    return (order < rows * columns * HELD_OUT).float().view(1, rows, columns)
+
+
+def _view(
+    luma: Tensor, painted: Tensor, weight: Tensor, held: Tensor, size: tuple[int, int]
+) -> View:
+    # What is painted is averaged over the painted part of a pixel alone, so that a thin stroke
+    # keeps its colour; bicubic weights, partly negative, could not be divided by.
+    planes = torch.cat((painted, weight))[None]
+    planes = interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)[0]
+    weight = planes[2:]
+    return View(
+        resize(luma, size).clamp_(0, 1),
+        planes[:2] / weight.clamp_min(1e-6),
+        weight,
+        interpolate(held[None], size, mode="nearest")[0],
+    )
