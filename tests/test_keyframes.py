@@ -1,0 +1,78 @@
+"""Choosing the frames that teach a shot best."""
+
+import itertools
+
+import pytest
+import torch
+from colorizationnet.model.keyframes import CANDIDATES, KeyframePicker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def pan(frames: int, speed: float = 1.0) -> torch.Tensor:
+    """``(frames, 1, 36, 64)``: a bright bar that moves from left to right."""
+    columns = torch.arange(64)
+    centers = 20 + speed * torch.arange(frames)[:, None]
+    bar = (-((columns - centers) ** 2) / 50).exp()
+    return bar[:, None, None, :].expand(-1, 1, 36, -1)
+
+
+def test_the_middle_of_a_steady_pan():
+    picker = KeyframePicker()
+    picker(pan(31, speed=0.5))
+    assert abs(picker.pick()[0] - 15) <= 1
+
+
+def test_one_keyframe_for_each_of_two_settings():
+    first, second = torch.full((20, 1, 36, 64), 0.2), pan(8, speed=0.1)
+    picker = KeyframePicker()
+    picker(torch.cat((first, second)))
+    a, b = picker.pick(2)
+    assert a < 20 <= b
+    assert picker.pick(1)[0] < 20
+
+
+def test_batches_do_not_matter_and_a_shot_can_follow():
+    picker = KeyframePicker()
+    picker(pan(40))
+    whole = picker.pick(3)
+    picker.reset()
+    for batch in pan(40).split(7):
+        picker(batch)
+    assert picker.pick(3) == whole == sorted(set(whole))
+
+
+def test_a_long_shot_keeps_its_memory_small_and_its_count():
+    picker = KeyframePicker()
+    for start in range(0, 3000, 500):
+        picker(pan(3000, speed=0.003)[start : start + 500])
+    assert len(picker.thumbs) <= CANDIDATES
+    assert picker.count == 3000
+    assert abs(picker.pick()[0] - 1500) < 60
+
+
+def test_fewer_frames_than_keyframes():
+    picker = KeyframePicker()
+    picker(pan(2))
+    assert picker.pick(5) == [0, 1]
+
+
+def test_a_shot_without_frames():
+    with pytest.raises(ValueError, match="without frames"):
+        KeyframePicker().pick()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 9), st.integers(1, 2))
+def test_close_to_the_best_of_all_choices(seed, frames, count):
+    shot = torch.rand(frames, 1, 18, 32, generator=torch.Generator().manual_seed(seed))
+    picker = KeyframePicker()
+    picker(shot)
+    flat = shot.flatten(1).double()
+    distances = (flat[:, None] - flat[None]).square().sum(2).sqrt()
+
+    def cost(chosen):
+        return float(distances[list(chosen)].amin(0).sum())
+
+    best = min(cost(chosen) for chosen in itertools.combinations(range(frames), count))
+    assert cost(picker.pick(count)) <= best * (1 + 1e-5 if count == 1 else 1.1)
