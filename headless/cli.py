@@ -6,9 +6,10 @@ import argparse
 import logging
 import sys
 
-from . import run
+from . import colorize, run
 
-COMMANDS = [run]
+COMMANDS = [colorize, run]
+TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.traceback:
             raise
         print(_sentence(error), file=sys.stderr)
-        return 2 if isinstance(error, (ValueError, FileNotFoundError)) else 1
+        return 2 if isinstance(error, TO_CORRECT) else 1
     if not written:
         print("Nothing was saved; the workflow has no node that saves a file.", file=sys.stderr)
     return 0

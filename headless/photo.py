@@ -29,7 +29,9 @@ def read_photo(path: Path) -> tuple[Tensor, Image.Image | None, dict]:
     try:
         with Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
-                raise PhotoError(f"{path} holds {file.n_frames} pictures; split it into single ones.")
+                raise PhotoError(
+                    f"{path} holds {file.n_frames} pictures; split it into single ones."
+                )
             image = ImageOps.exif_transpose(file)
             keep = {key: image.info[key] for key in ("dpi", "exif") if image.info.get(key)}
     except UnidentifiedImageError as error:

@@ -1,7 +1,21 @@
 """Pure torch: the network, its weights, and the colorizer around them. Knows nothing of hosts."""
 
+from .color import merge, rgb_to_chroma, rgb_to_luma
 from .colorizer import Colorizer
+from .cuts import CutDetector
 from .network import ColorizationNet
+from .steady import Steady
 from .weights import WeightsError, load_model, save_model
 
-__all__ = ["ColorizationNet", "Colorizer", "WeightsError", "load_model", "save_model"]
+__all__ = [
+    "ColorizationNet",
+    "Colorizer",
+    "CutDetector",
+    "Steady",
+    "WeightsError",
+    "load_model",
+    "merge",
+    "rgb_to_chroma",
+    "rgb_to_luma",
+    "save_model",
+]

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 from .cuts import CutDetector
 from .motion import box, estimate_motion, warp
 
+DEFAULT_STABILITY = 0.5
 LONGEST = 1000  # frames averaged at stability 1
 
 
@@ -24,7 +25,7 @@ class Steady:
     ``stability``: 0 (the chroma untouched) to 1. Memory does not grow with the length of the clip.
     """
 
-    def __init__(self, stability: float = 0.5) -> None:
+    def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
         if not 0 <= stability <= 1:
             raise ValueError(f"stability is {stability}; choose a value from 0 to 1.")
         self.stability = stability

@@ -1,8 +1,9 @@
 """The nodes, one file each; their ids are saved in people's workflows and never change."""
 
 from .colorize_images import ColorizeImages
+from .colorize_video import ColorizeVideo
 from .load_model import LoadModel
 from .load_video import LoadVideoFrames
 from .save_video import SaveVideoFrames
 
-NODES = [LoadModel, ColorizeImages, LoadVideoFrames, SaveVideoFrames]
+NODES = [LoadModel, ColorizeImages, ColorizeVideo, LoadVideoFrames, SaveVideoFrames]

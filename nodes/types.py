@@ -7,6 +7,7 @@ from .. import host
 from ..host import io
 from ..model import ColorizationNet, Colorizer
 from ..model.colorizer import DEFAULT_RENDER_SIZE, DEFAULT_SATURATION
+from ..model.steady import DEFAULT_STABILITY
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
 
@@ -72,4 +73,16 @@ def quality_input():
         optional=True,
         advanced=True,
         tooltip="fast runs a quarter of the network's work, with slightly coarser colour edges.",
+    )
+
+
+def stability_input():
+    return io.Float.Input(
+        "stability",
+        default=DEFAULT_STABILITY,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
+        "frame by itself.",
     )

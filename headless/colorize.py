@@ -1,0 +1,156 @@
+"""`colorizationnet colorize`: the short way for photos, clips and folders of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..host.paths import SUFFIXES
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "colorize",
+        help="colorize photos, clips, or folders of them",
+        description="Colorize photos, clips, or folders of them, and print the files written. "
+        "Results get the name of their source with -color, beside it or in the folder -o.",
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="the result's name, or a folder for several"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace results that are there already"
+    )
+    add_colour_options(parser)
+    film = parser.add_argument_group("clips")
+    film.add_argument("--format", default="h264", help="h264, hevc, av1, vp9, prores or ffv1")
+    film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
+    film.add_argument("--bit-depth", type=int, help="8 or 10 (default: the source's)")
+    film.add_argument("--stability", type=float, help="0 to 1: how firmly colours hold still")
+    film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
+    film.add_argument("--duration", type=float, help="stop after so many seconds")
+    parser.set_defaults(main=main)
+
+
+def add_colour_options(parser: argparse.ArgumentParser) -> None:
+    """The colour settings, named as the nodes name them."""
+    colour = parser.add_argument_group("colour")
+    colour.add_argument("--model", type=Path, help="weights (default: the shipped ones)")
+    colour.add_argument("--render-size", type=int, help="short side at which the network looks")
+    colour.add_argument("--strength", type=float, default=1.0, help="0 to 1")
+    colour.add_argument("--saturation", type=float, help="gain on the network's colours")
+    colour.add_argument("--quality", choices=("full", "fast"), default="full")
+    colour.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+
+
+def main(args: argparse.Namespace) -> Iterator[Path]:
+    """Colorize one after the other, yielding each file as it is written."""
+    jobs = list(_jobs(args))
+    colorizer = make_colorizer(args)
+    for source, target in jobs:
+        if is_video(source):
+            _colorize_clip(source, target, colorizer, args)
+        else:
+            _colorize_photo(source, target, colorizer)
+        yield target
+
+
+def make_colorizer(args: argparse.Namespace):
+    from .. import host
+    from ..model import Colorizer, load_model
+
+    chosen = {"render_size": args.render_size, "saturation": args.saturation}
+    return Colorizer(
+        load_model(args.model),
+        strength=args.strength,
+        quality=args.quality,
+        precision=args.precision,
+        device=host.device(),
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES["video"]
+
+
+def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """Every source with its target, all checked before the first is begun."""
+    sources = list(_sources(args.inputs))
+    to_folder = args.output is not None and (
+        len(sources) > 1 or args.output.is_dir() or any(path.is_dir() for path in args.inputs)
+    )
+    taken = {}
+    for source, below in sources:
+        if args.output is not None and not to_folder:
+            target = args.output
+        else:
+            name = f"{source.stem}-color{_suffix(source, args.format)}"
+            target = args.output / below / name if to_folder else source.with_name(name)
+        if target.exists() and (not args.overwrite or target.samefile(source)):
+            raise FileExistsError(
+                f"{target} is there already; name another with -o, or add --overwrite."
+            )
+        if target in taken:
+            raise ValueError(f"{taken[target]} and {source} would both become {target}.")
+        taken[target] = source
+        yield source, target
+
+
+def _sources(inputs: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each photo and clip, and the folder it keeps below the output folder."""
+    known = SUFFIXES["image"] | SUFFIXES["video"]
+    for path in inputs:
+        if path.is_dir():
+            found = [
+                file
+                for file in sorted(path.rglob("*"))
+                if file.is_file() and file.suffix.lower() in known and file.name[0] != "."
+            ]
+            if not found:
+                raise ValueError(f"There are no photos or clips in {path}.")
+            yield from ((file, file.parent.relative_to(path)) for file in found)
+        elif not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}; check the name.")
+        elif path.suffix.lower() not in known:
+            raise ValueError(f"{path} is neither a photo nor a clip by its suffix; rename it.")
+        else:
+            yield path, Path()
+
+
+def _suffix(source: Path, format: str) -> str:
+    if not is_video(source):
+        return ".png" if source.suffix.lower() == ".gif" else source.suffix
+    from ..video import find_format
+
+    entry = find_format(format)
+    return source.suffix if source.suffix.lower() in entry.containers else entry.suffix
+
+
+def _colorize_photo(source: Path, target: Path, colorizer) -> None:
+    from .photo import read_photo, write_photo
+
+    image, alpha, keep = read_photo(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_photo(target, colorizer(image[None])[0], alpha, keep)
+
+
+def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespace) -> None:
+    from ..model.steady import DEFAULT_STABILITY
+    from ..nodes.film import colorize_film
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    colorize_film(
+        source,
+        target,
+        [(0, colorizer)],
+        stability=DEFAULT_STABILITY if args.stability is None else args.stability,
+        start=args.start,
+        duration=args.duration,
+        format=args.format,
+        quality=args.crf,
+        bit_depth=args.bit_depth,
+        overwrite=args.overwrite,
+    )

@@ -1,0 +1,62 @@
+from .. import host
+from ..host import io
+from ..video import FORMATS
+from .film import colorize_film
+from .types import ColorizationModel, colour_inputs, quality_input, stability_input
+
+FILM_FORMATS = [name for name, entry in FORMATS.items() if entry.sound]
+
+
+class ColorizeVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ColorizationNetColorizeVideo",
+            display_name="Colorize Video",
+            category="video",
+            description="Colorizes a clip of any length in flat memory. Its own luma goes to the "
+            "encoder untouched; times, sound, subtitles and chapters are kept.",
+            search_aliases=["colorize film", "colorise", "black and white", "restore film"],
+            inputs=[
+                ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
+                io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
+                *colour_inputs(),
+                stability_input(),
+                quality_input(),
+                io.Combo.Input(
+                    "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
+                    tooltip="Codec of the file in the temp folder; Save Video copies it as it is "
+                    "where the container fits.",
+                ),
+                io.Int.Input(
+                    "crf", default=-1, min=-1, max=63, optional=True, advanced=True,
+                    tooltip="The encoder's quality number, lower is better; -1 is the format's "
+                    "default.",
+                ),
+            ],
+            outputs=[io.Video.Output("video")],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, video, render_size, strength, saturation, stability, quality="full",
+        format="h264", crf=-1,
+    ) -> io.NodeOutput:
+        colorizer = model.colorizer(
+            render_size=render_size, strength=strength, saturation=saturation, quality=quality
+        )
+        source, start, duration = host.video_source(video, host.temp_folder())
+        saved = host.output_path("colorizationnet", FORMATS[format].suffix, folder="temp")
+        colorize_film(
+            source,
+            saved.path,
+            [(0, colorizer)],
+            stability=stability,
+            start=start,
+            duration=duration or None,
+            format=format,
+            quality=None if crf < 0 else crf,
+            metadata=host.metadata(cls),
+        )
+        return io.NodeOutput(host.video_from_file(saved.path))

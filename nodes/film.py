@@ -1,0 +1,90 @@
+"""A film from grey to colour, streamed: video's planes through the model's eyes."""
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import host
+from ..model import Colorizer, Steady, merge
+from ..model.planes import Coding, chroma_planes, see_planes
+from ..video import Planes, probe, recolor
+
+
+class Painter:
+    """Makes the chroma planes of a film's frames, which come in order.
+
+    ``shots`` are ``(first frame, colorizer)`` in order, the first at frame 0: each shot is seen
+    by its own colorizer. With one shot alone the film's cuts are found on the way.
+    """
+
+    def __init__(self, shots: Iterable[tuple[int, Colorizer]], stability: float) -> None:
+        self.shots = list(shots)
+        self.steady = Steady(stability)
+        self.frame = 0
+        self.preview: Tensor | None = None  # (H, W, 3), small: the frame painted last
+
+    def __call__(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
+        coding = Coding(planes.bit_depth, planes.full_range, planes.matrix)
+        parts = [
+            self._paint(colorizer, begins, luma[rows], planes.chroma_size, coding)
+            for colorizer, begins, rows in self._by_shot(len(luma))
+        ]
+        self.frame += len(luma)
+        u, v = zip(*parts, strict=True)
+        return np.concatenate(u), np.concatenate(v)
+
+    def _by_shot(self, count: int) -> Iterable[tuple[Colorizer, bool, slice]]:
+        ends = [first for first, _ in self.shots[1:]] + [self.frame + count]
+        for (first, colorizer), end in zip(self.shots, ends, strict=True):
+            start, stop = max(first, self.frame), min(end, self.frame + count)
+            if start < stop:
+                yield colorizer, start == first, slice(start - self.frame, stop - self.frame)
+
+    def _paint(self, colorizer, begins, luma, size, coding):
+        chroma, small = see_planes(colorizer, luma, coding, host.check_cancelled)
+        cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
+        chroma = self.steady(chroma, small, cuts).mul(colorizer.strength)
+        self.preview = merge(small[-1], chroma[-1]).permute(1, 2, 0)
+        return chroma_planes(chroma, luma, size, coding)
+
+
+@torch.inference_mode()
+def colorize_film(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    shots: Iterable[tuple[int, Colorizer]],
+    *,
+    stability: float,
+    start: float = 0.0,
+    duration: float | None = None,
+    **encoding,
+) -> None:
+    """Colorize the clip ``source`` into ``target``; ``encoding`` goes to `video.recolor`.
+
+    ``start`` and ``duration`` in seconds trim the clip; shots count from there. Progress and
+    cancel are the host's.
+    """
+    clip = probe(source)
+    painter = Painter(shots, stability)
+    shown = 0
+
+    def show(done: int, _: int) -> None:
+        nonlocal shown
+        progress.update(done - shown, painter.preview)
+        shown = done
+
+    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
+    with host.Progress(max(1, end - clip.frame_at(start))) as progress:
+        recolor(
+            clip,
+            target,
+            painter,
+            start=start,
+            duration=duration,
+            progress=show,
+            check=host.check_cancelled,
+            **encoding,
+        )
