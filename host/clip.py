@@ -1,4 +1,4 @@
-"""The VIDEO of the embedded host: a file, and the part of it that is meant."""
+"""The VIDEO of the embedded host: a file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ from .paths import whole
 class VideoFromFile:
     """ComfyUI's class of this name, as far as our nodes and the core's Save Video go."""
 
-    def __init__(self, file: str | os.PathLike, *, start_time: float = 0, duration: float = 0):
-        self._file, self._window = str(file), (float(start_time), float(duration))
+    def __init__(self, file: str | os.PathLike):
+        self._file = str(file)
 
     def get_stream_source(self) -> str:
-        """The path of the whole, untrimmed file."""
+        """The path of the file."""
         return self._file
-
-    def get_active_trim_window(self) -> tuple[float, float]:
-        """`(start, duration)` in seconds; a duration of 0 is to the end."""
-        return self._window
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels. Raises ValueError when the file is not a video."""
@@ -49,15 +45,14 @@ class VideoFromFile:
         Raises ValueError when its container cannot hold them; no file is left then.
         """
         path = Path(path)
-        start, duration = self._window
         with whole(path) as part, tempfile.TemporaryDirectory() as folder:
             tags = Path(folder, "tags")
             tags.write_text(_ffmetadata(metadata or {}), encoding="utf-8")
             command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"]
-            command += ["-ss", f"{start}"] if start else []
-            command += ["-t", f"{duration}"] if duration else []
             command += ["-i", self._file, "-f", "ffmetadata", "-i", str(tags)]
-            command += ["-map", "0:v:0", "-map", "0:a?", "-map_metadata", "1", "-c", "copy"]
+            command += ["-map", "0:v:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy"]
+            # Ours first: a tag that is there already is not replaced.
+            command += ["-map_metadata", "1", "-map_metadata", "0"]
             command += ["-movflags", "use_metadata_tags+faststart", str(part)]
             done = subprocess.run(command, capture_output=True, text=True, errors="replace")
             if done.returncode:

@@ -191,4 +191,4 @@ def video_from_file(path: str | Path) -> VideoFromFile:
 
 def video_source(video: VideoFromFile, folder: str | Path) -> tuple[Path, float, float]:
     """`(file, start, duration)` of a VIDEO, in seconds; a duration of 0 is to the end."""
-    return Path(video.get_stream_source()), *video.get_active_trim_window()
+    return Path(video.get_stream_source()), 0.0, 0.0

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.headless import cli
+from colorizationnet.host.embedded import Progress, settings
 from PIL import Image
 
 
@@ -157,6 +160,47 @@ def test_ctrl_c_gives_exit_code_130(folder, run, monkeypatch):
 
     monkeypatch.setattr("colorizationnet.headless.graph.Graph.run", interrupted)
     assert run("run", "workflow.json") == (130, [], ["Stopped."])
+
+
+def test_ctrl_c_while_a_clip_is_written_leaves_nothing(folder, run, monkeypatch):
+    writer = imageio_ffmpeg.write_frames("clip.mp4", (48, 32), fps=10)
+    writer.send(None)
+    for value in range(20):
+        writer.send(bytes([10 * value]) * 48 * 32 * 3)
+    writer.close()
+    prompt = {
+        "1": {
+            "class_type": "ColorizationNetLoadVideo",
+            "inputs": {
+                "file": "clip.mp4",
+                "start_frame": 0,
+                "frame_count": 0,
+                "frame_step": 1,
+                "batch_size": 4,
+            },
+        },
+        "2": {
+            "class_type": "ColorizationNetSaveVideo",
+            "inputs": {
+                "frames": ["1", 0],
+                "fps": ["1", 2],
+                "filename_prefix": "out",
+                "format": "h264",
+            },
+        },
+    }
+    (folder / "clip.json").write_text(json.dumps(prompt))
+
+    def update(self, n=1, preview=None):
+        if settings.node == "[2/2] Save Video Frames":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "update", update)
+    assert run("run", "clip.json") == (130, [], ["Stopped."])
+    assert not list(Path("output").iterdir())
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert run("run", "clip.json") == (0, ["output/out_00001_.mp4"], [])
 
 
 def test_help_does_not_wait_for_torch():

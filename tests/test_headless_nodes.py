@@ -155,7 +155,9 @@ def clip(folders):
     path = folders / "input" / "clip.mp4"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
     command += ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=1"]
-    command += ["-f", "lavfi", "-i", "sine=440:duration=1", "-c:v", "libx264", str(path)]
+    command += ["-f", "lavfi", "-i", "sine=440:duration=1", "-c:v", "libx264"]
+    command += ["-metadata", "title=A walk", "-movflags", "use_metadata_tags"]
+    command += ["-metadata", "prompt=old", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
 
@@ -192,6 +194,7 @@ def test_a_saved_clip_is_not_encoded_again(folders, clip, codec):
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
     command += ["-f", "ffmetadata", "-"]
     tags = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "\ntitle=A walk\n" in tags
     line = next(line for line in tags.replace("\\\n", "\n").splitlines() if "prompt=" in line)
     text = line.partition("=")[2]
     for character in "=;#\\":

@@ -143,8 +143,6 @@ def test_a_clip_is_its_file(folders):
     video = host.video_from_file(path)
     assert video.get_dimensions() == (64, 48) and video.get_codec() == "h264"
     assert host.video_source(video, host.temp_folder()) == (path, 0.0, 0.0)
-    part = type(video)(path, start_time=0.2, duration=0.1)
-    assert host.video_source(part, host.temp_folder()) == (path, 0.2, 0.1)
 
 
 def test_a_clip_that_cannot_be_saved_leaves_what_was_there(folders):
