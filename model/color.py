@@ -14,15 +14,14 @@ CR_SCALE = 2 * (1 - KR)  # R - Y = 1.402 Cr
 def rgb_to_luma(rgb: Tensor) -> Tensor:
     """Luma ``(..., 1, H, W)`` of ``rgb`` ``(..., 3, H, W)``."""
     red, green, blue = rgb.unbind(-3)
-    return (KR * red + KG * green + KB * blue).unsqueeze(-3)
+    return (red * KR).add_(green, alpha=KG).add_(blue, alpha=KB).unsqueeze(-3)
 
 
 def rgb_to_chroma(rgb: Tensor) -> Tensor:
     """Chroma ``(..., 2, H, W)`` of ``rgb`` ``(..., 3, H, W)``."""
-    luma = rgb_to_luma(rgb).squeeze(-3)
-    return torch.stack(
-        ((rgb[..., 2, :, :] - luma) / CB_SCALE, (rgb[..., 0, :, :] - luma) / CR_SCALE), dim=-3
-    )
+    luma = rgb_to_luma(rgb)
+    blue, red = rgb[..., 2:, :, :] - luma, rgb[..., :1, :, :] - luma
+    return torch.cat((blue / CB_SCALE, red / CR_SCALE), dim=-3)
 
 
 def merge(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -31,14 +30,15 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     A colour outside the gamut keeps its hue and its luma: the chroma vector is scaled towards
     grey until the last channel is in range. Clipping channels would change the luminance.
     """
-    luma = luma.squeeze(-3)
-    blue = chroma[..., 0, :, :] * CB_SCALE
-    red = chroma[..., 1, :, :] * CR_SCALE
-    green = (KR * red + KB * blue) / -KG
-    offsets = torch.stack((red, green, blue), dim=-3)
+    blue = chroma[..., :1, :, :] * CB_SCALE
+    red = chroma[..., 1:, :, :] * CR_SCALE
+    green = (red * (KR / -KG)).add_(blue, alpha=KB / -KG)
     # The largest positive offset may use the room above the luma, the largest negative one
     # the room below it.
-    above = (1 - luma) / offsets.amax(-3).clamp_min_(1e-12)
-    below = luma / offsets.amin(-3).neg_().clamp_min_(1e-12)
-    scale = torch.minimum(above, below).clamp_(0, 1)
-    return torch.addcmul(luma.unsqueeze(-3), offsets, scale.unsqueeze(-3))
+    most = torch.maximum(torch.maximum(red, green), blue).clamp_min_(1e-12)
+    least = torch.minimum(torch.minimum(red, green), blue).neg_().clamp_min_(1e-12)
+    scale = torch.minimum((1 - luma) / most, luma / least).clamp_(0, 1)
+    rgb = luma.new_empty(*torch.broadcast_shapes(luma.shape, red.shape)[:-3], 3, *luma.shape[-2:])
+    for channel, offset in enumerate((red, green, blue)):
+        torch.addcmul(luma, offset, scale, out=rgb[..., channel : channel + 1, :, :])
+    return rgb

@@ -1,5 +1,7 @@
 """From grey pictures to colour ones: see small, merge at full size."""
 
+import math
+import time
 from collections.abc import Callable
 
 import torch
@@ -7,13 +9,18 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .color import merge, rgb_to_chroma, rgb_to_luma
-from .engine import PRECISIONS, Engine
+from .engine import Engine, choose_dtype
 from .network import ColorizationNet
+from .parallel import spread
+from .resize import resize, resize_columns, resize_rows
 
-DEFAULT_RENDER_SIZE = 224
+DEFAULT_RENDER_SIZE = 48
 DEFAULT_SATURATION = 1.0
 QUALITIES = ("full", "fast")
 MODES = ("merge", "network")
+BATCH, BATCH_PIXELS = 8, 1 << 22  # the most frames, and small pixels, that the engine gets at once
+BAND = 1 << 16  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
+DEVICE_BAND = 1 << 23  # elsewhere
 
 
 class Colorizer:
@@ -25,7 +32,8 @@ class Colorizer:
     ``saturation``: gain on the network's chroma, 0 and up.
     ``quality``: ``"full"`` runs the whole network, ``"fast"`` one pixel parity of it on a half-size
     picture, for a quarter of the work.
-    ``precision``: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"auto"`` (fp32 on the CPU, fp16 on CUDA).
+    ``precision``: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"auto"`` (fp16 on CUDA,
+    bf16 on CPUs that have it, else fp32).
     ``mode``: ``"merge"``, or ``"network"`` for the network's own RGB without the source's luma.
     """
 
@@ -54,64 +62,66 @@ class Colorizer:
         self.device = torch.device(device)
         self.engine = Engine(network, self.device, choose_dtype(precision, self.device))
 
+    @torch.no_grad()
     def __call__(
         self,
         images: Tensor,
         mask: Tensor | None = None,
-        on_frame: Callable[[int, Tensor], None] | None = None,
+        on_frame: Callable[[int, Tensor | None], None] | None = None,
     ) -> Tensor:
         """Colorize ``images`` ``(B, H, W, 3)`` in [0, 1]; the result has their shape and dtype.
 
         ``mask`` ``(B or 1, h, w)`` in [0, 1] says where the colour goes; another size than the
         images' is stretched to theirs. ``on_frame`` hears how many frames are newly done and sees
-        the last of them, ``(H, W, 3)``; what it raises ends the work. Raises ``ValueError`` for
-        other shapes.
+        the last of them, ``(H, W, 3)``, or 0 and ``None`` within a long frame; what it raises ends
+        the work. Raises ``ValueError`` for other shapes.
         """
         if images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
                 f"Images of shape {tuple(images.shape)} cannot be coloured; they must be "
                 "(batch, height, width, 3): make grey or transparent pictures RGB first."
             )
+        mask = _check_mask(mask, len(images))
         if self.strength == 0 or images.numel() == 0:
             return images
-        mask = _fit_mask(mask, images)
+        tick = _at_intervals(on_frame)
         result = torch.empty_like(images)
-        for index, image in enumerate(images):
-            weight = None if mask is None else mask[index if len(mask) > 1 else 0]
-            result[index] = self._colorize(image, weight)
-            if on_frame:
-                on_frame(1, result[index])
+        together = max(
+            1, min(BATCH, BATCH_PIXELS // math.prod(self.small_size(*images.shape[1:3])))
+        )
+        for start in range(0, len(images), together):
+            batch = images[start : start + together]
+            small = torch.stack([self._small_luma(image) for image in batch])
+            colors = self._run(small, tick) if self.mode == "network" else self._see(small, tick)
+            for index, color in enumerate(colors, start):
+                weight = None if mask is None else mask[min(index, len(mask) - 1)]
+                self._paint(images[index], color, weight, result[index])
+                if on_frame:
+                    on_frame(1, result[index])
         return result
 
-    def _colorize(self, image: Tensor, mask: Tensor | None) -> Tensor:
-        rgb = image.to(self.device, torch.float32).permute(2, 0, 1).unsqueeze(0)
-        luma = rgb_to_luma(rgb)
-        if self.mode == "network":
-            colored = _resize(self.render(luma), luma.shape[2:]).clamp_(0, 1)
-        else:
-            colored = merge(luma, _resize(self.see(luma), luma.shape[2:]))
-        if mask is not None:
-            colored = torch.lerp(rgb, colored, self.strength * mask.to(rgb))
-        elif self.strength < 1:
-            colored = torch.lerp(rgb, colored, self.strength)
-        return colored[0].permute(1, 2, 0)
-
+    @torch.no_grad()
     def see(self, luma: Tensor) -> Tensor:
         """The small chroma ``(B, 2, h, w)`` of full-size ``luma`` ``(B, 1, H, W)``, saturated."""
         return self.see_small(self.shrink(luma))
 
-    def see_small(self, small: Tensor) -> Tensor:
-        """The chroma ``(B, 2, h, w)`` of ``small`` luma ``(B, 1, h, w)``, saturated."""
-        return rgb_to_chroma(self._run(small)).mul_(self.saturation)
+    @torch.no_grad()
+    def see_small(self, small: Tensor, tick: Callable[[], None] | None = None) -> Tensor:
+        """The chroma ``(B, 2, h, w)`` of ``small`` luma ``(B, 1, h, w)``, saturated.
 
+        ``tick`` is called several times a second; what it raises ends the work.
+        """
+        return self._see(small.to(self.device), tick)
+
+    @torch.no_grad()
     def render(self, luma: Tensor) -> Tensor:
         """The network's RGB ``(B, 3, h, w)`` at render size of full-size ``luma``."""
-        return self._run(self.shrink(luma))
+        return self._run(self.shrink(luma), None)
 
     def shrink(self, luma: Tensor) -> Tensor:
-        """Full-size ``luma`` ``(B, 1, H, W)`` at ``small_size``."""
-        size = self.small_size(*luma.shape[2:])
-        return luma if size == luma.shape[2:] else _resize(luma, size).clamp_(0, 1)
+        """Full-size ``luma`` ``(B, 1, H, W)`` at ``small_size``, on the colorizer's device."""
+        small = luma.to(self.device, torch.float32)
+        return resize(small, self.small_size(*luma.shape[2:])).clamp(0, 1)
 
     def small_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which the network sees a picture of this height and width."""
@@ -120,34 +130,91 @@ class Colorizer:
             scale /= 2
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _run(self, small: Tensor) -> Tensor:
-        return self.engine.parity(small) if self.quality == "fast" else self.engine.full(small)
+    def _see(self, small: Tensor, tick: Callable[[], None] | None) -> Tensor:
+        return rgb_to_chroma(self._run(small, tick)).mul_(self.saturation)
+
+    def _run(self, small: Tensor, tick: Callable[[], None] | None) -> Tensor:
+        run = self.engine.parity if self.quality == "fast" else self.engine.full
+        return run(small, tick)
+
+    def _small_luma(self, image: Tensor) -> Tensor:
+        """``shrink`` of the luma of ``image`` ``(H, W, 3)``: ``(1, h, w)``."""
+        height, width = self.small_size(*image.shape[:2])
+        narrow = torch.empty(image.shape[0], width, device=self.device)
+
+        def work(rows: slice) -> None:
+            narrow[rows] = resize_columns(rgb_to_luma(self._planes(image[rows]))[0], width)
+
+        self._by_bands(work, image)
+        return resize_rows(narrow, height).clamp_(0, 1).unsqueeze(0)
+
+    def _paint(self, image: Tensor, color: Tensor, mask: Tensor | None, result: Tensor) -> None:
+        """``image`` ``(H, W, 3)`` with the small ``color`` (chroma, or RGB) into ``result``."""
+        height, width = image.shape[:2]
+        narrow = resize_rows(color, height)
+        if mask is not None:
+            mask = _stretched(mask.to(self.device, torch.float32), (height, width))
+
+        def work(rows: slice) -> None:
+            rgb = self._planes(image[rows])
+            color = resize_columns(narrow[:, rows], width)
+            if self.mode == "network":
+                colored = color.clamp(0, 1)
+            else:
+                colored = merge(rgb_to_luma(rgb), color)
+            if mask is not None:
+                colored = torch.lerp(rgb, colored, mask[rows] * self.strength)
+            elif self.strength < 1:
+                colored = torch.lerp(rgb, colored, self.strength)
+            result[rows] = colored.permute(1, 2, 0)
+
+        self._by_bands(work, image)
+
+    def _planes(self, image: Tensor) -> Tensor:
+        return image.to(self.device, torch.float32).permute(2, 0, 1)
+
+    def _by_bands(self, work: Callable[[slice], None], image: Tensor) -> None:
+        height, width = image.shape[:2]
+        on_cpu = self.device.type == "cpu"
+        rows = max(1, (BAND if on_cpu else DEVICE_BAND) // width)
+        bands = (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+        if on_cpu:
+            spread(work, bands)
+        else:
+            for band in bands:
+                work(band)
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype that ``precision`` means on ``device``."""
-    if precision == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(PRECISIONS)}.")
-    return PRECISIONS[precision]
+def _at_intervals(
+    on_frame: Callable[[int, Tensor | None], None] | None, seconds: float = 0.2
+) -> Callable[[], None] | None:
+    """A tick for the engine that calls ``on_frame`` only now and then."""
+    if on_frame is None:
+        return None
+    last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= seconds:
+            last = now
+            on_frame(0, None)
+
+    return tick
 
 
-def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    if planes.shape[2:] == torch.Size(size):
-        return planes
-    return interpolate(planes, size, mode="bicubic", antialias=True)
-
-
-def _fit_mask(mask: Tensor | None, images: Tensor) -> Tensor | None:
+def _check_mask(mask: Tensor | None, count: int) -> Tensor | None:
     if mask is None:
         return None
-    mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
-    if len(mask) not in (1, len(images)):
+    mask = mask.reshape(-1, *mask.shape[-2:])
+    if len(mask) not in (1, count):
         raise ValueError(
-            f"There are {len(mask)} masks for {len(images)} images; give one for all or one each."
+            f"There are {len(mask)} masks for {count} images; give one for all or one each."
         )
-    mask = mask.unsqueeze(1).float().clamp(0, 1)
-    if mask.shape[2:] != images.shape[1:3]:
-        mask = interpolate(mask, images.shape[1:3], mode="bilinear")
     return mask
+
+
+def _stretched(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    if mask.shape != size:
+        mask = interpolate(mask[None, None], size, mode="bilinear")[0, 0]
+    return mask.clamp(0, 1)

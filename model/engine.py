@@ -1,21 +1,31 @@
 """Running the network: folded by parity, in the device's best precision, in exact tiles."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from .network import ColorizationNet
+from .parallel import spread
+from .winograd import WinogradNetwork
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+LARGEST_TILE = {"cpu": 512}  # pixels a side; elsewhere ``DEVICE_TILE``
+DEVICE_TILE = 1024
+LARGEST_BATCH = 32
+SMALLEST_TILE = 64
 
 
 class Engine:
-    """The same numbers as ``network(luma)``, sooner.
+    """The same numbers as ``network(luma)``, sooner and in bounded memory.
 
     Stride 1 and dilation 2 everywhere mean that the four pixel parities of a picture never meet:
     each is a picture of its own under four plain 5x5 convolutions without dilation.
+
+    ``memory``: bytes the work may take; by default half of what is free on a CUDA device, 1 GiB
+    elsewhere. Should less be there after all, tiles and batches are halved.
     """
 
     def __init__(
@@ -23,52 +33,174 @@ class Engine:
         network: ColorizationNet,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        tile: int = 1024,
+        memory: int | None = None,
     ) -> None:
-        self.device, self.dtype, self.tile = torch.device(device), dtype, tile
+        self.device, self.memory = torch.device(device), memory
         self.halo = network.halo
+        # Winograd's way has an exact float32 to offer only; the CPU's cores take a piece each.
+        self.by_pieces = self.device.type == "cpu" and dtype == torch.float32
+        self.undilated = (
+            WinogradNetwork(network) if self.by_pieces else _Direct(network, self.device, dtype)
+        )
+
+    def full(self, luma: Tensor, tick: Callable[[], None] | None = None) -> Tensor:
+        """RGB ``(B, 3, H, W)`` float32 of ``luma`` ``(B, 1, H, W)``, as the network defines it.
+
+        ``tick`` is called several times a second; what it raises ends the work.
+        """
+        return self._run(luma, 2, tick)
+
+    def parity(self, luma: Tensor, tick: Callable[[], None] | None = None) -> Tensor:
+        """RGB as of ``full``, but of one parity alone: the network without its dilation."""
+        return self._run(luma, 1, tick)
+
+    def memory_used(self, batch: int, height: int, width: int) -> int:
+        """Bytes that ``full`` takes for luma of this shape, its result included."""
+        tile, together = self._plan(batch, height, width)
+        result = batch * 3 * height * width * 4
+        return result + self._work(together, min(tile, height), min(tile, width))
+
+    def _run(self, luma: Tensor, dilation: int, tick: Callable[[], None] | None) -> Tensor:
+        luma = luma.to(self.device)
+        size = luma.shape[2:]
+        rgb = torch.empty(len(luma), 3, *size, device=self.device)
+        done = 0
+        while done < len(luma):
+            tile, batch = self._plan(len(luma) - done, *size)
+            part = slice(done, done + batch)
+            try:
+                self._tiled(luma[part], rgb[part], tile, dilation, tick)
+            except RuntimeError as error:  # torch has no class for it common to all devices
+                if "memory" not in str(error) or (batch, tile) == (1, SMALLEST_TILE):
+                    raise
+                self.memory = self._work(batch, min(tile, size[0]), min(tile, size[1])) // 2
+                continue
+            done += batch
+        return rgb
+
+    def _tiled(
+        self,
+        luma: Tensor,
+        rgb: Tensor,
+        tile: int,
+        dilation: int,
+        tick: Callable[[], None] | None,
+    ) -> None:
+        pieces = _pieces(*luma.shape[2:], self._sides(luma, tile, dilation), self.halo, dilation)
+
+        def work(job: tuple[slice, Piece]) -> None:
+            images, (seen, target, keep) = job
+            found = self.undilated(luma[images, :, seen[0], seen[1]])
+            rgb[images, :, target[0], target[1]] = found[..., keep[0], keep[1]]
+
+        if self.by_pieces:
+            images = [slice(index, index + 1) for index in range(len(luma))]
+            spread(work, product(images, pieces), tick)
+        else:
+            for piece in pieces:
+                work((slice(None), piece))
+                if tick:
+                    tick()
+
+    def _sides(self, luma: Tensor, tile: int, dilation: int) -> list[int]:
+        """Height and width of tiles, so many that each core has a piece."""
+        sides = [tile, tile]
+        if self.by_pieces:
+            parts = -(-torch.get_num_threads() // (len(luma) * dilation**2))
+            longer = int(luma.shape[3] > luma.shape[2])
+            even = -(-luma.shape[2 + longer] // parts // 2) * 2
+            sides[longer] = min(tile, max(SMALLEST_TILE, even))
+        return sides
+
+    def _plan(self, batch: int, height: int, width: int) -> tuple[int, int]:
+        """The tile's side and the number of pictures that go together."""
+        memory = self.memory or _spare(self.device)
+        tile = LARGEST_TILE.get(self.device.type, DEVICE_TILE)
+        while tile > SMALLEST_TILE and self._work(1, min(tile, height), min(tile, width)) > memory:
+            tile //= 2
+        together = memory // self._work(1, min(tile, height), min(tile, width))
+        return tile, max(1, min(batch, together, LARGEST_BATCH))
+
+    def _work(self, batch: int, height: int, width: int) -> int:
+        """Bytes for a batch of tiles: one parity at a time, or one on each core."""
+        pixels = (height + 2 * self.halo) * (width + 2 * self.halo) // 4
+        if self.by_pieces:
+            batch = min(4 * batch, torch.get_num_threads())
+        return batch * pixels * self.undilated.bytes_a_pixel
+
+
+class _Direct:
+    """The library's convolutions, in a reduced precision or on another device than the CPU."""
+
+    def __init__(self, network: ColorizationNet, device: torch.device, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.layout = (
+            torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+        )
+        # Two layers' features, and as much again for what the library needs.
+        self.bytes_a_pixel = 2 * (64 + 128) * torch.empty((), dtype=dtype).element_size()
         self.layers = [
             (
-                conv.weight.detach().to(self.device, dtype, memory_format=torch.channels_last),
-                conv.bias.detach().to(self.device, dtype),
+                conv.weight.detach().to(device, dtype, memory_format=self.layout),
+                conv.bias.detach().to(device, dtype),
             )
             for conv in (network.conv1, network.conv2, network.conv3, network.conv4)
         ]
 
-    def full(self, luma: Tensor) -> Tensor:
-        """RGB ``(B, 3, H, W)`` float32 of ``luma`` ``(B, 1, H, W)``, as the network defines it."""
-        rgb = luma.new_empty(luma.shape[0], 3, *luma.shape[2:], dtype=torch.float32)
-        for rows, columns, inner in _tiles(*luma.shape[2:], self.tile, self.halo):
-            tile = luma[..., rows, columns]
-            out = torch.empty_like(tile, dtype=torch.float32).repeat(1, 3, 1, 1)
-            for top in (0, 1):
-                for left in (0, 1):
-                    parity = tile[..., top::2, left::2]
-                    if parity.numel():
-                        out[..., top::2, left::2] = self.parity(parity)
-            target_rows, target_columns, keep = inner
-            rgb[..., target_rows, target_columns] = out[..., keep[0], keep[1]]
-        return rgb
-
-    def parity(self, luma: Tensor) -> Tensor:
-        """RGB of one parity alone: the network without dilation, float32 ``(B, 3, H, W)``."""
-        x = luma.to(self.dtype, memory_format=torch.channels_last)
+    def __call__(self, luma: Tensor) -> Tensor:
+        x = luma.to(self.dtype, memory_format=self.layout)
         for weight, bias in self.layers[:-1]:
             x = conv2d(x, weight, bias, padding=2).relu_()
-        return torch.sigmoid(conv2d(x, *self.layers[-1], padding=2).float())
+        return conv2d(x, *self.layers[-1], padding=2).float().sigmoid_()
 
 
-def _tiles(height: int, width: int, tile: int, halo: int) -> Iterator[tuple]:
-    """Tiles with their halo, and where their inner part goes.
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype that ``precision`` means on ``device``."""
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if device.type == "cpu" and _has_bf16() else torch.float32
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(PRECISIONS)}.")
+    return PRECISIONS[precision]
+
+
+def _has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices itself; what only emulates it is slower."""
+    queries = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every torch
+    return any(getattr(torch.cpu, query, bool)() for query in queries)
+
+
+def _spare(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else 1 << 30
+
+
+Box = tuple[slice, slice]
+Piece = tuple[Box, Box, Box]
+
+
+def _pieces(height: int, width: int, sides: list[int], halo: int, dilation: int) -> Iterator[Piece]:
+    """The parities of all tiles: where each is seen, where it goes, what of it is kept.
 
     Zero padding belongs to the true border only; what it spoils at a tile's other edges lies
-    within the halo and is cut off. Tiles start on even pixels, so parities keep their names.
+    within the halo and is cut off.
     """
-    for top in range(0, height, tile):
-        bottom = min(top + tile, height)
-        y0, y1 = max(top - halo, 0), min(bottom + halo, height)
-        for left in range(0, width, tile):
-            right = min(left + tile, width)
-            x0, x1 = max(left - halo, 0), min(right + halo, width)
-            keep = slice(top - y0, bottom - y0), slice(left - x0, right - x0)
-            yield slice(y0, y1), slice(x0, x1), (slice(top, bottom), slice(left, right), keep)
+    rows = list(_spans(height, sides[0], halo * dilation // 2, dilation))
+    columns = list(_spans(width, sides[1], halo * dilation // 2, dilation))
+    for row, column in product(rows, columns):
+        yield tuple(zip(row, column, strict=True))
+
+
+def _spans(
+    length: int, side: int, halo: int, dilation: int
+) -> Iterator[tuple[slice, slice, slice]]:
+    for start, parity in product(range(0, length, side), range(dilation)):
+        if start + parity < length:
+            first, stop = max(start - halo, 0), min(start + side, length)
+            target = range(start + parity, stop, dilation)
+            skip = (start - first) // dilation
+            yield (
+                slice(first + parity, stop + halo, dilation),
+                slice(target.start, target.stop, dilation),
+                slice(skip, skip + len(target)),
+            )

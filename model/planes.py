@@ -1,15 +1,17 @@
 """Film in planes: the Y plane stays as it is, and gets the two chroma planes that belong to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from .color import KB, KG, KR
 from .colorizer import Colorizer
+from .parallel import spread
+from .resize import resize_columns, resize_rows
 
 # (Kr, Kb) under ffmpeg's names for ITU-T H.273 matrix coefficients.
 MATRICES = {
@@ -20,7 +22,7 @@ MATRICES = {
     "bt709": (0.2126, 0.0722),
     "bt2020nc": (0.2627, 0.0593),
 }
-BAND = 1 << 18  # chroma samples worked on at a time
+BAND = 1 << 17  # chroma samples worked on at a time
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,31 @@ class Coding:
         return 1 << (self.depth - 1), span
 
 
-def see_planes(colorizer: Colorizer, planes: np.ndarray, coding: Coding) -> tuple[Tensor, Tensor]:
+def see_planes(
+    colorizer: Colorizer,
+    planes: np.ndarray,
+    coding: Coding,
+    tick: Callable[[], None] | None = None,
+) -> tuple[Tensor, Tensor]:
     """What the colorizer sees in Y ``planes`` ``(n, H, W)``: small chroma and small luma.
 
     Returns chroma ``(n, 2, h, w)`` (BT.601, as ``Colorizer.see``) and the luma ``(n, 1, h, w)``
-    in [0, 1] that it was made from, on the colorizer's device.
+    in [0, 1] that it was made from, on the colorizer's device. ``tick`` is called several times a
+    second; what it raises ends the work.
     """
     planes = _checked(planes, coding)
     height, width = colorizer.small_size(*planes.shape[1:])
     black, white = coding.luma
-    small = torch.empty(len(planes), 1, height, width)
-    for target, plane in zip(small, planes, strict=True):
-        narrow = torch.empty(1, 1, len(plane), width)
-        for rows in _bands(*plane.shape):
-            band = torch.from_numpy(plane[rows].astype(np.float32))[None, None]
-            narrow[..., rows, :] = _resize(band, (band.shape[2], width))
-        target.copy_(_resize(narrow, (height, width))[0])
+    narrow = torch.empty(len(planes), planes.shape[1], width)
+
+    def shrink(piece: tuple[int, slice]) -> None:
+        band = torch.from_numpy(planes[piece].astype(np.float32))
+        narrow[piece] = resize_columns(band, width)
+
+    spread(shrink, product(range(len(planes)), _bands(*planes.shape[1:])))
+    small = resize_rows(narrow, height).unsqueeze(1)
     small = small.sub_(black).div_(white - black).clamp_(0, 1).to(colorizer.device)
-    return colorizer.see_small(small), small
+    return colorizer.see_small(small, tick), small
 
 
 def chroma_planes(
@@ -102,16 +111,17 @@ def chroma_planes(
     steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
     u = np.empty((len(planes), *size), coding.dtype)
     v = np.empty_like(u)
-    chroma = _to_matrix(chroma.detach().float(), coding.matrix).cpu()
-    for index, plane in enumerate(planes):
-        narrow = _resize(chroma[index : index + 1], (size[0], chroma.shape[3]))
-        for rows in _bands(*size):
-            part = narrow[..., rows, :]
-            cb, cr = _resize(part, (part.shape[2], size[1]))[0]
-            covered = plane[rows.start * steps[0] : rows.stop * steps[0]]
-            scale = _room(cb, cr, covered, steps, coding)
-            u[index, rows] = _quantized(cb.mul_(scale), coding)
-            v[index, rows] = _quantized(cr.mul_(scale), coding)
+    narrow = resize_rows(_to_matrix(chroma.detach().float(), coding.matrix).cpu(), size[0])
+
+    def paint(piece: tuple[int, slice]) -> None:
+        index, rows = piece
+        cb, cr = resize_columns(narrow[index, :, rows], size[1])
+        covered = planes[index, rows.start * steps[0] : rows.stop * steps[0]]
+        scale = _room(cb, cr, covered, steps, coding)
+        u[piece] = _quantized(cb.mul_(scale), coding)
+        v[piece] = _quantized(cr.mul_(scale), coding)
+
+    spread(paint, product(range(len(planes)), _bands(*size)))
     return u, v
 
 
@@ -136,10 +146,6 @@ def _bands(height: int, width: int) -> Iterator[slice]:
     rows = max(1, BAND // width)
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
-
-
-def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    return interpolate(planes, size, mode="bicubic", antialias=True)
 
 
 def _to_matrix(chroma: Tensor, matrix: str) -> Tensor:

@@ -1,0 +1,71 @@
+"""Bicubic resizing as matrix products, one axis at a time, so that a picture can go in bands.
+
+The kernel is Keys' (1981) with a = -1/2, widened for shrinking, as in Pillow and in torch's
+``interpolate(mode="bicubic", antialias=True)``.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+BLOCK = 64  # the longer side of a block of results; a block reads only the pixels near to it
+
+
+def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """``planes`` ``(..., H, W)`` float32 at ``size``; the narrower axis order first."""
+    height, width = size
+    if width < planes.shape[-1]:
+        return resize_rows(resize_columns(planes, width), height)
+    return resize_columns(resize_rows(planes, height), width)
+
+
+def resize_columns(planes: Tensor, width: int) -> Tensor:
+    """``planes`` ``(..., H, W)`` as ``(..., H, width)``."""
+    if planes.shape[-1] == width:
+        return planes
+    rows = planes.reshape(-1, planes.shape[-1])
+    result = rows.new_empty(len(rows), width)
+    for source, target, matrix in _blocks(planes.shape[-1], width, planes.device):
+        torch.mm(rows[:, source], matrix.t(), out=result[:, target])
+    return result.view(*planes.shape[:-1], width)
+
+
+def resize_rows(planes: Tensor, height: int) -> Tensor:
+    """``planes`` ``(..., H, W)`` as ``(..., height, W)``."""
+    if planes.shape[-2] == height:
+        return planes
+    flat = planes.reshape(-1, *planes.shape[-2:])
+    result = flat.new_empty(len(flat), height, planes.shape[-1])
+    for source, target, matrix in _blocks(planes.shape[-2], height, planes.device):
+        for plane, resized in zip(flat, result, strict=True):
+            torch.mm(matrix, plane[source], out=resized[target])
+    return result.view(*planes.shape[:-2], height, planes.shape[-1])
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _blocks(source: int, target: int, device: torch.device) -> list[tuple[slice, slice, Tensor]]:
+    """Which pixels make which results, and with what weights ``(results, pixels)``."""
+    ratio = source / target
+    scale = max(ratio, 1.0)
+    # Elsewhere than on the CPU one large product is sooner than many small ones.
+    block = max(8, int(BLOCK / scale)) if device.type == "cpu" else target
+    blocks = []
+    for start in range(0, target, block):
+        stop = min(start + block, target)
+        centers = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * ratio
+        first = max(0, math.floor(centers[0].item() - 2 * scale))
+        last = min(source, math.ceil(centers[-1].item() + 2 * scale))
+        pixels = torch.arange(first, last, dtype=torch.float64) + 0.5
+        weights = _keys((pixels - centers[:, None]).abs() / scale)
+        weights /= weights.sum(1, keepdim=True)
+        blocks.append((slice(first, last), slice(start, stop), weights.float().to(device)))
+    return blocks
+
+
+def _keys(x: Tensor) -> Tensor:
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x < 1, near, torch.where(x < 2, far, 0))

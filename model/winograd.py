@@ -1,0 +1,149 @@
+"""The network in float32 on the CPU, by Winograd's minimal filtering.
+
+F(4x4, 5x5) after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR
+2016): 4 multiplications a pixel where a 5x5 convolution takes 25. Pictures are channels-last, so
+that all transforms are matrix products of a small matrix with long rows; between them stands one
+product over the channels for each of the 64 frequencies of a tile.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .network import ColorizationNet
+
+TAPS = 5
+PAD = TAPS // 2
+STEP = 4  # outputs of a tile, a side
+SPAN = STEP + TAPS - 1  # inputs of a tile, a side
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)  # and infinity
+ONE = POINTS.index(1.0) * (SPAN + 1)  # the frequency that is constant over a tile's outputs
+STRIP = 112  # tiles worked on at a time: enough rows for a product, few enough for the cache
+
+
+class WinogradNetwork:
+    """``network`` without dilation: what it does to one of a picture's four parities."""
+
+    # Two layers' features, the last layer's shares, and as much again for a strip's spectra.
+    bytes_a_pixel = 2 * (64 + 128 + 75) * 4
+
+    def __init__(self, network: ColorizationNet) -> None:
+        first, last = network.conv1, network.conv4
+        self.first = first.weight.detach().float().flatten(1).t().contiguous()
+        self.first_bias = first.bias.detach().float()
+        self.middle = [_Layer(conv.weight, conv.bias) for conv in (network.conv2, network.conv3)]
+        self.last = last.weight.detach().float().permute(2, 3, 0, 1).flatten(0, 2).contiguous()
+        self.last_bias = last.bias.detach().float()
+
+    def __call__(self, luma: Tensor) -> Tensor:
+        """RGB ``(B, 3, H, W)`` of ``luma`` ``(B, 1, H, W)``."""
+        return torch.stack([self._one(picture) for picture in luma[:, 0].float()])
+
+    def _one(self, luma: Tensor) -> Tensor:
+        height, width = luma.shape
+        x = self._first(luma)
+        for layer in self.middle:
+            x = layer(x, height, width)
+        return self._last(x, height, width)
+
+    def _first(self, luma: Tensor) -> Tensor:
+        height, width = luma.shape
+        windows = pad(luma, (PAD,) * 4).unfold(0, height, 1).unfold(1, width, 1)
+        features = torch.addmm(self.first_bias, windows.reshape(TAPS**2, -1).t(), self.first)
+        result = _blank(height, width, features.shape[1])
+        inner = result[PAD : PAD + height, PAD : PAD + width]
+        torch.clamp_min(features.view(inner.shape), 0, out=inner)
+        return result
+
+    def _last(self, x: Tensor, height: int, width: int) -> Tensor:
+        # Three outputs are too few for the transforms to pay: one product gives each tap's share,
+        # and the shares are added up where they belong.
+        rows = x[: height + 2 * PAD]
+        shares = torch.mm(self.last, rows.flatten(0, 1).t()).view(TAPS, TAPS, 3, *rows.shape[:2])
+        rgb = self.last_bias[:, None, None].repeat(1, height, width)
+        for top in range(TAPS):
+            for left in range(TAPS):
+                rgb += shares[top, left, :, top : top + height, left : left + width]
+        return rgb.sigmoid_()
+
+
+class _Layer:
+    """``relu(conv2d(x, weight, bias, padding=2))``."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        to_input, to_filter, to_output = _transforms()
+        self.to_input, self.to_output = to_input.float(), to_output.float()
+        spectra = torch.einsum("ui,vj,ocij->vuco", to_filter, to_filter, weight.detach().double())
+        self.spectra = spectra.flatten(0, 1).float().contiguous()
+        self.bias = bias.detach().float()
+
+    def __call__(self, x: Tensor, height: int, width: int) -> Tensor:
+        """``x`` and the result are pictures as ``_blank(height, width, channels)`` lays out."""
+        down, across = _tiles(height), _tiles(width)
+        channels, features = self.spectra.shape[1:]
+        pitch = x.shape[1] * channels
+        result = _blank(height, width, features)
+        inner = result[PAD : PAD + down * STEP, PAD : PAD + across * STEP]
+        inner = inner.unflatten(0, (down, STEP)).unflatten(2, (across, STEP))
+        strip = max(1, STRIP // across)
+        near, far = x.new_empty(2, SPAN * SPAN * strip * across * max(channels, features))
+        for top in range(0, down, strip):
+            rows = min(strip, down - top)
+            tiles = rows * across
+            columns = _view(near, SPAN, rows, pitch)
+            for row in range(rows):
+                start = (top + row) * STEP
+                torch.mm(self.to_input, x[start : start + SPAN].flatten(1), out=columns[:, row])
+            windows = _view(far, SPAN, SPAN * rows, across, channels)
+            strides = (channels, pitch, STEP * channels, 1)
+            windows.copy_(columns.as_strided(windows.shape, strides))
+            spectrum = _view(near, SPAN, SPAN * tiles * channels)
+            torch.mm(self.to_input, windows.view(SPAN, -1), out=spectrum)
+            product = _view(far, SPAN * SPAN, tiles, features)
+            torch.bmm(spectrum.view(SPAN * SPAN, tiles, channels), self.spectra, out=product)
+            product[ONE] += self.bias
+            columns = _view(near, STEP, SPAN * tiles * features)
+            torch.mm(self.to_output, product.view(SPAN, -1), out=columns)
+            pixels = _view(far, STEP, STEP, tiles * features)
+            for column, pixel in zip(columns, pixels, strict=True):
+                torch.mm(self.to_output, column.view(SPAN, -1), out=pixel)
+            pixels = pixels.view(STEP, STEP, rows, across, features).permute(2, 1, 3, 0, 4)
+            torch.clamp_min(pixels, 0, out=inner[top : top + rows])
+        result[PAD + height :] = 0
+        result[:, PAD + width :] = 0
+        return result
+
+
+def _transforms() -> tuple[Tensor, Tensor, Tensor]:
+    """Toom and Cook's transforms of input (8, 8), filter (8, 5) and output (4, 8), float64."""
+    points = torch.tensor(POINTS, dtype=torch.float64)
+
+    def powers(count: int) -> Tensor:
+        infinity = torch.eye(count, dtype=torch.float64)[-1:]
+        return torch.cat((points[:, None] ** torch.arange(count), infinity))
+
+    # Scaled by Lagrange's denominators the input's matrix is exact in binary.
+    gaps = (points[:, None] - points).fill_diagonal_(1)
+    scale = torch.cat((gaps.prod(1), points.new_ones(1)))[:, None]
+    return powers(SPAN).inverse().t() * scale, powers(TAPS) / scale, powers(STEP).t()
+
+
+def _tiles(side: int) -> int:
+    return -(-side // STEP)
+
+
+def _blank(height: int, width: int, channels: int) -> Tensor:
+    """A picture ``(rows, columns, channels)`` whose pixel (0, 0) lies at (2, 2).
+
+    It has room for whole tiles; what lies around the ``height`` times ``width`` pixels is zero.
+    """
+    picture = torch.empty(_tiles(height) * STEP + 2 * PAD, _tiles(width) * STEP + 2 * PAD, channels)
+    picture[:PAD] = 0
+    picture[:, :PAD] = 0
+    picture[PAD + height :] = 0
+    picture[:, PAD + width :] = 0
+    return picture
+
+
+def _view(scratch: Tensor, *shape: int) -> Tensor:
+    return scratch[: torch.Size(shape).numel()].view(shape)
