@@ -40,7 +40,9 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument("--model", type=Path, help="weights (default: the shipped ones)")
     colour.add_argument("--render-size", type=int, help="short side at which the network looks")
     colour.add_argument("--strength", type=float, default=1.0, help="0 to 1")
-    colour.add_argument("--saturation", type=float, help="gain on the network's colours")
+    colour.add_argument(
+        "--saturation", type=float, default=1.0, help="gain on the network's colours"
+    )
     colour.add_argument("--quality", choices=("full", "fast"), default="full")
     colour.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
 
@@ -61,14 +63,14 @@ def make_colorizer(args: argparse.Namespace):
     from .. import host
     from ..model import Colorizer, load_model
 
-    chosen = {"render_size": args.render_size, "saturation": args.saturation}
     return Colorizer(
         load_model(args.model),
+        render_size=args.render_size,
         strength=args.strength,
+        saturation=args.saturation,
         quality=args.quality,
         precision=args.precision,
         device=host.device(),
-        **{name: value for name, value in chosen.items() if value is not None},
     )
 
 

@@ -5,6 +5,7 @@ from .colorizer import Colorizer
 from .cuts import CutDetector
 from .network import ColorizationNet
 from .steady import Steady
+from .teach import teach
 from .weights import WeightsError, load_model, save_model
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "rgb_to_chroma",
     "rgb_to_luma",
     "save_model",
+    "teach",
 ]

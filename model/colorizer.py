@@ -15,7 +15,6 @@ from .parallel import spread
 from .resize import resize, resize_columns, resize_rows
 
 DEFAULT_RENDER_SIZE = 48
-DEFAULT_SATURATION = 1.0
 QUALITIES = ("full", "fast")
 MODES = ("merge", "network")
 BATCH, BATCH_PIXELS = 8, 1 << 22  # the most frames, and small pixels, that the engine gets at once
@@ -26,10 +25,12 @@ DEVICE_BAND = 1 << 23  # elsewhere
 class Colorizer:
     """Gives pictures the network's colours and keeps their luma exactly.
 
-    ``render_size``: short side in pixels at which the network looks (0: the source's own size).
-    Smaller shows it more of the scene at once; a smaller picture is never enlarged.
+    ``render_size``: short side in pixels at which the network looks. ``None`` is what the weights
+    were made for, by their metadata; 0 is the source's own size. Smaller shows the network more
+    of the scene at once; a smaller picture is never enlarged.
     ``strength``: 0 (the input unchanged) to 1 (all colour from the network).
-    ``saturation``: gain on the network's chroma, 0 and up.
+    ``saturation``: gain on the network's chroma, 0 and up; 1 is the gain that the weights were
+    calibrated for, by their metadata.
     ``quality``: ``"full"`` runs the whole network, ``"fast"`` one pixel parity of it on a half-size
     picture, for a quarter of the work.
     ``precision``: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"auto"`` (fp16 on CUDA,
@@ -41,9 +42,9 @@ class Colorizer:
         self,
         network: ColorizationNet,
         *,
-        render_size: int = DEFAULT_RENDER_SIZE,
+        render_size: int | None = None,
         strength: float = 1.0,
-        saturation: float = DEFAULT_SATURATION,
+        saturation: float = 1.0,
         quality: str = "full",
         precision: str = "auto",
         mode: str = "merge",
@@ -55,10 +56,13 @@ class Colorizer:
             raise ValueError(f"mode is {mode!r}; choose one of {', '.join(MODES)}.")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is {strength}; choose a value from 0 to 1.")
+        if render_size is None:
+            render_size = int(network.metadata.get("render_size", DEFAULT_RENDER_SIZE))
         if saturation < 0 or render_size < 0:
             raise ValueError("saturation and render_size cannot be negative.")
         self.render_size, self.quality, self.mode = render_size, quality, mode
-        self.strength, self.saturation = strength, saturation
+        self.strength = strength
+        self.saturation = saturation * float(network.metadata.get("saturation", 1))
         self.device = torch.device(device)
         self.engine = Engine(network, self.device, choose_dtype(precision, self.device))
 

@@ -10,13 +10,14 @@ class ColorizationNet(nn.Module):
     Takes Rec. 601 luma of the encoded values, ``(batch, 1, height, width)`` in [0, 1], and gives
     RGB, ``(batch, 3, height, width)`` in [0, 1]. 318,659 parameters. Each output pixel depends on
     the 33x33 input pixels around it (``halo`` = 16 to each side); beyond the border the input
-    counts as zero.
+    counts as zero. ``metadata`` holds what the weights' file says about them.
     """
 
     halo = 16
 
     def __init__(self) -> None:
         super().__init__()
+        self.metadata: dict[str, str] = {}
         self.conv1 = nn.Conv2d(1, 64, 5, padding=4, dilation=2)
         self.conv2 = nn.Conv2d(64, 64, 5, padding=4, dilation=2)
         self.conv3 = nn.Conv2d(64, 128, 5, padding=4, dilation=2)

@@ -5,5 +5,6 @@ from .colorize_video import ColorizeVideo
 from .load_model import LoadModel
 from .load_video import LoadVideoFrames
 from .save_video import SaveVideoFrames
+from .teach import Teach
 
-NODES = [LoadModel, ColorizeImages, ColorizeVideo, LoadVideoFrames, SaveVideoFrames]
+NODES = [LoadModel, ColorizeImages, ColorizeVideo, LoadVideoFrames, SaveVideoFrames, Teach]

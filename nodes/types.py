@@ -6,7 +6,6 @@ from typing import Any
 from .. import host
 from ..host import io
 from ..model import ColorizationNet, Colorizer
-from ..model.colorizer import DEFAULT_RENDER_SIZE, DEFAULT_SATURATION
 from ..model.steady import DEFAULT_STABILITY
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
@@ -24,10 +23,14 @@ class Model:
         """The network on the host's device."""
         return host.load(self.handle, memory_required=0)
 
-    def colorizer(self, **settings) -> Colorizer:
-        """A colorizer with this network, on the host's device."""
+    def colorizer(self, *, render_size: int, **settings) -> Colorizer:
+        """A colorizer with this network on the host's device, set as the nodes' inputs say."""
         return Colorizer(
-            self.network(), device=host.device(), precision=self.precision, **settings
+            self.network(),
+            render_size=None if render_size < 0 else render_size,
+            device=host.device(),
+            precision=self.precision,
+            **settings,
         )
 
 
@@ -36,14 +39,13 @@ def colour_inputs() -> list:
     return [
         io.Int.Input(
             "render_size",
-            default=DEFAULT_RENDER_SIZE,
-            min=0,
+            default=-1,
+            min=-1,
             max=4096,
-            step=2,
-            tooltip="Short side in pixels at which the network looks at the picture. Smaller "
-            "shows it more of the scene at once and gives broader, calmer colour; larger follows "
-            "small things. 0 is the picture's own size (slow). The luminance always stays at "
-            "full size.",
+            tooltip="Short side in pixels at which the network looks at the picture; -1 is what "
+            "the weights were made for. Smaller shows it more of the scene at once and gives "
+            "broader, calmer colour; larger follows small things. 0 is the picture's own size "
+            "(slow). The luminance always stays at full size.",
         ),
         io.Float.Input(
             "strength",
@@ -55,12 +57,11 @@ def colour_inputs() -> list:
         ),
         io.Float.Input(
             "saturation",
-            default=DEFAULT_SATURATION,
+            default=1.0,
             min=0.0,
             max=10.0,
             step=0.05,
-            tooltip="Gain on the network's colours. Small networks guess cautiously, so the "
-            "default is above 1.",
+            tooltip="Gain on the network's colours; 1 is what the weights were calibrated for.",
         ),
     ]
 

@@ -164,6 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
+    network.metadata = {}  # saturations and sizes are those of the table, not the calibrated ones
     colorizers = {
         f"network at {size} px, saturation {saturation:g}": through(
             Colorizer(network, render_size=size, saturation=saturation)

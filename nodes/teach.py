@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import torch
+
+from .. import host
+from ..host import io, ui
+from ..model import Colorizer, load_model, save_model, teach
+from ..model.teach import STEPS
+from .types import ColorizationModel, Model
+
+
+class Teach(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ColorizationNetTeach",
+            display_name="Teach ColorizationNet",
+            category="model/loaders",
+            description="Teaches the network a shot's colours from one or a few coloured frames, "
+            "in seconds. The taught model gives every frame of the shot the same colours.",
+            search_aliases=["train", "reference colorization", "colour strokes", "propagate color"],
+            inputs=[
+                ColorizationModel.Input("model", tooltip="Where to start: the shipped weights."),
+                io.Image.Input(
+                    "images",
+                    tooltip="Coloured frames of the shot: painted, from another colorizer, or a "
+                    "colour photo of the place.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="The part of each reference that counts, such as a few painted "
+                    "strokes; one mask for all or one each.",
+                ),
+                io.Int.Input(
+                    "steps", default=STEPS, min=1, max=10000,
+                    tooltip="How long to learn. More finds more where the camera is still.",
+                ),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=2**32 - 1, optional=True, advanced=True,
+                    tooltip="The same seed and references give the same model.",
+                ),
+                io.String.Input(
+                    "filename", default="", optional=True,
+                    tooltip="Keep the taught model in models/colorization under this name; empty "
+                    "keeps it for this run only.",
+                ),
+            ],
+            outputs=[ColorizationModel.Output(display_name="model")],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+        )
+
+    @classmethod
+    def execute(cls, model, images, steps, mask=None, seed=0, filename="") -> io.NodeOutput:
+        if mask is not None and len(mask) not in (1, len(images)):
+            raise ValueError(
+                f"There are {len(mask)} masks for {len(images)} references; give one for all or "
+                "one each."
+            )
+        masks = None if mask is None else list(mask.expand(len(images), -1, -1))
+        keep = _target(filename)
+        with host.Progress(steps) as progress:
+            taught = teach(
+                model.network(),
+                list(images[..., :3]),
+                masks=masks,
+                steps=steps,
+                seed=seed,
+                device=host.device(),
+                progress=lambda *_: progress.update(),
+            )
+        taught.metadata["base"] = model.name
+        if keep:
+            _keep(taught, keep)
+        shown = images[:1, ..., :3].float()
+        colored = Colorizer(taught, device=host.device())(shown)
+        return io.NodeOutput(
+            Model(filename or f"{model.name}, taught", host.manage(taught), model.precision),
+            ui=ui.PreviewImage(torch.cat((shown.to(colored), colored), dim=2), cls=cls),
+        )
+
+
+def _target(filename: str) -> Path | None:
+    """Where ``filename`` is kept: a plain name in the host's folder for models."""
+    if not filename:
+        return None
+    name = filename if filename.endswith(".safetensors") else f"{filename}.safetensors"
+    folder = host.models_folder()
+    if Path(name).name != name or name.startswith("."):
+        raise ValueError(f"{filename!r} is not a plain file name; leave out folders and dots.")
+    return folder / name
+
+
+def _keep(taught, path: Path) -> None:
+    if path.exists():
+        # A run repeated with the same references and settings finds what it kept before.
+        if load_model(path).metadata.items() >= taught.metadata.items():
+            return
+        raise FileExistsError(f"{path.name} is kept already; choose another filename.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(taught, path, taught.metadata)
