@@ -101,35 +101,27 @@ class Graph:
             raise WorkflowError("\n".join(self._problems))
 
     def run(
-        self,
-        workflow: dict | None = None,
-        on_step: Callable[[int, Step], None] = lambda index, step: None,
+        self, on_step: Callable[[int, Step], None] = lambda index, step: None
     ) -> dict[str, dict]:
         """Run every output node and all that it needs, each node once.
 
-        `workflow` is the editor's form of the graph, kept in the metadata of what is saved;
         `on_step` is told before each node. Returns what the nodes show, by node id, as ComfyUI's
         history does. Raises NodeError when a node fails.
         """
         results: dict[str, list[list]] = {}
-        waiting = Counter(source for step in self.steps for source, _ in step.links())
+        readers = Counter(source for step in self.steps for source, _ in step.links())
         shown = {}
         for index, step in enumerate(self.steps):
             on_step(index, step)
-            values, ui = self._execute(step, results, workflow)
-            if waiting[step.node_id]:
-                results[step.node_id] = values
-            if ui:
-                shown[step.node_id] = ui
-            for source, _ in step.links():
-                waiting[source] -= 1
-                if not waiting[source]:
-                    results.pop(source, None)
-        return shown
+            results[step.node_id], shown[step.node_id] = self._execute(step, results)
+            sources = [source for source, _ in step.links()]
+            readers.subtract(sources)
+            for done in {step.node_id, *sources}:
+                if not readers[done]:
+                    del results[done]
+        return {node_id: ui for node_id, ui in shown.items() if ui}
 
-    def _execute(
-        self, step: Step, results: dict[str, list[list]], workflow: dict | None
-    ) -> tuple[list[list], dict]:
+    def _execute(self, step: Step, results: dict[str, list[list]]) -> tuple[list[list], dict]:
         inputs = {
             key: results[value[0]][value[1]] if is_link(value) else [value]
             for key, value in step.inputs.items()
@@ -137,7 +129,7 @@ class Graph:
         available = {
             io.Hidden.unique_id: step.node_id,
             io.Hidden.prompt: self._prompt,
-            io.Hidden.extra_pnginfo: {"workflow": workflow} if workflow else None,
+            io.Hidden.extra_pnginfo: None,  # the editor's form of the graph, unknown here
         }
         hidden = io.HiddenHolder(**{key.name: available[key] for key in step.schema.hidden})
         node = type(step.node.__name__, (step.node,), {"hidden": hidden})

@@ -1,7 +1,10 @@
 """Every API workflow gives the same pixels in ComfyUI and on the embedded host."""
 
 import json
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -120,14 +123,44 @@ def test_server_words_a_failing_node(server, base, inputs, tmp_path, capsys):
     assert line.startswith("Node 1 (ColorizationNetLoadVideo) failed: ") and "broken.mp4" in line
 
 
+def test_ctrl_c_stops_the_work_on_the_server(server, base, inputs, tmp_path):
+    source = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=12"]
+    _ffmpeg(*source, "-preset", "ultrafast", str(inputs / "long.mp4"))
+    path = prepare(next(path for path in WORKFLOWS if path.stem == "Colorize Clip"), tmp_path)
+    path.write_text(path.read_text().replace("clip.mp4", "long.mp4"))
+    command = [sys.executable, "-m", "colorizationnet", "run", str(path), "--server", server]
+    client = subprocess.Popen(
+        [*command, "--input-dir", str(inputs), "--set", "ColorizationNetColorizeImages.render_size=224"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: get(server, "/queue")["queue_running"])
+    before = set(base.joinpath("output").rglob("*"))
+    client.send_signal(signal.SIGINT)
+    assert client.communicate(timeout=60)[1].splitlines()[-1] == "Stopped."
+    assert client.returncode == 130
+    wait_until(lambda: not get(server, "/queue")["queue_running"])
+    (*_, last) = get(server, "/history").values()
+    assert last["status"]["messages"][-1][0] == "execution_interrupted"
+    assert set(base.joinpath("output").rglob("*")) == before
+
+
+def get(server, path):
+    with urlopen(f"{server}{path}") as answer:
+        return json.load(answer)
+
+
+def wait_until(true):
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_comfyui_shows_the_pack(server):
     """Nodes, pages and templates are where the editor looks for them."""
-
-    def get(path):
-        with urlopen(f"{server}{path}") as answer:
-            return json.load(answer)
-
-    info = get("/object_info")
+    info = get(server, "/object_info")
     for node in NODES:
         schema = node.GET_SCHEMA()
         assert info[schema.node_id]["display_name"] == schema.display_name
@@ -136,4 +169,4 @@ def test_comfyui_shows_the_pack(server):
     models = info["ColorizationNetLoadModel"]["input"]["required"]["model_name"][1]["options"]
     assert models == ["colorizationnet.safetensors", "test.safetensors"]
     templates = {path.stem for path in WORKFLOWS[0].parents[1].glob("*.json")}
-    assert set(get("/workflow_templates").get("colorizationnet", [])) == templates
+    assert set(get(server, "/workflow_templates").get("colorizationnet", [])) == templates
