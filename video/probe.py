@@ -22,6 +22,8 @@ import numpy as np
 from .ffmpeg import FFmpeg, VideoError, url
 
 SAMPLE_FRAMES = 24  # looked at for the field order
+NO_TIME = -1 << 63  # AV_NOPTS_VALUE
+DISCARD = 4  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
 
 _DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
 _INPUT_STREAM = re.compile(r"^\s+Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (\w+): ")
@@ -74,6 +76,7 @@ class Clip:
     ``missing_frames`` estimates what a truncated file has lost against its own header.
     ``fps`` is the exact constant rate, or the average when ``times`` is given: the frames' own
     times, in order, in units of ``time_base`` (None: frame i is at ``start + i / fps`` exactly).
+    ``timed`` says that each packet bears its time, which raw streams and old AVI files lack.
     ``variable_rate`` says that the constant ``fps`` would show some frame more than half a frame
     away from its time.
     ``color_range`` is "tv" or "pc" and ``color_matrix`` ffmpeg's name of the YUV matrix, both
@@ -106,6 +109,7 @@ class Clip:
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
     chapters: tuple[Chapter, ...]
+    timed: bool = True
     times: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def time_of(self, frame: int) -> Fraction:
@@ -173,7 +177,7 @@ class _Packets:
         return Fraction(self.facts["tb"])
 
     def add(self, pts: int, duration: int, flags: int) -> None:
-        if flags & 4:  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
+        if flags & DISCARD:
             return
         if not self.end:
             self.first = pts
@@ -193,8 +197,7 @@ def _read_packets(lines: Iterable[bytes]) -> list[_Packets]:
         else:
             cells = line.split(b",")
             flags = int(cells[6].split(b"=")[1], 16) if len(cells) > 6 and b"F=" in cells[6] else 1
-            if cells[2].strip() != b"NOPTS":
-                streams[int(cells[0])].add(int(cells[2]), int(cells[3]), flags)
+            streams[int(cells[0])].add(int(cells[2]), int(cells[3]), flags)
     return [streams[index] for index in sorted(streams)]
 
 
@@ -240,21 +243,27 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmp
     frame = printed.frame
     width, height = int(frame[6]), int(frame[7])
     times = np.sort(np.frombuffer(video.times, np.int64))
-    fps, exact = _rate(times, video.time_base, printed.rate)
     count = len(times)
-    start = int(times[0]) * video.time_base
-    if not exact:
-        # Half a frame either way is what any constant rate costs.
-        ideal = np.arange(count) / float(fps * video.time_base)
-        drift = (times - times[0]) - ideal
-        variable = bool(np.ptp(drift) * float(video.time_base * fps) > 1)
-    else:
+    tick = video.time_base
+    timed = times[0] != NO_TIME
+    fps = _constant_rate(times, tick, printed.rate) if timed else printed.rate
+    exact = fps is not None
+    if exact:
         variable = False
-    missing = printed.missing(streams, video, fps)
-    if process.errors:  # else a hole is how the clip was made
-        span = int(times[-1] - times[0]) * video.time_base
-        missing += max(0, round(span * printed.rate) + 1 - count)
-    length = count / fps if exact else (video.end - int(times[0])) * video.time_base
+        length = count / fps
+    else:
+        fps = ((count - 1) / (int(times[-1] - times[0]) * tick)).limit_denominator(1001)
+        # Half a frame either way is what any constant rate costs.
+        drift = times - np.arange(count) / float(fps * tick)
+        variable = bool(np.ptp(drift) * float(fps * tick) > 1)
+        length = (video.end - int(times[0])) * tick
+    missing = 0
+    start = int(times[0] if timed else frame[1].replace("NOPTS", "0")) * tick
+    if timed:
+        missing = printed.missing(streams, video, fps)
+        if process.errors:  # else a hole is how the clip was made
+            span = int(times[-1] - times[0]) * tick
+            missing += max(0, round(span * printed.rate) + 1 - count)
 
     sar = Fraction(int(frame[4]) or 1, int(frame[5]) or 1)
     pix_fmt = frame[3]
@@ -309,21 +318,19 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmp
             )
         ),
         chapters=tuple(printed.chapters),
+        timed=bool(timed),
         times=None if exact else times,
     )
 
 
-def _rate(times: np.ndarray, time_base: Fraction, nominal: Fraction) -> tuple[Fraction, bool]:
-    """The frame rate, and whether every frame is on its grid to the time base's own rounding."""
-    if len(times) == 1:
-        return nominal, True
-    offsets = times - times[0]
-    ticks = 1 / (nominal * time_base)
-    ideal = np.arange(len(times)) * float(ticks)
-    if np.abs(offsets - ideal).max() <= 1.01:
-        return nominal, True
-    average = (len(times) - 1) / (int(offsets[-1]) * time_base) if offsets[-1] else nominal
-    return average.limit_denominator(1001), False
+def _constant_rate(times: np.ndarray, tick: Fraction, nominal: Fraction) -> Fraction | None:
+    """The rate whose grid every frame is on, to the time base's own rounding."""
+    # Containers that count in ms or ns can only come near to the rates of television.
+    for rate in (Fraction(round(nominal)), Fraction(round(nominal * 1001 / 1000) * 1000, 1001)):
+        if rate and abs(nominal / rate - 1) < 2e-6:
+            nominal = rate
+    ideal = np.arange(len(times)) / float(nominal * tick)
+    return nominal if np.abs(times - times[0] - ideal).max() <= 1.01 else None
 
 
 class _Printed:

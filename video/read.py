@@ -3,6 +3,7 @@
 import logging
 import os
 import queue
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -34,7 +35,8 @@ def as_clip(clip: Clip | str | os.PathLike) -> Clip:
 class Decoder:
     """Raw pictures of a clip, one after the other, each with its time.
 
-    ``filters`` make what ``pix_fmt`` promises. Frames before ``start_frame`` are passed over by a
+    ``filters`` make what ``pix_fmt`` promises. Reading raises `VideoError` when the clip's size
+    changes or decoding breaks off. Frames before ``start_frame`` are passed over by a
     seek; it is checked against the clip's times and replaced by decoding from the beginning where
     the container seeks badly.
     """
@@ -55,31 +57,27 @@ class Decoder:
             *(("-frames:v", str(frame_count)) if frame_count is not None else ()),
             *("-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1"),
         ]
-        self._from = None
-        if start_frame:
-            wanted = clip.time_of(start_frame)
-            # Between this frame and the one before, as far from both as can be.
-            self._from = (clip.time_of(start_frame - 1) + wanted) / 2
-        self._open(seek=start_frame > 0)
-        if start_frame:
-            self._pending = self._next_time()
-            if self._pending is None or self._pending[0] * clip.time_base > 2 * wanted - self._from:
-                self.close()
-                self._open(seek=False)
+        self._start_frame = start_frame
+        self._open(seek=start_frame > 0 and clip.timed)
+        if start_frame and clip.timed and not self._has_arrived():
+            self.close()
+            self._open(seek=False)
 
     def _open(self, seek: bool) -> None:
         self._times: queue.SimpleQueue = queue.SimpleQueue()
         self._pending = None
-        skip = () if seek or self._from is None else (f"select='gte(t,{float(self._from):.6f})'",)
+        self._size = self.clip.width, self.clip.height
+        filters = ["showinfo=checksum=0", *self._filters]
+        if self._start_frame and not seek:
+            filters.insert(0, f"select='gte(n,{self._start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
         vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
         self.process = FFmpeg(
             [
                 *("-protocol_whitelist", "file,pipe", "-copyts", "-start_at_zero"),
-                *(("-ss", f"{float(self._from):.6f}") if seek else ()),
+                *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
                 *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
-                *("-i", url(self.clip.path), "-map", "0:V:0"),
-                *("-vf", ",".join([*skip, "showinfo=checksum=0", *self._filters])),
+                *("-i", url(self.clip.path), "-map", "0:V:0", "-vf", ",".join(filters)),
                 *self._output,
             ],
             stdout=True,
@@ -88,37 +86,51 @@ class Decoder:
             on_end=lambda: self._times.put(None),
         )
 
+    def _seek_time(self) -> Fraction:
+        """Between the first frame and the one before it, as far from both as can be."""
+        return (self.clip.time_of(self._start_frame - 1) + self.clip.time_of(self._start_frame)) / 2
+
+    def _has_arrived(self) -> bool:
+        self._pending = self._next_time()
+        if self._pending is None or self._pending[0] is None:
+            return False
+        off = self._pending[0] * self.clip.time_base - self.clip.time_of(self._start_frame)
+        return abs(off) < self.clip.time_of(self._start_frame) - self._seek_time()
+
     def _on_line(self, line: str) -> None:
         if "showinfo" in line and (frame := FRAME.search(line)):
-            pts = -1 if frame[1] == "NOPTS" else int(frame[1])
-            self._times.put((pts, int(frame[2]), (int(frame[6]), int(frame[7]))))
+            self._size = int(frame[6]), int(frame[7])
+            self._times.put((None if frame[1] == "NOPTS" else int(frame[1]), int(frame[2])))
 
-    def _next_time(self) -> tuple[int, int, tuple[int, int]] | None:
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            return pending
-        return self._times.get()
+    def _next_time(self) -> tuple[int | None, int] | None:
+        pending, self._pending = self._pending, None
+        return pending or self._times.get()
 
     def read_into(self, view: memoryview) -> bool:
         """Fill ``view`` with the next picture; False at the end of the clip."""
         filled = self.process.read_into(view)
         if filled < len(view) and (self.process.wait() < 0 or filled):
             raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()})")
+        self._check_size()
         return filled > 0
 
-    def read_time(self) -> tuple[int, int]:
-        """The time and duration, in the clip's ``time_base``, of the picture read last.
+    def read_time(self) -> tuple[int | None, int]:
+        """The time (None: unknown) and duration of the picture read last, in ``time_base``.
 
-        Raises `VideoError` when the picture's size has changed.
+        Only where ``filters`` keep the number of pictures.
         """
-        pts, duration, size = self._next_time()
-        if size != (self.clip.width, self.clip.height):
+        time = self._next_time()
+        self._check_size()
+        return time
+
+    def _check_size(self) -> None:
+        width, height = self._size
+        if self._size != (self.clip.width, self.clip.height):
             raise VideoError(
                 f"{self.clip.path}: the picture changes its size from {self.clip.width}x"
-                f"{self.clip.height} to {size[0]}x{size[1]} in the middle of the clip; split it "
+                f"{self.clip.height} to {width}x{height} in the middle of the clip; split it "
                 f"there, or bring it to one size"
             )
-        return pts, duration
 
     def close(self) -> None:
         self.process.__exit__()
@@ -168,8 +180,7 @@ def read_frames(
     filters = [
         *((f"fps={ratio(Fraction(rate).limit_denominator(100000))}",) if rate else ()),
         *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
-        f"scale={width}:{height}:in_color_matrix={clip.color_matrix}:in_range={clip.color_range}"
-        f":out_range=pc:{SCALER}",
+        *_to_rgb(clip, width, height),
     ]
     wanted = count_frames(clip, start_frame, frame_count, frame_step, rate)
     shape = (height, width, 4 if alpha else 3)
@@ -181,7 +192,6 @@ def read_frames(
                              np.uint16 if deep else np.uint8)
             filled = 0
             while filled < len(batch) and source.read_into(batch[filled].data.cast("B")):
-                source.read_time()
                 filled += 1
             given += filled
             if filled:
@@ -209,6 +219,27 @@ def count_frames(
         available = round(available * Fraction(rate) / clip.fps)
     available = -(-available // frame_step)
     return available if frame_count is None else min(available, frame_count)
+
+
+def _to_rgb(clip: Clip, width: int, height: int) -> list[str]:
+    if clip.bit_depth == 8 or not has_luma(clip):
+        return [f"scale={width}:{height}:in_color_matrix={clip.color_matrix}"
+                f":in_range={clip.color_range}:out_range=pc:{SCALER}"]
+    # swscale's RGB of 16 bits is half a level (of 8 bits) too dark, so zimg takes the matrix;
+    # its own chroma scaling refuses odd sizes.
+    depth = next(d for d in (10, 12, 14, 16) if d >= clip.bit_depth)
+    return [
+        f"scale={width}:{height}:in_range={clip.color_range}:out_range={clip.color_range}:{SCALER}",
+        f"format=yuv{'a' if clip.has_alpha else ''}444p{depth}le",
+        f"zscale=matrixin={clip.color_matrix}:matrix=gbr"
+        f":rangein={clip.color_range}:range=pc",
+        f"format=gbr{'a' if clip.has_alpha else ''}p16le",
+    ]
+
+
+def has_luma(clip: Clip) -> bool:
+    """Whether the decoder gives a Y plane that can be taken as it is."""
+    return re.match(r"yuv|gray", clip.pix_fmt) is not None
 
 
 def warn_missing(clip: Clip, undecoded: int) -> None:

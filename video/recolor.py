@@ -3,7 +3,6 @@
 import logging
 import os
 import queue
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from .ffmpeg import VideoError, url
 from .formats import Format, find_format, ratio
 from .matroska import block_header, header
 from .probe import Clip
-from .read import SCALER, Decoder, as_clip, warn_missing
+from .read import SCALER, Decoder, as_clip, has_luma, warn_missing
 from .target import Target
 from .write import Encoder, color_tags, stream_options
 
@@ -157,14 +156,9 @@ def _planes(clip: Clip, entry: Format, bit_depth: int | None) -> Planes:
         luma_size=(clip.height, clip.width),
         chroma_size=(-(-clip.height // down), -(-clip.width // across)),
         bit_depth=depth,
-        full_range=_has_luma(clip) and clip.color_range == "pc" and entry.full_range,
+        full_range=has_luma(clip) and clip.color_range == "pc" and entry.full_range,
         matrix=clip.color_matrix,
     )
-
-
-def _has_luma(clip: Clip) -> bool:
-    """Whether the decoder gives a Y plane that can be taken as it is."""
-    return re.match(r"yuv|gray", clip.pix_fmt) is not None
 
 
 def _say_what_is_special(clip: Clip, planes: Planes, path: Path) -> None:
@@ -186,7 +180,7 @@ def _decoder_filters(clip: Clip, planes: Planes) -> list[str]:
     """Filters that leave the Y plane alone, whatever the decoder gives."""
     wanted = "pc" if planes.full_range else "tv"
     if (
-        _has_luma(clip)
+        has_luma(clip)
         and clip.bit_depth == planes.bit_depth
         and clip.color_range == wanted
     ):
@@ -211,7 +205,7 @@ class _Batch:
     """Pictures on their way: rows of ``buffer``, planes one behind the other, and their times."""
 
     buffer: np.ndarray
-    times: list[tuple[int, int]]
+    times: list[tuple[int | None, int]]
 
     @property
     def samples(self) -> np.ndarray:
@@ -348,12 +342,13 @@ class _Clock:
         self._origin: Fraction | None = None
         self._last = Fraction(-1)
 
-    def read(self, pts: int, duration: int) -> tuple[Fraction, Fraction]:
+    def read(self, pts: int | None, duration: int) -> tuple[Fraction, Fraction]:
         clip = self._clip
         if clip.times is None:
-            tick = 1 / clip.fps
-            time = round((pts * clip.time_base - clip.start) * clip.fps) * tick
-            duration = tick
+            tick = duration = 1 / clip.fps
+            time = self._last + tick
+            if pts is not None:
+                time = round((pts * clip.time_base - clip.start) * clip.fps) * tick
         else:
             tick = clip.time_base
             time, duration = pts * tick, duration * tick or 1 / clip.fps

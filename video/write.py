@@ -148,6 +148,19 @@ def color_tags(matrix: str, color_range: str, primaries: str | None, trc: str | 
             f":color_trc={trc or ('smpte170m' if default == 'bt470bg' else default)}")
 
 
+def _from_rgb(matrix: str, bit_depth: int, alpha: bool) -> list[str]:
+    """Filters from full-range RGB to YUV of ``matrix``; the way back of `read_frames`."""
+    if bit_depth == 8:
+        return [f"scale=in_range=pc:out_range=tv:out_color_matrix={matrix}:{SCALER}"]
+    a = "a" if alpha else ""
+    return [
+        f"format=gbr{a}p16le",
+        f"zscale=matrixin=gbr:matrix={matrix}:rangein=pc:range=tv",
+        f"format=yuv{a}444p{bit_depth}le",
+        f"scale={SCALER}",
+    ]
+
+
 class FrameWriter:
     """Writes full-range RGB frames to a clip at a constant rate.
 
@@ -212,8 +225,8 @@ class FrameWriter:
             filters = entry.filters or f"format={pix_fmt}"
         else:
             matrix = matrix_for_size(width, height)
-            filters = (f"scale=in_range=pc:out_range=tv:out_color_matrix={matrix}:{SCALER},"
-                       f"format={pix_fmt},{color_tags(matrix, 'tv', None, None)}")
+            filters = ",".join([*_from_rgb(matrix, bit_depth, alpha), f"format={pix_fmt}",
+                                color_tags(matrix, "tv", None, None)])
         outputs += ["-vf", filters, *entry.encoder_options(quality, path.suffix.lower())]
         sound = None if self._sound is None else (self._sound.shape[1], self._sound_rate)
         head = header(RGB[bit_depth > 8, alpha], width, height, self._fps, sound)
