@@ -18,7 +18,7 @@ DEFAULT_RENDER_SIZE = 48
 QUALITIES = ("full", "fast")
 MODES = ("merge", "network")
 BATCH, BATCH_PIXELS = 8, 1 << 22  # the most frames, and small pixels, that the engine gets at once
-BAND = 1 << 16  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
+BAND = 1 << 18  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
 DEVICE_BAND = 1 << 23  # elsewhere
 
 

@@ -22,7 +22,7 @@ MATRICES = {
     "bt709": (0.2126, 0.0722),
     "bt2020nc": (0.2627, 0.0593),
 }
-BAND = 1 << 17  # chroma samples worked on at a time
+BAND = 1 << 18  # chroma samples worked on at a time
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-BLOCK = 64  # the longer side of a block of results; a block reads only the pixels near to it
+BLOCK = 128  # the longer side of a block of results; a block reads only the pixels near to it
 
 
 def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -51,7 +51,7 @@ def _blocks(source: int, target: int, device: torch.device) -> list[tuple[slice,
     ratio = source / target
     scale = max(ratio, 1.0)
     # Elsewhere than on the CPU one large product is sooner than many small ones.
-    block = max(8, int(BLOCK / scale)) if device.type == "cpu" else target
+    block = max(16, int(BLOCK / scale)) if device.type == "cpu" else target
     blocks = []
     for start in range(0, target, block):
         stop = min(start + block, target)

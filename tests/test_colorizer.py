@@ -135,6 +135,43 @@ def test_works_on_tensors_made_under_inference_mode(vivid):
     assert torch.equal(Colorizer(vivid, render_size=16)(images), inside)
 
 
+def test_on_frame_hears_of_every_frame(vivid):
+    images = torch.rand(5, 30, 40, 3)
+    heard = []
+    result = Colorizer(vivid, render_size=16)(
+        images, on_frame=lambda count, image: heard.append((count, image))
+    )
+    frames = [image for count, image in heard if count]
+    assert [count for count, image in heard if count] == [1] * 5
+    assert all(torch.equal(frame, image) for frame, image in zip(frames, result, strict=True))
+
+
+def test_on_frame_can_end_the_work(vivid):
+    class Cancelled(Exception):
+        pass
+
+    def cancel(count, image):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Colorizer(vivid, render_size=16)(torch.rand(2, 30, 40, 3), on_frame=cancel)
+
+
+def test_long_frames_are_heard_of_in_between(vivid):
+    heard = []
+    Colorizer(vivid, render_size=0)(
+        torch.rand(1, 700, 1100, 3), on_frame=lambda count, image: heard.append(count)
+    )
+    assert heard[-1] == 1 and 0 in heard[:-1]
+
+
+def test_bands_do_not_show(vivid, monkeypatch):
+    images = torch.rand(1, 61, 83, 3)
+    whole = Colorizer(vivid, render_size=20)(images)
+    monkeypatch.setattr("colorizationnet.model.colorizer.BAND", 7 * 83)
+    assert (Colorizer(vivid, render_size=20)(images) - whole).abs().max() < 1e-6
+
+
 def test_the_input_is_left_alone(vivid):
     images = torch.rand(1, 30, 30, 3)
     before = images.clone()

@@ -1,5 +1,8 @@
 """The engine gives the plain network's numbers."""
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
@@ -46,6 +49,19 @@ def test_full_equals_the_plain_network(height, width, batch, seed):
     assert (Engine(net).full(luma) - net(luma)).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+def test_strong_weights_and_hard_edges_stay_exact(gain):
+    """At a gain of 3 the last layer's sums reach 5, where colours saturate."""
+    net = network(3)
+    for conv in net.children():
+        conv.weight.mul_(gain)
+    rows, columns = torch.meshgrid(torch.arange(90.0), torch.arange(121.0), indexing="ij")
+    rings = (((rows - 40) ** 2 + (columns - 50) ** 2).sqrt() % 20 > 10).float()
+    for luma in (rings, rings * 0.02 + 0.9, (rows * columns / 11000).clamp(0, 1)):
+        expected = copy.deepcopy(net).double()(luma[None, None].double())
+        assert (Engine(net).full(luma[None, None]) - expected).abs().max() < 1e-5
+
+
 @settings(max_examples=15, deadline=None)
 @given(height=st.integers(1, 150), width=st.integers(1, 150), whole=st.booleans())
 def test_tiles_do_not_show(height, width, whole):
@@ -70,6 +86,88 @@ def test_reduced_precision_stays_near(dtype):
     net = network()
     luma = torch.rand(1, 1, 48, 64)
     assert (Engine(net, dtype=dtype).full(luma) - net(luma)).abs().max() < 1.5 / 255
+
+
+def test_a_larger_batch_than_goes_at_once(monkeypatch):
+    monkeypatch.setattr("colorizationnet.model.engine.LARGEST_BATCH", 2)
+    net = network()
+    luma = torch.rand(5, 1, 20, 30)
+    assert (Engine(net).full(luma) - net(luma)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(torch.float32, (200, 300)), (torch.bfloat16, (60, 120))]
+)
+def test_out_of_memory_halves_and_goes_on(dtype, size):
+    engine = Engine(network(), dtype=dtype)
+    luma = torch.rand(3, 1, *size)
+    expected = engine.full(luma)
+    undilated, sizes = engine.undilated, []
+
+    class Scarce:
+        bytes_a_pixel = undilated.bytes_a_pixel
+
+        def __call__(self, seen):
+            sizes.append(seen.numel())
+            if seen.numel() > 4000:
+                raise RuntimeError("MPS backend out of memory")
+            return undilated(seen)
+
+    engine.undilated = Scarce()
+    assert (engine.full(luma) - expected).abs().max() < (1e-5 if dtype == torch.float32 else 1e-2)
+    assert max(sizes) > 4000
+    sizes.clear()
+    engine.full(luma)
+    assert max(sizes) <= 4000
+
+
+def test_no_memory_at_all_is_an_error():
+    engine = Engine(network())
+
+    def fail(seen):
+        raise RuntimeError("not enough memory: you tried to allocate 1 byte")
+
+    fail.bytes_a_pixel = 1
+    engine.undilated = fail
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        engine.full(torch.rand(1, 1, 20, 20))
+
+
+def test_other_faults_are_not_hidden():
+    engine = Engine(network())
+
+    def fail(seen):
+        raise RuntimeError("device lost")
+
+    fail.bytes_a_pixel = 1
+    engine.undilated = fail
+    with pytest.raises(RuntimeError, match="device lost"):
+        engine.full(torch.rand(1, 1, 20, 20))
+
+
+def test_the_work_fits_the_memory_given():
+    engine = Engine(network(), memory=50_000_000)
+    small, large = engine.memory_used(1, 224, 398), engine.memory_used(1, 4000, 4000)
+    assert small < large <= 50_000_000 + 3 * 4 * 4000 * 4000
+
+
+def test_a_tick_can_end_the_work():
+    class Cancelled(Exception):
+        pass
+
+    def tick():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Engine(network()).full(torch.rand(1, 1, 600, 600), tick)
+
+
+def test_threads_keep_their_number():
+    before = torch.get_num_threads()
+    Engine(network()).full(torch.rand(1, 1, 40, 40))
+    assert torch.get_num_threads() == before
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before
 
 
 def test_same_input_same_output():
