@@ -32,7 +32,7 @@ _MOV = Container("mov", _MOV_AUDIO, ("pcm_s24le",), frozenset({"mov_text"}), "mo
                  ("-movflags", "+faststart+use_metadata_tags"))
 _MKV = Container("matroska", None, ("flac",), TEXT_SUBTITLES - {"mov_text"} | {
     "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}, "subrip", attachments=True)
-_WEBM = Container("webm", frozenset({"opus", "vorbis"}), ("libopus", "-b:a", "192k"),
+_WEBM = Container("webm", frozenset({"opus", "vorbis"}), ("libvorbis", "-q:a", "6"),
                   frozenset({"webvtt"}), "webvtt")
 _SILENT = frozenset()
 
@@ -149,7 +149,7 @@ FORMATS: dict[str, Format] = {
                tags={".mp4": "hvc1", ".mov": "hvc1"}),
         Format("av1", "AV1", {".mp4": _MP4, ".mkv": _MKV, ".webm": _WEBM}, "libsvtav1", _YUV420,
                ("-preset", "8"), Quality("-crf", 0, 63, 26), least_size=16),
-        Format("vp9", "VP9", {".webm": _WEBM, ".mkv": _MKV, ".mp4": _MP4}, "libvpx-vp9",
+        Format("vp9", "VP9", {".webm": _WEBM, ".mkv": _MKV}, "libvpx-vp9",
                _YUV420 | {(8, True): "yuva420p"},
                ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
                Quality("-crf", 0, 63, 24)),

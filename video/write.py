@@ -18,6 +18,9 @@ from .target import Target
 
 log = logging.getLogger(__name__)
 
+# For these counts ffmpeg's default layout is one that encoders refuse or reorder.
+LAYOUTS = {3: "3.0", 4: "quad", 7: "6.1(back)"}
+
 
 class Encoder:
     """An ffmpeg that takes raw pictures and writes ``target``, whole or not at all.
@@ -217,6 +220,9 @@ class FrameWriter:
             self._sound_rate = audio[1]
             encoder, *settings = container.audio_fallback
             outputs += ["-map", "0:a", "-c:a", encoder, *settings]
+            if layout := LAYOUTS.get(len(audio[0])):
+                order = "|".join(map(str, range(len(audio[0]))))
+                outputs += ["-af", f"channelmap={order}:{layout}"]
         elif audio_from:
             outputs += stream_options(probe(audio_from), container, path, 1)
             inputs += ["-i", url(audio_from)]
