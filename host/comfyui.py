@@ -21,12 +21,10 @@ from comfy.cli_args import args
 from comfy_api.latest import ComfyExtension, Input, InputImpl, io, ui  # noqa: F401, for the door
 
 from . import paths
-from .paths import SavePath
+from .paths import SHIPPED, SavePath
 from .progress import to_picture
 
 MODELS = "colorization"
-SHIPPED = Path(__file__).parent.parent / "model"
-SHIPPED_NAME = "colorizationnet.safetensors"
 PREVIEW_INTERVAL = 0.5  # seconds; ComfyUI sends every preview that it gets
 
 OutOfMemory = management.OOM_EXCEPTION
@@ -37,7 +35,7 @@ def _register_models() -> None:
     # extra_model_paths.yaml may have made the entry already, without any extension.
     folders, extensions = folder_paths.folder_names_and_paths.setdefault(MODELS, ([], set()))
     extensions.add(".safetensors")
-    for folder in (Path(folder_paths.models_dir, MODELS), SHIPPED):
+    for folder in (Path(folder_paths.models_dir, MODELS), SHIPPED.parent):
         if str(folder) not in folders:
             folders.append(str(folder))
 
@@ -98,7 +96,7 @@ def models_folder() -> Path:
 def model_names() -> list[str]:
     """The shipped weights, then the *.safetensors of models/colorization."""
     names = folder_paths.get_filename_list(MODELS)
-    return [SHIPPED_NAME, *(name for name in names if name != SHIPPED_NAME)]
+    return [SHIPPED.name, *(name for name in names if name != SHIPPED.name)]
 
 
 def model_path(name: str) -> Path:

@@ -16,10 +16,7 @@ from . import paths
 from . import preview as ui  # noqa: F401, for the door
 from . import schema as io
 from .clip import VideoFromFile
-from .paths import SavePath
-
-SHIPPED = Path(__file__).parent.parent / "model"
-SHIPPED_NAME = "colorizationnet.safetensors"
+from .paths import SHIPPED, SavePath
 
 OutOfMemory = torch.cuda.OutOfMemoryError
 
@@ -89,8 +86,8 @@ def models_folder() -> Path:
 def model_names() -> list[str]:
     """The shipped weights, then the *.safetensors of the models folder."""
     files = settings.models.rglob("*.safetensors")
-    names = {str(file.relative_to(settings.models)) for file in files} - {SHIPPED_NAME}
-    return [SHIPPED_NAME, *sorted(names)]
+    names = {str(file.relative_to(settings.models)) for file in files} - {SHIPPED.name}
+    return [SHIPPED.name, *sorted(names)]
 
 
 def model_path(name: str) -> Path:
@@ -104,7 +101,7 @@ def model_path(name: str) -> Path:
             f"{settings.models.resolve()}."
         )
     own = settings.models / name
-    return own if own.is_file() else SHIPPED / name
+    return own if own.is_file() else SHIPPED
 
 
 def metadata(cls: type[io.ComfyNode]) -> dict[str, str]:

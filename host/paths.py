@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+SHIPPED = Path(__file__).parent.parent / "model" / "colorizationnet.safetensors"
+
 # The system's own table of content types often lacks .mkv and .webp.
 SUFFIXES = {
     "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"},
