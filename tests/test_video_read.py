@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from colorizationnet.video import VideoError, probe, read_audio, read_frames
+from colorizationnet.video import VideoError, count_frames, probe, read_audio, read_frames
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from video_clips import ffmpeg, frame_hashes, make_clip, make_variable
@@ -110,6 +110,7 @@ def test_start_count_and_step_are_exact(clips, which, start, count, step, batch)
     options = {"start_frame": start, "frame_count": count, "frame_step": step}
     batches = list(read_frames(clip, batch_size=batch, **options))
     expected = whole[start::step][:count]
+    assert count_frames(clip, **options) == len(expected)
     assert (np.concatenate(batches) == expected).all()
     assert [len(b) for b in batches[:-1]] == [batch] * (len(batches) - 1)
 

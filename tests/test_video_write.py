@@ -101,6 +101,16 @@ def test_rate_is_exact(tmp_path, rate, suffix):
     assert (probe(path).fps, probe(path).times) == (Fraction(rate), None)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(29.97, "30000/1001"), (30000 / 1001, "30000/1001"), (23.976, "24000/1001"), (24.0, "24"),
+     (23.98, "24000/1001"), (59.94, "60000/1001"), (12.5, "25/2"), (30, "30"), (0.5, "1/2")],
+)
+def test_rates_as_people_type_them(tmp_path, given, meant):
+    path = write(tmp_path / "clip.mp4", picture(16, 16, 5), given)
+    assert probe(path).fps == Fraction(meant)
+
+
 def test_bigger_pictures_are_tagged_as_hd(tmp_path):
     path = write(tmp_path / "clip.mp4", picture(1280, 16, 2))
     clip = probe(path)

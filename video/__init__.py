@@ -18,6 +18,7 @@ __all__ = [
     "SubtitleStream",
     "VideoError",
     "count_frames",
+    "count_frames",
     "find_format",
     "matrix_for_size",
     "probe",

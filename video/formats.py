@@ -184,6 +184,15 @@ def find_format(name: str) -> Format:
         ) from None
 
 
+def exact_rate(fps: Fraction | float) -> Fraction:
+    """``fps`` as the fraction that is meant: 29.97 is 30000/1001."""
+    if isinstance(fps, float):
+        for nominal in (24, 30, 48, 60, 120):
+            if abs(fps - nominal / 1.001) < 0.005:
+                return Fraction(nominal * 1000, 1001)
+    return Fraction(fps).limit_denominator(100_000)
+
+
 def ratio(value: Fraction) -> str:
     """``value`` as ffmpeg's options take it, such as 30000/1001."""
     return f"{value.numerator}/{value.denominator}"

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from .ffmpeg import FFmpeg, VideoError, url
-from .formats import ratio
+from .formats import exact_rate, ratio
 from .probe import FRAME, Clip, probe
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def read_frames(
     deep = clip.bit_depth > 8
     alpha = clip.has_alpha if alpha is None else alpha
     filters = [
-        *((f"fps={ratio(Fraction(rate).limit_denominator(100000))}",) if rate else ()),
+        *((f"fps={ratio(exact_rate(rate))}",) if rate else ()),
         *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
         *_to_rgb(clip, width, height),
     ]
@@ -218,6 +218,21 @@ def count_frames(
     if rate:
         available = round(available * Fraction(rate) / clip.fps)
     available = -(-available // frame_step)
+    return available if frame_count is None else min(available, frame_count)
+
+
+def count_frames(
+    clip: Clip,
+    start_frame: int = 0,
+    frame_count: int | None = None,
+    frame_step: int = 1,
+    rate: Fraction | float | None = None,
+) -> int:
+    """How many frames `read_frames` will give: exact for an undamaged clip, but for ``rate``."""
+    available = clip.frame_count - start_frame
+    if rate:
+        available = round(available * Fraction(rate) / clip.fps)
+    available = max(0, -(-available // frame_step))
     return available if frame_count is None else min(available, frame_count)
 
 

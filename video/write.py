@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .ffmpeg import FFmpeg, VideoError, url
-from .formats import TEXT_SUBTITLES, Container, find_format, ratio
+from .formats import TEXT_SUBTITLES, Container, exact_rate, find_format, ratio
 from .matroska import block_header, header
 from .probe import Clip, matrix_for_size, probe
 from .read import RGB, SCALER
@@ -169,7 +169,7 @@ class FrameWriter:
 
     ``path`` appears under its name only when the clip is whole: the context manager renames a
     temporary file at its clean exit and removes it after an exception. ``fps`` is exact as a
-    `Fraction`. ``format`` is a key of `FORMATS`, ``quality`` the encoder's own number (None: the
+    `Fraction`, and as a float means the rates of television (29.97 is 30000/1001). ``format`` is a key of `FORMATS`, ``quality`` the encoder's own number (None: the
     table's default). Sound is either ``audio``, ``(samples, rate)`` with float ``(channels,
     count)``, cut at the last frame, or every stream of the file ``audio_from``, copied where the
     container allows. ``metadata`` goes into the container. ``check`` is called often, from the
@@ -205,7 +205,7 @@ class FrameWriter:
         self._frame_shape = (height, width, 4 if alpha else 3)
         self._dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
         self._check = check
-        self._fps = Fraction(fps).limit_denominator(100000)
+        self._fps = exact_rate(fps)
         self._target = Target(path, overwrite=overwrite)
 
         if (audio is not None or audio_from) and not entry.sound:
