@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -43,9 +44,10 @@ def main(args: argparse.Namespace) -> list[Path]:
     if args.server:
         from .server import Server
 
+        server = Server(args.server)
         for setting in args.set:
-            _apply(setting, prompt, {})
-        return Server(args.server).run(prompt, args.input_dir, args.output_dir)
+            _apply(setting, prompt, server.inputs)
+        return server.run(prompt, args.input_dir, args.output_dir)
 
     from .. import nodes
     from ..host.embedded import settings
@@ -54,9 +56,9 @@ def main(args: argparse.Namespace) -> list[Path]:
     settings.input, settings.output = args.input_dir, args.output_dir
     registry = [*nodes.NODES, *CORE_NODES]
     schemas = [node.GET_SCHEMA() for node in registry]
-    known = {schema.node_id: {socket.id for socket in schema.inputs} for schema in schemas}
+    inputs = {schema.node_id: {socket.id for socket in schema.inputs} for schema in schemas}
     for setting in args.set:
-        _apply(setting, prompt, known)
+        _apply(setting, prompt, lambda kind: inputs.get(kind, set()))
     graph = Graph(prompt, registry)
 
     def announce(index, step):
@@ -72,8 +74,8 @@ def main(args: argparse.Namespace) -> list[Path]:
     ]
 
 
-def _apply(setting: str, prompt: dict, known: dict[str, set[str]]) -> None:
-    """Put one NODE.INPUT=VALUE into the workflow; `known` are the inputs of node classes."""
+def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:
+    """Put one NODE.INPUT=VALUE into the workflow; `inputs_of` names the inputs of a node class."""
     from .graph import WorkflowError
 
     where, equals, text = setting.partition("=")
@@ -85,7 +87,7 @@ def _apply(setting: str, prompt: dict, known: dict[str, set[str]]) -> None:
     if node is None:
         found = f"{len(of_class)} nodes" if of_class else "no node"
         raise WorkflowError(f"--set {setting}: the workflow has {found} {name}; use its number.")
-    inputs = known.get(node["class_type"], set()) | node["inputs"].keys()
+    inputs = {*inputs_of(node["class_type"]), *node["inputs"]}
     if key not in inputs:
         raise WorkflowError(
             f"--set {setting}: node {name} has no input {key}; it has {', '.join(sorted(inputs))}."

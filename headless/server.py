@@ -22,6 +22,7 @@ from .graph import NodeError, Prompt, WorkflowError
 from .websocket import WebSocket
 
 CHUNK = 1 << 20
+UPLOADS = {"image_upload", "video_upload", "audio_upload", "file_upload"}
 BAR = {"leave": False, "dynamic_ncols": True, "disable": None}  # None: only on a terminal
 
 
@@ -38,6 +39,7 @@ class Server:
             raise ServerError(f"{url} is not the address of a server; try http://127.0.0.1:8188.")
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
         self._client_id = uuid.uuid4().hex
+        self._inputs: dict[str, dict[str, dict]] = {}
 
     def run(self, prompt: Prompt, input_dir: Path, output_dir: Path) -> list[Path]:
         """Run `prompt`, whose input files are in `input_dir`, and fetch what it saves.
@@ -70,29 +72,28 @@ class Server:
         )
         return [self._download(file, output_dir) for file in saved]
 
+    def inputs(self, class_type: str) -> dict[str, dict]:
+        """The inputs of a node class and their options; none for a class it does not know."""
+        if class_type not in self._inputs:
+            info = self._json(f"/object_info/{quote(class_type, safe='')}").get(class_type, {})
+            self._inputs[class_type] = {
+                key: options[0] if options else {}
+                for group, sockets in info.get("input", {}).items()
+                if group in ("required", "optional")
+                for key, (_, *options) in sockets.items()
+            }
+        return self._inputs[class_type]
+
     def _upload_inputs(self, prompt: Prompt, input_dir: Path) -> Prompt:
         prompt = copy.deepcopy(prompt)
-        inputs: dict[str, set[str]] = {}
         for node in prompt.values():
-            kind = node["class_type"]
-            if kind not in inputs:
-                inputs[kind] = self._file_inputs(kind)
-            for key in inputs[kind] & node["inputs"].keys():
-                name = node["inputs"][key]
-                if isinstance(name, str) and (input_dir / name).is_file():
-                    node["inputs"][key] = self._upload(input_dir, name)
+            inputs = node["inputs"]
+            for key, options in self.inputs(node["class_type"]).items():
+                name = inputs.get(key)
+                names_a_file = isinstance(name, str) and UPLOADS & options.keys()
+                if names_a_file and (input_dir / name).is_file():
+                    inputs[key] = self._upload(input_dir, name)
         return prompt
-
-    def _file_inputs(self, class_type: str) -> set[str]:
-        """The inputs of a node that name an uploaded file, as the server declares them."""
-        uploads = {"image_upload", "video_upload", "audio_upload", "file_upload"}
-        info = self._json(f"/object_info/{quote(class_type, safe='')}").get(class_type, {})
-        return {
-            key
-            for group in info.get("input", {}).values()
-            for key, (_, *options) in group.items()
-            if options and isinstance(options[0], dict) and uploads & options[0].keys()
-        }
 
     def _upload(self, folder: Path, name: str) -> str:
         """Send a file to the server's input folder; the name that it has there."""

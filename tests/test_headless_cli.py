@@ -116,7 +116,7 @@ def test_set_by_class_needs_a_single_node(folder, run):
 def test_every_fault_of_a_workflow_is_a_line(folder, run):
     prompt = json.loads((folder / "workflow.json").read_text())
     del prompt["3"]["inputs"]["images"]
-    prompt["3"]["inputs"]["render_size"] = -2
+    prompt["3"]["inputs"]["strength"] = 2
     prompt["5"] = {
         "class_type": "SaveImage",
         "inputs": {"images": ["1", 0], "filename_prefix": "model"},
@@ -127,8 +127,8 @@ def test_every_fault_of_a_workflow_is_a_line(folder, run):
         [],
         [
             "Node 3 (ColorizationNetColorizeImages): the input images is missing.",
-            "Node 3 (ColorizationNetColorizeImages): the input render_size is -2; choose a value "
-            "from 0 to 4096.",
+            "Node 3 (ColorizationNetColorizeImages): the input strength is 2.0; choose a value "
+            "from 0.0 to 1.0.",
             "Node 5 (SaveImage): the input images takes IMAGE, but is linked to "
             "COLORIZATION_MODEL of Node 1 (ColorizationNetLoadModel).",
         ],

@@ -67,8 +67,9 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/ws":
             self.websocket()
         elif url.path == "/object_info/LoadImage":
-            inputs = {"required": {"image": [["a.png"], {"image_upload": True}]}}
-            self.reply({"LoadImage": {"input": inputs}})
+            required = {"image": [["a.png"], {"image_upload": True}], "plain": ["IMAGE"]}
+            inputs = {"required": required, "optional": {"size": ["INT", {"default": 0}]}}
+            self.reply({"LoadImage": {"input": inputs | {"hidden": {"prompt": "PROMPT"}}}})
         elif url.path.startswith("/object_info/"):
             self.reply({})
         elif url.path == "/features":
@@ -150,6 +151,13 @@ def test_inputs_go_up_and_results_come_down(run, comfy, tmp_path):
     result = tmp_path / "out" / "deep" / "x_00001_.png"
     assert saved == [str(result)]
     assert json.loads(result.read_bytes()) == {key: [value] for key, value in SAVED.items()}
+
+
+def test_set_knows_the_inputs_of_the_servers_nodes(run, comfy):
+    assert run("--set", "1.size=3")[0] == 0
+    assert comfy.posts[0][1]["prompt"]["1"]["inputs"]["size"] == 3
+    code, _, errors = run("--set", "1.power=3")
+    assert code == 2 and errors[0].endswith("has no input power; it has image, plain, size.")
 
 
 def test_a_result_never_replaces_a_file(run, tmp_path):
