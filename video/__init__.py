@@ -18,7 +18,6 @@ __all__ = [
     "SubtitleStream",
     "VideoError",
     "count_frames",
-    "count_frames",
     "find_format",
     "matrix_for_size",
     "probe",

@@ -213,22 +213,7 @@ def count_frames(
     frame_step: int = 1,
     rate: Fraction | float | None = None,
 ) -> int:
-    """How many frames `read_frames` will give with these settings (with ``rate``: about)."""
-    available = clip.frame_count - start_frame
-    if rate:
-        available = round(available * Fraction(rate) / clip.fps)
-    available = -(-available // frame_step)
-    return available if frame_count is None else min(available, frame_count)
-
-
-def count_frames(
-    clip: Clip,
-    start_frame: int = 0,
-    frame_count: int | None = None,
-    frame_step: int = 1,
-    rate: Fraction | float | None = None,
-) -> int:
-    """How many frames `read_frames` will give: exact for an undamaged clip, but for ``rate``."""
+    """How many frames `read_frames` will give: exact but for ``rate`` and damage."""
     available = clip.frame_count - start_frame
     if rate:
         available = round(available * Fraction(rate) / clip.fps)

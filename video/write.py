@@ -169,11 +169,12 @@ class FrameWriter:
 
     ``path`` appears under its name only when the clip is whole: the context manager renames a
     temporary file at its clean exit and removes it after an exception. ``fps`` is exact as a
-    `Fraction`, and as a float means the rates of television (29.97 is 30000/1001). ``format`` is a key of `FORMATS`, ``quality`` the encoder's own number (None: the
-    table's default). Sound is either ``audio``, ``(samples, rate)`` with float ``(channels,
-    count)``, cut at the last frame, or every stream of the file ``audio_from``, copied where the
-    container allows. ``metadata`` goes into the container. ``check`` is called often, from the
-    caller's thread; what it raises cancels the writing.
+    `Fraction`; a float means the rates of television (29.97 is 30000/1001). ``format`` is a key of
+    `FORMATS`, ``quality`` the encoder's own number (None: the table's default). Sound is either
+    ``audio``, ``(samples, rate)`` with float ``(channels, count)``, cut at the end of the last
+    frame, or every stream of the file ``audio_from``, copied where the container allows.
+    ``metadata`` goes into the container. ``check`` is called often, from the caller's thread; what
+    it raises cancels the writing.
 
     Frames are uint8 for ``bit_depth`` 8 and uint16 (0 to 65535) for more, with three channels or,
     with ``alpha``, four. Raises ``FileExistsError`` when ``path`` exists and ``overwrite`` is off,
