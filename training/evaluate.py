@@ -146,6 +146,7 @@ def report(name: str, pictures: list[Tensor], methods: dict[str, Method]) -> Non
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
 
 
+@torch.inference_mode()
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m colorizationnet.training.evaluate", description=__doc__.partition("\n")[0]
@@ -164,6 +165,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
+    # Measured is the gain on the network's own chroma, so without the file's calibration.
+    network.metadata.pop("saturation", None)
     network.metadata = {}  # saturations and sizes are those of the table, not the calibrated ones
     colorizers = {
         f"network at {size} px, saturation {saturation:g}": through(
@@ -200,5 +203,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with torch.inference_mode():
-        main()
+    main()

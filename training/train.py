@@ -24,15 +24,15 @@ from torchvision.utils import make_grid, save_image
 
 from ..model import ColorizationNet, load_model, save_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model.muon import Muon
 from .data import Photos, split
 from .metrics import ChromaScore
-from .muon import Muon
 
 log = logging.getLogger(__name__)
 
 LUMA_WEIGHT = 0.1  # so that the network's own RGB is a picture too
 EMA_STEPS = 200
-WARM_UP, COOL_DOWN = 100, 0.4  # in steps; as a share of all steps
+WARM_UP, COOL_DOWN = 100, 0.9  # in steps; as a share of all steps
 
 
 @dataclass
@@ -40,10 +40,10 @@ class Recipe:
     """``sizes``: short sides of the training pictures in pixels of one parity, in turn."""
 
     steps: int = 12000
-    batch: int = 32
+    batch: int = 16
     sizes: tuple[int, ...] = (16,)
-    muon_lr: float = 0.03
-    adam_lr: float = 0.003
+    muon_lr: float = 0.02
+    adam_lr: float = 0.002
     degraded: float = 0.3
     smallest_crop: float = 0.6
     seed: int = 0
@@ -53,7 +53,7 @@ class Recipe:
         return self.sizes[min(step * len(self.sizes) // self.steps, len(self.sizes) - 1)]
 
     def rate(self, step: int) -> float:
-        """Share of the learning rate: a short rise, a plateau, a straight way down to 0."""
+        """Share of the learning rate: a short rise, then a straight way down to 0."""
         left = (self.steps - step) / (self.steps * COOL_DOWN)
         return max(0.0, min(1.0, (step + 1) / WARM_UP, left))
 
