@@ -86,7 +86,7 @@ class CutDetector:
         shares = torch.linalg.lstsq(torch.stack((before, after), 1), middle[:, None]).solution
         rest = middle - torch.stack((before, after), 1) @ shares[:, 0]
         return (
-            0.3 < shares.min()
+            shares.min() > 0.3
             and shares.max() < 0.7
             and rest.square().mean() < 0.04 * middle.square().mean()
             and difference(self.recent[2 * DISSOLVE], self.recent[0]) > self.threshold

@@ -13,7 +13,8 @@ from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 COARSEST = 32  # pixels on the short side of the level that is searched
 REACH = 4  # pixels that the search goes to each side there
 FINEST = 128  # motion is estimated at no more than this short side
-NOISE = 0.01  # local contrast (standard deviation of luma) below which texture counts as noise
+NOISE = 0.004  # standard deviation of luma: a clean picture has this much, at least
+EARNED = 0.6  # share of the error that motion apart from the camera's must fall below
 
 
 def box(x: Tensor, size: int) -> Tensor:
@@ -49,34 +50,50 @@ def warp(x: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
 def estimate_motion(luma: Tensor, reference: Tensor) -> Tensor:
     """Where each pixel of ``luma`` lies in ``reference``: ``(1, 2, h, w)``, (dx, dy) in pixels.
 
-    Both are ``(1, 1, h, w)``. Exactly zero where nothing moved.
+    Both are ``(1, 1, h, w)``. Exactly zero where nothing moved by more than the grain explains.
     """
     size = luma.shape[2:]
     pyramid = _pyramid(torch.cat((luma, reference)))
-    now, before = pyramid.pop().split(1)
-    flow = _search(now, before)
-    flow = _refine(now, before, flow)
+    now, before, doubt = pyramid.pop()
+    flow = _search(now, before, doubt)
+    camera = _camera(now, before, flow.flatten(2).mode(2).values.view(1, 2, 1, 1))
+    flow = _refine(now, before, doubt, flow, camera)
     while pyramid:
-        now, before = pyramid.pop().split(1)
-        flow = _refine(now, before, _resize_flow(flow, now.shape[2:]))
+        scale = pyramid[-1][0].shape[3] / now.shape[3]
+        now, before, doubt = pyramid.pop()
+        camera = _camera(now, before, camera * scale)
+        flow = _refine(now, before, doubt, _resize_flow(flow, now.shape[2:]), camera)
     return flow if flow.shape[2:] == size else _resize_flow(flow, size)
 
 
-def _pyramid(luma: Tensor) -> list[Tensor]:
-    """Normalised texture of ``luma``, fine to coarse, each level half the size of the last."""
+def grain(luma: Tensor) -> Tensor:
+    """Standard deviation of the noise in ``luma`` ``(1, 1, h, w)`` (Immerkaer 1996, by median)."""
+    rows = luma[..., 2:, :] - 2 * luma[..., 1:-1, :] + luma[..., :-2, :]
+    both = rows[..., 2:] - 2 * rows[..., 1:-1] + rows[..., :-2]
+    return both.abs().median() / (6 * 0.6745)
+
+
+def _pyramid(luma: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Normalised texture of both pictures, fine to coarse, each level half the size of the last.
+
+    With each level comes the part of the texture's variance that is noise.
+    """
     levels = []
+    noise = grain(luma[:1]).square() + NOISE**2
     while True:
         short = min(luma.shape[2:])
         if short <= FINEST:
             detail = luma - box(luma, 9)
-            contrast = box(detail.square(), 9).add_(NOISE**2).sqrt_()
-            levels.append(detail.div_(contrast))
+            variance = box(detail.square(), 9) + 3 * noise
+            now, before = (detail * variance.rsqrt()).split(1)
+            levels.append((now, before, noise / variance[:1]))
         if short <= COARSEST * 1.5:
             return levels
         luma = avg_pool2d(luma, 2, ceil_mode=True, count_include_pad=False)
+        noise = noise / 3  # 4 if grain were white
 
 
-def _search(now: Tensor, before: Tensor) -> Tensor:
+def _search(now: Tensor, before: Tensor, doubt: Tensor) -> Tensor:
     height, width = now.shape[2:]
     side = 2 * REACH + 1
     shifted = pad(before, (REACH,) * 4, mode="replicate")[0, 0]
@@ -85,26 +102,43 @@ def _search(now: Tensor, before: Tensor) -> Tensor:
     steps = torch.arange(-REACH, REACH + 1, device=now.device, dtype=now.dtype)
     dy, dx = (t.flatten() for t in torch.meshgrid(steps, steps, indexing="ij"))
     # Motion has to earn its length, or grain on flat ground would move it about.
-    cost += (0.01 * (dx.square() + dy.square()).sqrt() + 0.1 * ((dx != 0) | (dy != 0)))[:, None, None]
+    cost += 0.01 * torch.hypot(dx, dy)[:, None, None]
+    cost[side * side // 2] -= doubt[0, 0]
     best = cost.argmin(0)
     return torch.stack((dx[best], dy[best])).unsqueeze(0).reshape(1, 2, height, width)
 
 
-def _refine(now: Tensor, before: Tensor, flow: Tensor, steps: int = 2) -> Tensor:
-    still = box((now - before).square(), 5)
-    for _ in range(steps):
+def _camera(now: Tensor, before: Tensor, shift: Tensor) -> Tensor:
+    """The shift ``(1, 2, 1, 1)`` that most of the picture shares: a pan, or gate weave."""
+    for _ in range(2):
+        moved = warp(before, shift.expand(1, 2, *now.shape[2:]))
+        error = now - moved
+        dx, dy = _gradient(moved)
+        weight = 1 / (1 + error.square() / (0.1 + error.square().median()))
+        dx, dy, wx, wy = dx.flatten(), dy.flatten(), (dx * weight).flatten(), (dy * weight).flatten()
+        xx, xy, yy = dx @ wx + 1, dx @ wy, dy @ wy + 1
+        xe, ye = wx @ error.flatten(), wy @ error.flatten()
+        step = torch.stack((yy * xe - xy * ye, xx * ye - xy * xe)) / (xx * yy - xy * xy)
+        shift = shift + step.clamp(-1, 1).view(1, 2, 1, 1)
+    return shift * (shift.square().sum() > 0.03**2)
+
+
+def _refine(now: Tensor, before: Tensor, doubt: Tensor, flow: Tensor, camera: Tensor) -> Tensor:
+    """``flow`` made exact by Lucas-Kanade, or the ``camera``'s where it is hardly better."""
+    for _ in range(2):
         moved = warp(before, flow)
         error = now - moved
         dx, dy = _gradient(moved)
         xx, xy, yy, xe, ye = box(
             torch.cat((dx * dx, dx * dy, dy * dy, dx * error, dy * error), dim=1), 7
         ).split(1, 1)
-        xx, yy = xx + 0.02, yy + 0.02
-        determinant = xx * yy - xy * xy
-        step = torch.cat((yy * xe - xy * ye, xx * ye - xy * xe), dim=1) / determinant
+        xx, yy = xx + 0.02 + doubt, yy + 0.02 + doubt
+        step = torch.cat((yy * xe - xy * ye, xx * ye - xy * xe), dim=1) / (xx * yy - xy * xy)
         flow = box(flow + step.clamp_(-1, 1), 3)
-    error = box((now - warp(before, flow)).square(), 5)
-    return flow * (error < 0.9 * still - 0.05)
+    still = camera.expand_as(flow)
+    errors = torch.cat((now - warp(before, still), now - warp(before, flow)), dim=1).square()
+    shared, own = box(errors, 7).split(1, 1)
+    return torch.where(own < EARNED * shared - 0.5 * doubt, flow, still)
 
 
 def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from .motion import box, estimate_motion, warp
 
 DEFAULT_STABILITY = 0.5
 LONGEST = 1000  # frames averaged at stability 1
+LEAN = 0.1
+SURPRISE = 12
 
 
 class Steady:
@@ -73,11 +75,11 @@ class Steady:
 
         deviation = chroma - held
         # A change that lasts leans to one side; flicker and grain do not.
-        lean = lean + 0.25 * (deviation - lean)
-        variance = variance + 0.1 * (deviation.square().sum(1, keepdim=True) - variance)
-        surprise = box(lean, 5).square().sum(1, keepdim=True) / (variance.clamp(min=1e-6) * 0.1429)
+        lean = lean + LEAN * (deviation - lean)
+        variance = variance + LEAN * (deviation.square().sum(1, keepdim=True) - variance)
+        surprise = box(lean, 5).square().sum(1, keepdim=True) / (variance.clamp(min=1e-6) * LEAN / (2 - LEAN))
         count = count.clamp(1, self.longest) * same
-        count = count / (1 + (surprise - 6).clamp(min=0) * 0.2)
+        count = count / (1 + (surprise - SURPRISE).clamp(min=0) * 0.1)
         count = count + 1
         held = held + deviation / count
         reference = reference + (luma - reference) / count.clamp(max=4)
