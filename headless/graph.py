@@ -206,6 +206,15 @@ class Graph:
             )
 
 
+def saved_files(shown: dict[str, dict]) -> Iterator[dict[str, str]]:
+    """The files in the output folder among what nodes show: filename, subfolder and type."""
+    for ui in shown.values():
+        for values in ui.values():
+            for value in values:
+                if isinstance(value, dict) and value.get("type") == "output":
+                    yield value
+
+
 def is_link(value: Any) -> bool:
     """Whether an input's value is `[node id, output index]`."""
     return (

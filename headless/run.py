@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def main(args: argparse.Namespace) -> list[Path]:
     """Run the workflow and return the files that it saved."""
     # Not at the top: torch takes seconds to import, and --help should not.
-    from .graph import Graph, read_workflow
+    from .graph import Graph, read_workflow, saved_files
 
     if not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
@@ -65,13 +65,7 @@ def main(args: argparse.Namespace) -> list[Path]:
         settings.node = f"[{index + 1}/{len(graph.steps)}] {step.title}"
 
     shown = graph.run(on_step=announce)
-    return [
-        args.output_dir / file["subfolder"] / file["filename"]
-        for ui in shown.values()
-        for files in ui.values()
-        for file in files
-        if isinstance(file, dict) and file.get("type") == "output"
-    ]
+    return [args.output_dir / file["subfolder"] / file["filename"] for file in saved_files(shown)]
 
 
 def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from ..host import paths
-from .graph import NodeError, Prompt, WorkflowError
+from .graph import NodeError, Prompt, WorkflowError, saved_files
 from .websocket import WebSocket
 
 CHUNK = 1 << 20
@@ -63,14 +63,7 @@ class Server:
                 self._cancel(prompt_id)
                 raise
         _raise_failure(history["status"])
-        saved = (
-            file
-            for shown in history["outputs"].values()
-            for files in shown.values()
-            for file in files
-            if isinstance(file, dict) and file.get("type") == "output"
-        )
-        return [self._download(file, output_dir) for file in saved]
+        return [self._download(file, output_dir) for file in saved_files(history["outputs"])]
 
     def inputs(self, class_type: str) -> dict[str, dict]:
         """The inputs of a node class and their options; none for a class it does not know."""

@@ -19,10 +19,10 @@ import folder_paths
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import ComfyExtension, Input, InputImpl, io, ui  # noqa: F401, for the door
+from PIL import Image
 
 from . import paths
 from .paths import SHIPPED, SavePath
-from .progress import to_picture
 
 MODELS = "colorization"
 PREVIEW_INTERVAL = 0.5  # seconds; ComfyUI sends every preview that it gets
@@ -137,7 +137,7 @@ class Progress:
         check_cancelled()
         image, now = None, time.monotonic()
         if preview is not None and now - self._shown >= PREVIEW_INTERVAL:
-            image, self._shown = ("JPEG", to_picture(preview), args.preview_size), now
+            image, self._shown = ("JPEG", _picture(preview), args.preview_size), now
         self._bar.update_absolute(self._bar.current + n, preview=image)
 
     def __enter__(self) -> Progress:
@@ -146,6 +146,12 @@ class Progress:
 
     def __exit__(self, *_) -> None:
         pass
+
+
+def _picture(preview: torch.Tensor | Image.Image) -> Image.Image:
+    if isinstance(preview, Image.Image):
+        return preview
+    return Image.fromarray(preview.mul(255).round().clamp(0, 255).byte().cpu().numpy())
 
 
 def device() -> torch.device:
