@@ -1,7 +1,7 @@
 """What is taught: coloured references at the sizes at which the network looks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from .resize import resize
 
 SCALES = (0.8, 0.9, 1.0, 1.12, 1.25)  # of the render size
 HOME = SCALES.index(1.0)
-BLOCKS = 8  # held-out blocks to the short side
+BLOCK = 6  # side of a held-out block, in pixels at the render size
+STROKE_BLOCK = 2  # the same where only a part is reference: smaller than most of what is painted
 HELD_OUT = 0.125  # of the blocks
 COLOURLESS = 1 / 255  # largest chroma of a picture that has none
 
@@ -29,12 +30,13 @@ class View:
     chroma: Tensor
     weight: Tensor
     held: Tensor
+    in_part: bool
 
     def parity(self, index: int) -> "View":
         """One pixel of every 2x2, which is all that the network's dilated filters see at once."""
         rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
         planes = (self.luma, self.chroma, self.weight, self.held)
-        return View(*(plane[None, :, rows, columns] for plane in planes))
+        return View(*(plane[None, :, rows, columns] for plane in planes), self.in_part)
 
 
 class Lesson:
@@ -55,7 +57,8 @@ class Lesson:
             height, width = weight.shape[1:]
             shrink = min(1.0, render_size / min(height, width))
             sizes = [(scaled(height, shrink * s), scaled(width, shrink * s)) for s in SCALES]
-            held = _held_blocks(sizes[HOME], random).to(device)
+            block = BLOCK if mask is None else STROKE_BLOCK
+            held = _held_blocks(sizes[HOME], block, random).to(device)
             luma, painted = rgb_to_luma(rgb), rgb_to_chroma(rgb) * weight
             self.views.append([_view(luma, painted, weight, held, size) for size in sizes])
 
@@ -65,10 +68,15 @@ class Lesson:
         return views[_choice(len(views), random)].parity(_choice(4, random))
 
     def exam(self, most: int = 16) -> list[View]:
-        """The parities of the references on whose held-out blocks the network is measured."""
-        chosen = self.views[:: -(-len(self.views) // most)]
+        """The parities of the references on whose held-out blocks the network is measured.
+
+        A few strokes may all have been spared; then they are what it is measured on.
+        """
+        chosen = [views[HOME] for views in self.views[:: -(-len(self.views) // most)]]
         parities = max(1, 4 // len(chosen))
-        return [views[HOME].parity(index) for views in chosen for index in range(parities)]
+        if not any((view.weight * view.held).any() for view in chosen):
+            chosen = [replace(view, held=torch.ones_like(view.held)) for view in chosen]
+        return [view.parity(index) for view in chosen for index in range(parities)]
 
 
 def scaled(side: int, scale: float) -> int:
@@ -79,10 +87,9 @@ def _choice(count: int, random: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=random))
 
 
-def _held_blocks(size: tuple[int, int], random: torch.Generator) -> Tensor:
-    """1 in the blocks held out of ``size``, ``(1, rows, columns)`` blocks."""
-    side = max(1, min(size) // BLOCKS)
-    rows, columns = (max(1, length // side) for length in size)
+def _held_blocks(size: tuple[int, int], block: int, random: torch.Generator) -> Tensor:
+    """``(1, rows, columns)`` blocks of ``size``, 1 where held out."""
+    rows, columns = (max(1, length // block) for length in size)
     order = torch.randperm(rows * columns, generator=random)
     return (order < rows * columns * HELD_OUT).float().view(1, rows, columns)
 
@@ -100,4 +107,5 @@ def _view(
         planes[:2] / weight.clamp_min(1e-6),
         weight,
         interpolate(held[None], size, mode="nearest")[0],
+        bool(weight.min() < 0.999),
     )
