@@ -147,7 +147,7 @@ def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespa
     colorize_film(
         source,
         target,
-        [(0, colorizer)],
+        [(0, lambda: colorizer)],
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,

@@ -105,7 +105,9 @@ def model_path(name: str) -> Path:
 
 
 def metadata(cls: type[io.ComfyNode]) -> dict[str, str]:
-    """Prompt and workflow as JSON, for the file that node `cls` writes."""
+    """Prompt and workflow as JSON, for the file that node `cls` writes; none outside a graph."""
+    if cls.hidden is None:
+        return {}
     values = {"prompt": cls.hidden.prompt} | (cls.hidden.extra_pnginfo or {})
     return {key: json.dumps(value) for key, value in values.items() if value is not None}
 

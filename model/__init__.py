@@ -3,7 +3,9 @@
 from .color import merge, rgb_to_chroma, rgb_to_luma
 from .colorizer import Colorizer
 from .cuts import CutDetector
+from .keyframes import KeyframePicker
 from .network import ColorizationNet
+from .stabilize import Stabilizer
 from .steady import Steady
 from .teach import teach
 from .weights import WeightsError, load_model, save_model
@@ -12,6 +14,8 @@ __all__ = [
     "ColorizationNet",
     "Colorizer",
     "CutDetector",
+    "KeyframePicker",
+    "Stabilizer",
     "Steady",
     "WeightsError",
     "load_model",

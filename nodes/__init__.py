@@ -5,6 +5,17 @@ from .colorize_video import ColorizeVideo
 from .load_model import LoadModel
 from .load_video import LoadVideoFrames
 from .save_video import SaveVideoFrames
+from .shot_keyframes import ShotKeyframes
+from .stabilize_colors import StabilizeColors
 from .teach import Teach
 
-NODES = [LoadModel, ColorizeImages, ColorizeVideo, LoadVideoFrames, SaveVideoFrames, Teach]
+NODES = [
+    LoadModel,
+    ColorizeImages,
+    ColorizeVideo,
+    LoadVideoFrames,
+    SaveVideoFrames,
+    ShotKeyframes,
+    StabilizeColors,
+    Teach,
+]

@@ -1,5 +1,6 @@
 from .. import host
 from ..host import io
+from ..model import Colorizer
 from .types import ColorizationModel, colour_inputs, quality_input
 
 MODES = {"keep luma": "merge", "network RGB": "network"}
@@ -44,13 +45,14 @@ class ColorizeImages(io.ComfyNode):
         cls, model, images, render_size, strength, saturation, mask=None, quality="full",
         output="keep luma",
     ) -> io.NodeOutput:
-        colorizer = model.colorizer(
+        settings = model.settings(
             render_size=render_size,
             strength=strength,
             saturation=saturation,
             quality=quality,
             mode=MODES[output],
         )
+        colorizer = Colorizer(model.network(), **settings)
         with host.Progress(len(images)) as progress:
             colored = colorizer(images, mask, on_frame=progress.update)
         return io.NodeOutput(host.intermediate(colored))

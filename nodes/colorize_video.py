@@ -1,7 +1,10 @@
 from .. import host
 from ..host import io
+from ..model import Colorizer
+from ..model.teach import STEPS
 from ..video import FORMATS
 from .film import colorize_film
+from .shots import Shots, taught_shots
 from .types import ColorizationModel, colour_inputs, quality_input, stability_input
 
 FILM_FORMATS = [name for name, entry in FORMATS.items() if entry.sound]
@@ -22,6 +25,17 @@ class ColorizeVideo(io.ComfyNode):
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
                 *colour_inputs(),
                 stability_input(),
+                io.Image.Input(
+                    "keyframes",
+                    optional=True,
+                    tooltip="Coloured keyframes of Shot Keyframes: each shot is then coloured by "
+                    "a network taught on its own.",
+                ),
+                Shots.Input("shots", optional=True, tooltip="From Shot Keyframes."),
+                io.Int.Input(
+                    "teach_steps", default=STEPS, min=1, max=10000, optional=True, advanced=True,
+                    tooltip="How long each shot's network learns from its keyframes.",
+                ),
                 quality_input(),
                 io.Combo.Input(
                     "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
@@ -40,18 +54,24 @@ class ColorizeVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, video, render_size, strength, saturation, stability, quality="full",
-        format="h264", crf=-1,
+        cls, model, video, render_size, strength, saturation, stability, keyframes=None,
+        shots=None, teach_steps=STEPS, quality="full", format="h264", crf=-1,
     ) -> io.NodeOutput:
-        colorizer = model.colorizer(
+        if (keyframes is None) != (shots is None):
+            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+        settings = model.settings(
             render_size=render_size, strength=strength, saturation=saturation, quality=quality
         )
+        if shots:
+            painters = taught_shots(shots, keyframes, model.network(), teach_steps, **settings)
+        else:
+            painters = [(0, lambda: Colorizer(model.network(), **settings))]
         source, start, duration = host.video_source(video, host.temp_folder())
         saved = host.output_path("colorizationnet", FORMATS[format].suffix, folder="temp")
         colorize_film(
             source,
             saved.path,
-            [(0, colorizer)],
+            painters,
             stability=stability,
             start=start,
             duration=duration or None,

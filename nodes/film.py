@@ -1,7 +1,7 @@
 """A film from grey to colour, streamed: video's planes through the model's eyes."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -12,16 +12,20 @@ from ..model import Colorizer, Steady, merge
 from ..model.planes import Coding, chroma_planes, see_planes
 from ..video import Planes, probe, recolor
 
+Shots = Iterable[tuple[int, Callable[[], Colorizer]]]
+
 
 class Painter:
     """Makes the chroma planes of a film's frames, which come in order.
 
-    ``shots`` are ``(first frame, colorizer)`` in order, the first at frame 0: each shot is seen
-    by its own colorizer. With one shot alone the film's cuts are found on the way.
+    ``shots`` are ``(first frame, colorizer factory)`` in order, the first at frame 0: each shot
+    is seen by its own colorizer, made when the shot begins. With one shot alone the film's cuts
+    are found on the way.
     """
 
-    def __init__(self, shots: Iterable[tuple[int, Colorizer]], stability: float) -> None:
+    def __init__(self, shots: Shots, stability: float) -> None:
         self.shots = list(shots)
+        self.colorizer: Colorizer | None = None
         self.steady = Steady(stability)
         self.frame = 0
         self.preview: Tensor | None = None  # (H, W, 3), small: the frame painted last
@@ -29,24 +33,26 @@ class Painter:
     def __call__(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         coding = Coding(planes.bit_depth, planes.full_range, planes.matrix)
         parts = [
-            self._paint(colorizer, begins, luma[rows], planes.chroma_size, coding)
-            for colorizer, begins, rows in self._by_shot(len(luma))
+            self._paint(begins, luma[rows], planes.chroma_size, coding)
+            for begins, rows in self._by_shot(len(luma))
         ]
         self.frame += len(luma)
         u, v = zip(*parts, strict=True)
         return np.concatenate(u), np.concatenate(v)
 
-    def _by_shot(self, count: int) -> Iterable[tuple[Colorizer, bool, slice]]:
+    def _by_shot(self, count: int) -> Iterable[tuple[bool, slice]]:
         ends = [first for first, _ in self.shots[1:]] + [self.frame + count]
-        for (first, colorizer), end in zip(self.shots, ends, strict=True):
+        for (first, make_colorizer), end in zip(self.shots, ends, strict=True):
             start, stop = max(first, self.frame), min(end, self.frame + count)
             if start < stop:
-                yield colorizer, start == first, slice(start - self.frame, stop - self.frame)
+                if start == first:
+                    self.colorizer = make_colorizer()
+                yield start == first, slice(start - self.frame, stop - self.frame)
 
-    def _paint(self, colorizer, begins, luma, size, coding):
-        chroma, small = see_planes(colorizer, luma, coding, host.check_cancelled)
+    def _paint(self, begins: bool, luma: np.ndarray, size: tuple[int, int], coding: Coding):
+        chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
-        chroma = self.steady(chroma, small, cuts).mul(colorizer.strength)
+        chroma = self.steady(chroma, small, cuts).mul(self.colorizer.strength)
         self.preview = merge(small[-1], chroma[-1]).permute(1, 2, 0)
         return chroma_planes(chroma, luma, size, coding)
 
@@ -55,7 +61,7 @@ class Painter:
 def colorize_film(
     source: str | os.PathLike,
     target: str | os.PathLike,
-    shots: Iterable[tuple[int, Colorizer]],
+    shots: Shots,
     *,
     stability: float,
     start: float = 0.0,

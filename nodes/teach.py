@@ -1,12 +1,15 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .. import host
 from ..host import io, ui
-from ..model import Colorizer, load_model, save_model, teach
+from ..model import Colorizer, load_model, rgb_to_chroma, save_model, teach
 from ..model.teach import STEPS
 from .types import ColorizationModel, Model
+
+PAINTED = 0.03  # of chroma: more than JPEG leaves on grey
 
 
 class Teach(io.ComfyNode):
@@ -32,6 +35,11 @@ class Teach(io.ComfyNode):
                     tooltip="The part of each reference that counts, such as a few painted "
                     "strokes; one mask for all or one each.",
                 ),
+                io.Boolean.Input(
+                    "strokes", default=False,
+                    tooltip="The references are grey frames with strokes of colour painted on "
+                    "them: only the pixels that have colour teach.",
+                ),
                 io.Int.Input(
                     "steps", default=STEPS, min=1, max=10000,
                     tooltip="How long to learn. More finds more where the camera is still.",
@@ -51,13 +59,18 @@ class Teach(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, images, steps, mask=None, seed=0, filename="") -> io.NodeOutput:
+    def execute(
+        cls, model, images, strokes, steps, mask=None, seed=0, filename=""
+    ) -> io.NodeOutput:
         if mask is not None and len(mask) not in (1, len(images)):
             raise ValueError(
                 f"There are {len(mask)} masks for {len(images)} references; give one for all or "
                 "one each."
             )
         masks = None if mask is None else list(mask.expand(len(images), -1, -1))
+        if strokes:
+            painted = painted_pixels(images[..., :3])
+            masks = list(painted if mask is None else painted * torch.stack(masks))
         keep = _target(filename)
         with host.Progress(steps) as progress:
             taught = teach(
@@ -78,6 +91,12 @@ class Teach(io.ComfyNode):
             Model(filename or f"{model.name}, taught", host.manage(taught), model.precision),
             ui=ui.PreviewImage(torch.cat((shown.to(colored), colored), dim=2), cls=cls),
         )
+
+
+def painted_pixels(images: Tensor) -> Tensor:
+    """1 where ``images`` ``(B, H, W, 3)`` have colour, else 0: ``(B, H, W)``."""
+    chroma = rgb_to_chroma(images.permute(0, 3, 1, 2).float())
+    return (chroma.norm(dim=1) > PAINTED).float()
 
 
 def _target(filename: str) -> Path | None:

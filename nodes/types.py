@@ -5,7 +5,7 @@ from typing import Any
 
 from .. import host
 from ..host import io
-from ..model import ColorizationNet, Colorizer
+from ..model import ColorizationNet
 from ..model.steady import DEFAULT_STABILITY
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
@@ -23,15 +23,14 @@ class Model:
         """The network on the host's device."""
         return host.load(self.handle, memory_required=0)
 
-    def colorizer(self, *, render_size: int, **settings) -> Colorizer:
-        """A colorizer with this network on the host's device, set as the nodes' inputs say."""
-        return Colorizer(
-            self.network(),
-            render_size=None if render_size < 0 else render_size,
-            device=host.device(),
-            precision=self.precision,
+    def settings(self, *, render_size: int, **settings) -> dict:
+        """What a `Colorizer` is to be made with, of the nodes' inputs."""
+        return {
+            "render_size": None if render_size < 0 else render_size,
+            "device": host.device(),
+            "precision": self.precision,
             **settings,
-        )
+        }
 
 
 def colour_inputs() -> list:
