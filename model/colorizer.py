@@ -139,7 +139,11 @@ class Colorizer:
 
     def _run(self, small: Tensor, tick: Callable[[], None] | None) -> Tensor:
         run = self.engine.parity if self.quality == "fast" else self.engine.full
-        return run(small, tick)
+        # Telecined and animated film, and title cards, repeat whole frames.
+        fresh = torch.ones(len(small), dtype=torch.bool, device=small.device)
+        fresh[1:] = (small[1:] != small[:-1]).flatten(1).any(1)
+        rgb = run(small[fresh], tick)
+        return rgb if len(rgb) == len(small) else rgb[fresh.cumsum(0) - 1]
 
     def _small_luma(self, image: Tensor) -> Tensor:
         """``shrink`` of the luma of ``image`` ``(H, W, 3)``: ``(1, h, w)``."""

@@ -135,6 +135,19 @@ def test_works_on_tensors_made_under_inference_mode(vivid):
     assert torch.equal(Colorizer(vivid, render_size=16)(images), inside)
 
 
+@pytest.mark.parametrize("quality", ["full", "fast"])
+def test_repeated_frames_are_seen_once(vivid, quality, monkeypatch):
+    images = torch.rand(4, 33, 41, 3)[[0, 0, 0, 1, 2, 2, 0]]
+    colorizer = Colorizer(vivid, render_size=20, quality=quality)
+    expected = torch.cat([colorizer(image[None]) for image in images])
+    run, seen = colorizer.engine._run, []
+    monkeypatch.setattr(
+        colorizer.engine, "_run", lambda luma, *rest: seen.append(len(luma)) or run(luma, *rest)
+    )
+    assert (colorizer(images) - expected).abs().max() < 1e-5
+    assert sum(seen) == 4
+
+
 def test_on_frame_hears_of_every_frame(vivid):
     images = torch.rand(5, 30, 40, 3)
     heard = []
