@@ -6,6 +6,8 @@ level refine it below a pixel. Both see only what is left of the luma once its l
 away and its local contrast divided out, so a change of exposure is no motion.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
@@ -14,7 +16,7 @@ COARSEST = 32  # pixels on the short side of the level that is searched
 REACH = 4  # pixels that the search goes to each side there
 FINEST = 128  # motion is estimated at no more than this short side
 NOISE = 0.004  # standard deviation of luma: a clean picture has this much, at least
-EARNED = 0.6  # share of the error that motion apart from the camera's must fall below
+EARNED = 0.5  # share of the error that motion apart from the camera's must fall below
 
 
 def box(x: Tensor, size: int) -> Tensor:
@@ -35,16 +37,16 @@ def box(x: Tensor, size: int) -> Tensor:
 def warp(x: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
     """``x`` ``(1, c, h, w)`` read at each pixel plus its ``flow`` ``(1, 2, h, w)`` (dx, dy)."""
     height, width = x.shape[2:]
-    columns = torch.arange(width, device=x.device, dtype=x.dtype)
-    rows = torch.arange(height, device=x.device, dtype=x.dtype).unsqueeze(1)
-    grid = torch.stack(
-        (
-            (columns + flow[:, 0]) * (2 / max(width - 1, 1)) - 1,
-            (rows + flow[:, 1]) * (2 / max(height - 1, 1)) - 1,
-        ),
-        dim=-1,
-    )
+    scale = flow.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1)))
+    grid = torch.addcmul(_grid(height, width, x.device), flow.permute(0, 2, 3, 1), scale)
     return grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=True)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _grid(height: int, width: int, device: torch.device) -> Tensor:
+    columns, rows = (torch.linspace(-1, 1, size, device=device) for size in (width, height))
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).unsqueeze(0)
 
 
 def estimate_motion(luma: Tensor, reference: Tensor) -> Tensor:
@@ -56,13 +58,14 @@ def estimate_motion(luma: Tensor, reference: Tensor) -> Tensor:
     pyramid = _pyramid(torch.cat((luma, reference)))
     now, before, doubt = pyramid.pop()
     flow = _search(now, before, doubt)
-    camera = _camera(now, before, flow.flatten(2).mode(2).values.view(1, 2, 1, 1))
-    flow = _refine(now, before, doubt, flow, camera)
+    camera = _camera(now, before, flow.flatten(2).mode(2).values.view(1, 2, 1, 1), 3)
+    flow = _refine(now, before, doubt, flow, camera, 2)
     while pyramid:
         scale = pyramid[-1][0].shape[3] / now.shape[3]
         now, before, doubt = pyramid.pop()
-        camera = _camera(now, before, camera * scale)
-        flow = _refine(now, before, doubt, _resize_flow(flow, now.shape[2:]), camera)
+        steps = 2 if pyramid else 1
+        camera = _camera(now, before, camera * scale, steps)
+        flow = _refine(now, before, doubt, _resize_flow(flow, now.shape[2:]), camera, steps)
     return flow if flow.shape[2:] == size else _resize_flow(flow, size)
 
 
@@ -108,24 +111,26 @@ def _search(now: Tensor, before: Tensor, doubt: Tensor) -> Tensor:
     return torch.stack((dx[best], dy[best])).unsqueeze(0).reshape(1, 2, height, width)
 
 
-def _camera(now: Tensor, before: Tensor, shift: Tensor) -> Tensor:
+def _camera(now: Tensor, before: Tensor, shift: Tensor, steps: int) -> Tensor:
     """The shift ``(1, 2, 1, 1)`` that most of the picture shares: a pan, or gate weave."""
-    for _ in range(2):
+    for _ in range(steps):
         moved = warp(before, shift.expand(1, 2, *now.shape[2:]))
         error = now - moved
         dx, dy = _gradient(moved)
-        weight = 1 / (1 + error.square() / (0.1 + error.square().median()))
-        dx, dy, wx, wy = dx.flatten(), dy.flatten(), (dx * weight).flatten(), (dy * weight).flatten()
-        xx, xy, yy = dx @ wx + 1, dx @ wy, dy @ wy + 1
-        xe, ye = wx @ error.flatten(), wy @ error.flatten()
+        weight = 1 / (1 + 3 * error.square())
+        wx, wy = dx * weight, dy * weight
+        xx, xy, yy = (dx * wx).sum() + 1, (dx * wy).sum(), (dy * wy).sum() + 1
+        xe, ye = (wx * error).sum(), (wy * error).sum()
         step = torch.stack((yy * xe - xy * ye, xx * ye - xy * xe)) / (xx * yy - xy * xy)
         shift = shift + step.clamp(-1, 1).view(1, 2, 1, 1)
     return shift * (shift.square().sum() > 0.03**2)
 
 
-def _refine(now: Tensor, before: Tensor, doubt: Tensor, flow: Tensor, camera: Tensor) -> Tensor:
+def _refine(
+    now: Tensor, before: Tensor, doubt: Tensor, flow: Tensor, camera: Tensor, steps: int
+) -> Tensor:
     """``flow`` made exact by Lucas-Kanade, or the ``camera``'s where it is hardly better."""
-    for _ in range(2):
+    for _ in range(steps):
         moved = warp(before, flow)
         error = now - moved
         dx, dy = _gradient(moved)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .color import merge, rgb_to_chroma, rgb_to_luma
 from .cuts import CutDetector
 from .motion import box, estimate_motion, warp
+from .resize import resize
 
 DEFAULT_STABILITY = 0.5
 LONGEST = 1000  # frames averaged at stability 1
@@ -41,7 +43,7 @@ class Steady:
         self.state: Tensor | None = None
 
     def __call__(self, chroma: Tensor, luma: Tensor, cuts: Sequence[bool] | None = None) -> Tensor:
-        """Steady the next frames' ``chroma`` ``(n, 2, h, w)``, given their ``luma`` ``(n, 1, h, w)``.
+        """Steady the next ``chroma`` ``(n, 2, h, w)`` by their ``luma`` ``(n, 1, h, w)``.
 
         Batches of any size, in order: the size does not change the result. ``cuts`` says for each
         frame whether a shot begins with it; by default the luma is asked (`CutDetector`).
@@ -77,7 +79,8 @@ class Steady:
         # A change that lasts leans to one side; flicker and grain do not.
         lean = lean + LEAN * (deviation - lean)
         variance = variance + LEAN * (deviation.square().sum(1, keepdim=True) - variance)
-        surprise = box(lean, 5).square().sum(1, keepdim=True) / (variance.clamp(min=1e-6) * LEAN / (2 - LEAN))
+        expected = variance.clamp(min=1e-6) * LEAN / (2 - LEAN)
+        surprise = box(lean, 5).square().sum(1, keepdim=True) / expected
         count = count.clamp(1, self.longest) * same
         count = count / (1 + (surprise - SURPRISE).clamp(min=0) * 0.1)
         count = count + 1
@@ -85,6 +88,45 @@ class Steady:
         reference = reference + (luma - reference) / count.clamp(max=4)
         lean = lean * same
         return torch.cat((held, reference, count, lean, variance), dim=1)
+
+
+class Stabilizer:
+    """Holds the colours of a film still that any colorizer made, and keeps its luma exactly.
+
+    What changes is computed at ``SHORT_SIDE`` pixels and put on the full-size chroma as a
+    correction, so fine detail in the colours stays. Call it with the film's frames in order.
+    """
+
+    SHORT_SIDE = 128
+
+    def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
+        self.steady = Steady(stability)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The next frames ``(n, H, W, 3)`` in [0, 1], steadied: same shape and dtype.
+
+        Batches of any size: the size does not change the result. Raises ``ValueError`` for other
+        shapes.
+        """
+        if images.ndim != 4 or images.shape[-1] != 3:
+            raise ValueError(
+                f"Frames of shape {tuple(images.shape)} cannot be steadied; they must be "
+                "(frames, height, width, 3): remove their alpha channel first."
+            )
+        if self.steady.stability == 0:
+            return images
+        result = torch.empty_like(images)
+        height, width = images.shape[1:3]
+        scale = min(1.0, self.SHORT_SIDE / min(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        for index, image in enumerate(images):
+            rgb = image.float().permute(2, 0, 1).unsqueeze(0)
+            luma, chroma = rgb_to_luma(rgb), rgb_to_chroma(rgb)
+            small = resize(chroma, size)
+            correction = self.steady(small, resize(luma, size)) - small
+            steady = merge(luma, chroma + resize(correction, (height, width)))
+            result[index] = steady.squeeze(0).permute(1, 2, 0)
+        return result
 
 
 def _match_exposure(reference: Tensor, luma: Tensor) -> Tensor:
