@@ -6,9 +6,9 @@ import argparse
 import logging
 import sys
 
-from . import colorize, run
+from . import colorize, keyframes, run, teach
 
-COMMANDS = [colorize, run]
+COMMANDS = [colorize, teach, keyframes, run]
 TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
 
 

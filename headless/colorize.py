@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..host.paths import SUFFIXES
@@ -29,6 +29,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument("--bit-depth", type=int, help="8 or 10 (default: the source's)")
     film.add_argument("--stability", type=float, help="0 to 1: how firmly colours hold still")
+    film.add_argument(
+        "--keyframes", type=Path, metavar="DIR", help="coloured keyframes of this clip"
+    )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
     parser.set_defaults(main=main)
@@ -50,6 +53,8 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> Iterator[Path]:
     """Colorize one after the other, yielding each file as it is written."""
     jobs = list(_jobs(args))
+    if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
+        raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     colorizer = make_colorizer(args)
     for source, target in jobs:
         if is_video(source):
@@ -60,18 +65,34 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def make_colorizer(args: argparse.Namespace):
-    from .. import host
     from ..model import Colorizer, load_model
 
-    return Colorizer(
-        load_model(args.model),
-        render_size=args.render_size,
-        strength=args.strength,
-        saturation=args.saturation,
-        quality=args.quality,
-        precision=args.precision,
-        device=host.device(),
-    )
+    return Colorizer(load_model(args.model), **_settings(args))
+
+
+def _settings(args: argparse.Namespace) -> dict:
+    from .. import host
+
+    return {
+        "render_size": args.render_size,
+        "strength": args.strength,
+        "saturation": args.saturation,
+        "quality": args.quality,
+        "precision": args.precision,
+        "device": host.device(),
+    }
+
+
+def _shots(args: argparse.Namespace, colorizer) -> Iterable:
+    if not args.keyframes:
+        return [(0, lambda: colorizer)]
+    from ..model import load_model
+    from ..model.teach import STEPS
+    from ..nodes.shots import taught_shots
+    from .keyframes import read_keyframes
+
+    shots, references = read_keyframes(args.keyframes)
+    return taught_shots(shots, references, load_model(args.model), STEPS, **_settings(args))
 
 
 def is_video(path: Path) -> bool:
@@ -147,7 +168,7 @@ def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespa
     colorize_film(
         source,
         target,
-        [(0, lambda: colorizer)],
+        _shots(args, colorizer),
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,

@@ -1,0 +1,67 @@
+"""`colorizationnet keyframes`: a film's keyframes as PNGs to colour, and back again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+LIST = "shots.json"
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "keyframes",
+        help="write a clip's keyframes as pictures to colour",
+        description="Find a clip's shots and write the frames that stand best for each as PNGs. "
+        "Colour them under their names, then: colorizationnet colorize CLIP --keyframes DIR",
+    )
+    parser.add_argument("clip", type=Path, metavar="CLIP")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--per-shot", type=int, default=1, help="keyframes a shot (default: 1)")
+    parser.add_argument("--sensitivity", type=float, default=0.5, help="0 to 1: more cuts")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> Iterator[Path]:
+    from ..nodes.shots import find_shots
+    from .photo import write_photo
+
+    if args.output.exists() and any(args.output.iterdir()):
+        raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
+    shots, images = find_shots(args.clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
+    args.output.mkdir(parents=True, exist_ok=True)
+    names = [
+        f"shot_{number:04}_frame_{frame:06}.png"
+        for number, shot in enumerate(shots, 1)
+        for frame in shot.keyframes
+    ]
+    for name, image in zip(names, images, strict=True):
+        write_photo(args.output / name, image, None, {})
+        yield args.output / name
+    listed = [{"first": shot.first, "keyframes": shot.keyframes} for shot in shots]
+    (args.output / LIST).write_text(json.dumps({"shots": listed, "pictures": names}, indent=1))
+
+
+def read_keyframes(folder: Path) -> tuple[list, object]:
+    """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``."""
+    import torch
+
+    from ..nodes.shots import Shot
+    from .photo import read_photo
+
+    try:
+        listed = json.loads((folder / LIST).read_text())
+        shots = [Shot(shot["first"], tuple(shot["keyframes"])) for shot in listed["shots"]]
+        paths = [folder / name for name in listed["pictures"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} holds no readable {LIST}; make it with colorizationnet keyframes."
+        ) from error
+    if missing := [path.name for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
+    images = [read_photo(path)[0] for path in paths]
+    if different := [p for p, i in zip(paths, images, strict=True) if i.shape != images[0].shape]:
+        raise ValueError(f"{different[0]} is not of the size of {paths[0].name}; keep the sizes.")
+    return shots, torch.stack(images)

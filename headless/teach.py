@@ -1,0 +1,82 @@
+"""`colorizationnet teach`: coloured frames in, a model that colours their shot out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "teach",
+        help="teach the network the colours of a shot",
+        description="Teach the network the colours of one or a few coloured frames, and print the "
+        "model written; colorize --model then colours the whole shot with it.",
+    )
+    parser.add_argument("frames", nargs="+", type=Path, metavar="FRAME")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="the model's name, .safetensors"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument("--model", type=Path, help="where to start (default: the shipped weights)")
+    counts = parser.add_mutually_exclusive_group()
+    counts.add_argument(
+        "--strokes", action="store_true", help="only the pixels that have colour count"
+    )
+    counts.add_argument(
+        "--mask",
+        action="append",
+        type=Path,
+        metavar="PICTURE",
+        help="white where a frame counts; once for each frame, in their order",
+    )
+    parser.add_argument("--steps", type=int, help="how long to learn")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> Iterator[Path]:
+    """Teach, and yield the file written."""
+    if args.output.suffix != ".safetensors":
+        raise ValueError(f"{args.output} is no name for a model; end it in .safetensors.")
+    if args.output.exists() and not args.overwrite:
+        raise FileExistsError(
+            f"{args.output} is there already; name another with -o, or add --overwrite."
+        )
+    if args.steps is not None and args.steps < 1:
+        raise ValueError(f"--steps is {args.steps}; choose at least 1.")
+    # Deferred: `--help` needs no torch.
+    from .. import host
+    from ..model import load_model, save_model, teach
+    from ..model.teach import STEPS
+    from ..nodes.teach import painted_pixels
+
+    steps = STEPS if args.steps is None else args.steps
+    references = [_read(path) for path in args.frames]
+    masks = None if args.mask is None else [_read(path)[..., 0] for path in args.mask]
+    if args.strokes:
+        masks = [painted_pixels(image[None])[0] for image in references]
+    base = load_model(args.model)
+    with host.Progress(steps) as progress:
+        taught = teach(
+            base,
+            references,
+            masks=masks,
+            steps=steps,
+            seed=args.seed,
+            device=host.device(),
+            progress=lambda *_: progress.update(),
+        )
+    base_name = "shipped weights" if args.model is None else args.model.name
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_model(taught, args.output, {**taught.metadata, "base": base_name})
+    yield args.output
+
+
+def _read(path: Path):
+    from .photo import read_photo
+
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}; check the name.")
+    return read_photo(path)[0]
