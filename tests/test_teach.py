@@ -1,12 +1,18 @@
 """Teaching a network the colours of reference images."""
 
+import argparse
+import sys
+
 import pytest
 import torch
+from colorizationnet.headless import teach as command
 from colorizationnet.model import Colorizer, load_model
 from colorizationnet.model.color import rgb_to_chroma
-from colorizationnet.model.teach import teach
+from colorizationnet.model.lesson import HOME, Lesson
+from colorizationnet.model.teach import held_out_error, roughness, see, teach
+from PIL import Image
 
-QUICK = {"steps": 40, "render_size": 24}
+QUICK = {"steps": 24, "render_size": 24}
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +104,111 @@ def test_progress_hears_every_step_and_may_cancel(base):
 def test_what_cannot_teach_is_told_in_a_sentence(base, references, masks, sentence):
     with pytest.raises(ValueError, match=sentence):
         teach(base, references, masks=masks, steps=2)
+
+
+def test_strokes_spread_to_what_looks_alike(base):
+    image = two_colours()
+    mask = torch.zeros(64, 96)
+    mask[20:26, 8:40] = 1
+    mask[40:46, 56:90] = 1
+    painted = torch.where(mask[..., None] > 0, image, grey(image))
+    taught = teach(base, [painted], masks=[mask], **QUICK)
+    unpainted = rgb_to_chroma(image.movedim(-1, 0)).square().sum(0).mean().sqrt().item()
+    assert chroma_error(taught, image) < 0.5 * unpainted
+    # Without the mask the grey counts too, and wins.
+    assert chroma_error(taught, image) < chroma_error(teach(base, [painted], **QUICK), image)
+
+
+def test_references_of_several_sizes_and_a_tiny_one(base):
+    large = two_colours().repeat_interleave(2, 0).repeat_interleave(2, 1)
+    taught = teach(base, [large, two_colours(), torch.rand(3, 2, 3)], steps=3, render_size=24)
+    assert all(torch.isfinite(tensor).all() for tensor in taught.state_dict().values())
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e4])
+def test_never_worse_on_what_was_held_out(base, monkeypatch, rate):
+    """Also when the descent diverges."""
+    monkeypatch.setattr(sys.modules[teach.__module__], "MUON_RATE", 0.05 * rate)
+    image = two_colours()
+    taught = teach(base, [image], steps=24, render_size=24, seed=3)
+    random = torch.Generator().manual_seed(3)
+    exam = Lesson([image], [None], 24, torch.device("cpu"), random).exam()
+    assert sum(float(view.held.sum()) for view in exam) > 0
+    assert held_out_error(taught, exam) <= held_out_error(base, exam)
+
+
+def test_time_can_end_it_sooner(base):
+    heard = []
+    teach(
+        base,
+        [two_colours()],
+        steps=100000,
+        seconds=0.2,
+        render_size=16,
+        progress=lambda done, total, error: heard.append(done),
+    )
+    assert 1 <= len(heard) < 1000
+
+
+def test_one_parity_is_the_network(base):
+    luma = torch.rand(1, 1, 20, 26)
+    for view in (0, 1, 2, 3):
+        rows, columns = slice(view // 2, None, 2), slice(view % 2, None, 2)
+        expected = base(luma)[..., rows, columns]
+        assert torch.allclose(see(base, luma[..., rows, columns]), expected, atol=1e-5)
+
+
+def test_a_thin_stroke_keeps_its_colour_when_shrunk():
+    image = torch.full((96, 96, 3), 0.5)
+    mask = torch.zeros(96, 96)
+    image[48], mask[48] = torch.tensor([0.9, 0.4, 0.3]), 1
+    random = torch.Generator().manual_seed(0)
+    view = Lesson([image], [mask], 24, torch.device("cpu"), random).views[0][HOME]
+    red = rgb_to_chroma(torch.tensor([0.9, 0.4, 0.3]).view(3, 1, 1))
+    painted = view.weight[0] > 0
+    assert painted.any() and not painted.all()
+    assert torch.allclose(view.chroma[:, painted], red.view(2, 1).expand(2, painted.sum()))
+
+
+def test_roughness_spares_edges_in_luma():
+    chroma = torch.zeros(1, 2, 8, 8)
+    chroma[..., 4:] = 0.3
+    edge = torch.zeros(1, 1, 8, 8)
+    edge[..., 4:] = 0.5
+    assert roughness(chroma, edge) < 1e-6 < roughness(chroma, torch.zeros(1, 1, 8, 8))
+
+
+def run_command(*arguments) -> list:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["teach", *map(str, arguments)])
+    return list(args.main(args))
+
+
+@pytest.fixture
+def frame(tmp_path):
+    path = tmp_path / "frame.png"
+    Image.fromarray((two_colours() * 255).round().byte().numpy()).save(path)
+    return path
+
+
+def test_the_command_writes_a_model_that_says_where_it_is_from(frame, tmp_path):
+    target = tmp_path / "kept" / "shot.safetensors"
+    assert run_command(frame, "-o", target, "--steps", 2, "--strokes") == [target]
+    metadata = load_model(target).metadata
+    assert metadata["base"] == "shipped weights"
+    assert metadata["render_size"] == "64"
+    assert len(metadata["references"]) == 16
+
+
+def test_the_command_overwrites_only_when_told_to(frame, tmp_path):
+    target = tmp_path / "shot.safetensors"
+    target.write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        run_command(frame, "-o", target)
+    assert target.read_bytes() == b"precious"
+    with pytest.raises(ValueError, match=r"\.safetensors"):
+        run_command(frame, "-o", tmp_path / "shot.pt")
+    with pytest.raises(FileNotFoundError, match="nowhere.png"):
+        run_command(tmp_path / "nowhere.png", "-o", tmp_path / "new.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["frame.png", "shot.safetensors"]
