@@ -46,6 +46,7 @@ class Teach(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "seed", default=0, min=0, max=2**32 - 1, optional=True, advanced=True,
+                    control_after_generate=False,
                     tooltip="The same seed and references give the same model.",
                 ),
                 io.String.Input(
