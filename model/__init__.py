@@ -5,8 +5,7 @@ from .colorizer import Colorizer
 from .cuts import CutDetector
 from .keyframes import KeyframePicker
 from .network import ColorizationNet
-from .stabilize import Stabilizer
-from .steady import Steady
+from .steady import Stabilizer, Steady
 from .teach import teach
 from .weights import WeightsError, load_model, save_model
 
