@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from colorizationnet.model import ColorizationNet, load_model
+from colorizationnet.model import ColorizationNet, load_model, save_model
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.muon import orthogonalize
-from colorizationnet.training import evaluate, train
+from colorizationnet.training import evaluate, publish, train
 from colorizationnet.training.data import Photos, find_photos, read_photo, split
 from colorizationnet.training.degrade import degrade
 from colorizationnet.training.metrics import ChromaScore, ciede2000, colorfulness, delta_e, psnr
@@ -235,6 +235,26 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos):
         second.train(data)
     for name, tensor in whole.tensors().items():
         torch.testing.assert_close(second.tensors()[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_published_weights_are_the_average_and_say_what_they_are(tmp_path):
+    for name in "ab":
+        save_model(ColorizationNet(), tmp_path / f"{name}.safetensors", {})
+    output = tmp_path / "published.safetensors"
+    publish.main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors"), "-o",
+                  str(output), "--shares", "3", "1", "--render-size", "48", "--saturation", "1.5",
+                  "--recipe", "two", "--data", "photos", "--figures", "none"])
+    first, second, mean = (load_model(tmp_path / f"{name}.safetensors").state_dict()
+                           for name in ("a", "b", "published"))
+    for key, tensor in mean.items():
+        torch.testing.assert_close(tensor, 0.75 * first[key] + 0.25 * second[key])
+    metadata = load_model(output).metadata
+    assert metadata["render_size"] == "48" and metadata["saturation"] == "1.5"
+
+
+def test_shares_must_match_the_weights():
+    with pytest.raises(ValueError, match="2 positive shares"):
+        publish.average([ColorizationNet(), ColorizationNet()], [1.0])
 
 
 # ----- evaluation
