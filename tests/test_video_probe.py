@@ -92,6 +92,11 @@ def test_streams(tmp_path):
     assert [(s.codec, s.language) for s in probe(path).subtitles] == [("subrip", "eng")]
 
 
+def test_sound_may_begin_before_the_picture(tmp_path):
+    path = make_clip(tmp_path / "clip.mkv", "-c:a", "aac", sound="sin(900*t)")
+    assert probe(path).audio[0].start == pytest.approx(-1024 / 48000, abs=0.001)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8, 12])
 def test_channel_counts(tmp_path, channels):
     path = make_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le",

@@ -43,7 +43,7 @@ _LAYOUTS = {
 
 @dataclass(frozen=True)
 class AudioStream:
-    """``start`` is in seconds from the container's start; ``rate`` in Hz."""
+    """``start`` is its first packet's time in seconds; AAC may begin before 0. ``rate`` in Hz."""
 
     codec: str
     rate: int
@@ -139,8 +139,7 @@ def matrix_for_size(width: int, height: int) -> str:
 
 def bit_depth_of(pix_fmt: str) -> int:
     """Bits a component of an ffmpeg pixel format, such as 10 for yuv420p10le."""
-    packed = re.match(r"(?:rgb|bgr|rgba|bgra|gray|ya|gbrp|gbrap)(16|48|64)(?:le|be)$", pix_fmt)
-    if packed:
+    if re.search(r"^(?:rgb|bgr|rgba|bgra|ya)(?:16|48|64)(?:le|be)$|f(?:16|32)(?:le|be)$", pix_fmt):
         return 16
     planar = re.search(r"(?:p|gray|p0|x2rgb|x2bgr|xv3|xv4|y2)(9|10|12|14|16)(?:msb)?(?:le|be)?$",
                        pix_fmt)
@@ -169,7 +168,7 @@ class _Packets:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.times = array("q")
-        self.first = 0
+        self.first: int | None = None
         self.end = 0
 
     @property
@@ -179,7 +178,7 @@ class _Packets:
     def add(self, pts: int, duration: int, flags: int) -> None:
         if flags & DISCARD:
             return
-        if not self.end:
+        if self.first is None:
             self.first = pts
         self.end = max(self.end, pts + duration)
         if self.facts["media_type"] == "video":
@@ -300,7 +299,7 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmp
                 rate=int(stream.facts["sample_rate"]),
                 channels=_channels(stream.facts["channel_layout_name"]),
                 layout=stream.facts["channel_layout_name"],
-                start=float(stream.first * stream.time_base),
+                start=float((stream.first or 0) * stream.time_base),
                 language=language,
             )
             for stream, language in zip(
@@ -347,7 +346,7 @@ class _Printed:
         self.color: tuple[str, ...] = ("unknown",) * 4
         fields = frames = 0
         idet = (0, 0, 0)
-        in_input = False
+        in_input = estimated = False
         for line in log:
             text = re.sub(r"^(\[[^\]]*\] )*", "", line)
             if text.startswith(("Input #", "Output #", "Stream mapping")):
@@ -365,8 +364,10 @@ class _Printed:
                 self.color = color.groups()
             elif detected := _IDET.search(line):
                 idet = tuple(map(int, detected.groups()))
-            if "Estimating duration from bitrate" in line:
-                self.duration = None
+            elif "Estimating duration from bitrate" in line:
+                estimated = True
+        if estimated:
+            self.duration = None
         top, bottom, progressive = idet
         combed = max(top, bottom)
         self.interlaced = fields * 2 > frames > 0 or (

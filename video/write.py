@@ -226,7 +226,7 @@ class FrameWriter:
                 outputs += ["-af", f"channelmap={order}:{layout}"]
         elif audio_from:
             outputs += stream_options(probe(audio_from), container, path, 1)
-            inputs += ["-i", url(audio_from)]
+            inputs += ["-protocol_whitelist", "file,pipe", "-i", url(audio_from)]
 
         if entry.rgb:
             filters = entry.filters or f"format={pix_fmt}"
