@@ -8,10 +8,8 @@ import sys
 from importlib import import_module
 
 EXPORTS = (
-    "OutOfMemory",
     "Progress",
     "SavePath",
-    "best_dtype",
     "check_cancelled",
     "device",
     "extension",
@@ -27,7 +25,6 @@ EXPORTS = (
     "model_path",
     "models_folder",
     "output_path",
-    "soft_empty_cache",
     "temp_folder",
     "ui",
     "video_from_file",

@@ -27,8 +27,6 @@ from .paths import SHIPPED, SavePath
 MODELS = "colorization"
 PREVIEW_INTERVAL = 0.5  # seconds; ComfyUI sends every preview that it gets
 
-OutOfMemory = management.OOM_EXCEPTION
-
 
 def _register_models() -> None:
     """Let ComfyUI look for *.safetensors in models/colorization, then in the pack."""
@@ -159,13 +157,6 @@ def device() -> torch.device:
     return management.get_torch_device()
 
 
-def best_dtype(device: torch.device) -> torch.dtype:
-    """The number format in which a small network runs best on `device`."""
-    if management.should_use_fp16(device):
-        return torch.float16
-    return torch.bfloat16 if management.should_use_bf16(device) else torch.float32
-
-
 def intermediate(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor` where, and as, ComfyUI keeps what travels between nodes."""
     # intermediate_dtype is younger than the oldest ComfyUI that we run in.
@@ -176,11 +167,6 @@ def intermediate(tensor: torch.Tensor) -> torch.Tensor:
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be had on `device`."""
     return int(management.get_free_memory(device))
-
-
-def soft_empty_cache() -> None:
-    """Give cached memory back to the device, before a second try."""
-    management.soft_empty_cache()
 
 
 def manage(network: torch.nn.Module):

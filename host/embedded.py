@@ -18,8 +18,6 @@ from . import schema as io
 from .clip import VideoFromFile
 from .paths import SHIPPED, SavePath
 
-OutOfMemory = torch.cuda.OutOfMemoryError
-
 
 @functools.cache
 def _process_temp() -> tempfile.TemporaryDirectory:
@@ -142,14 +140,6 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def best_dtype(device: torch.device) -> torch.dtype:
-    """The number format in which a small network runs best on `device`."""
-    if device.type == "cuda":
-        # Before Volta, half precision saves memory but no time.
-        return torch.float16 if torch.cuda.get_device_capability(device)[0] >= 7 else torch.float32
-    return torch.float16 if device.type == "mps" else torch.float32
-
-
 def intermediate(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor` as it travels between nodes: float32 on the CPU."""
     return tensor.to("cpu", torch.float32)
@@ -165,12 +155,6 @@ def free_memory(device: torch.device) -> int:
             sizes = dict(line.split(":") for line in file)
         return int(sizes["MemAvailable"].split()[0]) * 1024
     return 2 * 1024**3  # no portable way to ask; what any machine that runs torch can spare
-
-
-def soft_empty_cache() -> None:
-    """Give cached memory back to the device, before a second try."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def manage(network: torch.nn.Module) -> torch.nn.Module:

@@ -32,10 +32,6 @@ class StabilizeColors(io.ComfyNode):
         batches = []
         with host.Progress(sum(map(len, frames))) as progress:
             for batch in frames:
-                if batch.shape[-1] != 3:
-                    raise ValueError(
-                        f"The frames have {batch.shape[-1]} channels; make them RGB first."
-                    )
                 steady = torch.empty_like(batch)
                 for index in range(len(batch)):
                     steady[index] = stabilizer(batch[index : index + 1])[0]

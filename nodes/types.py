@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from .. import host
 from ..host import io
 from ..model import ColorizationNet
+from ..model.engine import LARGEST_BATCH, memory_used
 from ..model.steady import DEFAULT_STABILITY
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
@@ -20,8 +23,12 @@ class Model:
     precision: str
 
     def network(self) -> ColorizationNet:
-        """The network on the host's device."""
-        return host.load(self.handle, memory_required=0)
+        """The network on the host's device, with room for what it usually does there.
+
+        The engine fits larger pictures into what is free by tiles.
+        """
+        room = memory_used(LARGEST_BATCH, 512, 512, torch.float32)
+        return host.load(self.handle, memory_required=room)
 
     def settings(self, *, render_size: int, **settings) -> dict:
         """What a `Colorizer` is to be made with, of the nodes' inputs."""

@@ -122,7 +122,6 @@ def test_a_managed_network_runs_where_the_host_says():
     network = torch.nn.Conv2d(1, 1, 3)
     loaded = host.load(host.manage(network), memory_required=1 << 20)
     assert loaded is network and loaded.weight.device.type == host.device().type
-    assert host.best_dtype(torch.device("cpu")) == torch.float32
     assert host.free_memory(torch.device("cpu")) > 1 << 20
     assert host.intermediate(torch.zeros(2, dtype=torch.float16)).dtype == torch.float32
 
