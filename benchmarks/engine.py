@@ -81,10 +81,16 @@ class Cases:
         }
 
     def frames(self, name: str, height: int, width: int) -> dict:
-        """An RGB frame in, an RGB frame out; ours renders the whole aspect at 224 lines."""
+        """An RGB frame in, an RGB frame out.
+
+        ``full`` and ``fast`` look at the whole aspect at 224 lines, ``default`` at the lines that
+        the shipped weights were made for.
+        """
         images = torch.rand(1, height, width, 3)
         subject = f"{name} frame"
         cases = {("seed", subject): (lambda: self.seed_script(images), None)}
+        default = Colorizer(self.network, precision=self.precision, device=self.device)
+        cases["default", subject] = (lambda: default(images), None)
         for quality in ("full", "fast"):
             colorizer = Colorizer(
                 self.network,
@@ -206,6 +212,7 @@ def ratios(results: list[Result]) -> list[str]:
     pairs = [
         (("full", "1080p frame"), ("full, its network only", "1080p frame")),
         (("fast", "1080p frame"), ("fast, its network only", "1080p frame")),
+        (("seed", "1080p frame"), ("default", "1080p frame")),
         (("DDColor-tiny", "network 512x512"), ("full", "network 224x224")),
         (("DDColor-tiny", "network 512x512"), ("fast", "network 224x224")),
     ]
@@ -223,7 +230,13 @@ def plot(results: list[Result], path: Path, title: str) -> None:
     from matplotlib import pyplot
 
     shown = [r for r in results if "matrix" not in r.case and "only" not in r.case]
-    colors = {"seed": "#8a8a8a", "full": "#c8553d", "fast": "#e9a03b", "DDColor-tiny": "#4a6fa5"}
+    colors = {
+        "seed": "#8a8a8a",
+        "full": "#c8553d",
+        "fast": "#e9a03b",
+        "default": "#7a9e4b",
+        "DDColor-tiny": "#4a6fa5",
+    }
     figure, axes = pyplot.subplots(figsize=(8, 0.34 * len(shown) + 1.2), layout="constrained")
     bars = axes.barh(
         [f"{r.subject}   {r.case}" for r in shown],

@@ -17,7 +17,7 @@ from .resize import resize, resize_columns, resize_rows
 DEFAULT_RENDER_SIZE = 48
 QUALITIES = ("full", "fast")
 MODES = ("merge", "network")
-BATCH, BATCH_PIXELS = 8, 1 << 22  # the most frames, and small pixels, that the engine gets at once
+BATCH, BATCH_PIXELS = 8, 1 << 24  # the most frames, and pixels of them, in work at once
 BAND = 1 << 18  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
 DEVICE_BAND = 1 << 23  # elsewhere
 
@@ -49,6 +49,7 @@ class Colorizer:
         precision: str = "auto",
         mode: str = "merge",
         device: torch.device | str = "cpu",
+        memory: int | None = None,
     ) -> None:
         if quality not in QUALITIES:
             raise ValueError(f"quality is {quality!r}; choose one of {', '.join(QUALITIES)}.")
@@ -64,7 +65,7 @@ class Colorizer:
         self.strength = strength
         self.saturation = saturation * float(network.metadata.get("saturation", 1))
         self.device = torch.device(device)
-        self.engine = Engine(network, self.device, choose_dtype(precision, self.device))
+        self.engine = Engine(network, self.device, choose_dtype(precision, self.device), memory)
 
     @torch.no_grad()
     def __call__(
@@ -90,9 +91,7 @@ class Colorizer:
             return images
         tick = _at_intervals(on_frame)
         result = torch.empty_like(images)
-        together = max(
-            1, min(BATCH, BATCH_PIXELS // math.prod(self.small_size(*images.shape[1:3])))
-        )
+        together = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
         for start in range(0, len(images), together):
             batch = images[start : start + together]
             small = torch.stack([self._small_luma(image) for image in batch])
@@ -148,13 +147,9 @@ class Colorizer:
     def _small_luma(self, image: Tensor) -> Tensor:
         """``shrink`` of the luma of ``image`` ``(H, W, 3)``: ``(1, h, w)``."""
         height, width = self.small_size(*image.shape[:2])
-        narrow = torch.empty(image.shape[0], width, device=self.device)
-
-        def work(rows: slice) -> None:
-            narrow[rows] = resize_columns(rgb_to_luma(self._planes(image[rows]))[0], width)
-
-        self._by_bands(work, image)
-        return resize_rows(narrow, height).clamp_(0, 1).unsqueeze(0)
+        # Interleaved channels are but longer rows; the luma of few rows is soon made.
+        rgb = resize_rows(image.to(self.device).flatten(1), height).unflatten(1, (-1, 3))
+        return resize_columns(rgb_to_luma(rgb.permute(2, 0, 1)), width).clamp_(0, 1)
 
     def _paint(self, image: Tensor, color: Tensor, mask: Tensor | None, result: Tensor) -> None:
         """``image`` ``(H, W, 3)`` with the small ``color`` (chroma, or RGB) into ``result``."""

@@ -12,10 +12,9 @@ from .parallel import spread
 from .winograd import WinogradNetwork
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-LARGEST_TILE = {"cpu": 512}  # pixels a side; elsewhere ``DEVICE_TILE``
-DEVICE_TILE = 1024
+# The sides of tiles, in pixels of one parity.
+LARGEST_SIDE, LARGEST_SIDE_CPU, SMALLEST_SIDE = 512, 256, 32
 LARGEST_BATCH = 32
-SMALLEST_TILE = 64
 
 
 class Engine:
@@ -54,26 +53,20 @@ class Engine:
         """RGB as of ``full``, but of one parity alone: the network without its dilation."""
         return self._run(luma, 1, tick)
 
-    def memory_used(self, batch: int, height: int, width: int) -> int:
-        """Bytes that ``full`` takes for luma of this shape, its result included."""
-        tile, together = self._plan(batch, height, width)
-        result = batch * 3 * height * width * 4
-        return result + self._work(together, min(tile, height), min(tile, width))
-
     def _run(self, luma: Tensor, dilation: int, tick: Callable[[], None] | None) -> Tensor:
         luma = luma.to(self.device)
-        size = luma.shape[2:]
-        rgb = torch.empty(len(luma), 3, *size, device=self.device)
+        rgb = torch.empty(len(luma), 3, *luma.shape[2:], device=self.device)
+        parity = [-(-length // dilation) for length in luma.shape[2:]]
         done = 0
         while done < len(luma):
-            tile, batch = self._plan(len(luma) - done, *size)
+            side, batch = self._plan(len(luma) - done, *parity)
             part = slice(done, done + batch)
             try:
-                self._tiled(luma[part], rgb[part], tile, dilation, tick)
+                self._tiled(luma[part], rgb[part], side * dilation, dilation, tick)
             except RuntimeError as error:  # torch has no class for it common to all devices
-                if "memory" not in str(error) or (batch, tile) == (1, SMALLEST_TILE):
+                if "memory" not in str(error) or (batch, side) == (1, SMALLEST_SIDE):
                     raise
-                self.memory = self._work(batch, min(tile, size[0]), min(tile, size[1])) // 2
+                self.memory = self._work(batch, min(side, parity[0]), min(side, parity[1])) // 2
                 continue
             done += batch
         return rgb
@@ -109,24 +102,23 @@ class Engine:
             parts = -(-torch.get_num_threads() // (len(luma) * dilation**2))
             longer = int(luma.shape[3] > luma.shape[2])
             even = -(-luma.shape[2 + longer] // parts // 2) * 2
-            sides[longer] = min(tile, max(SMALLEST_TILE, even))
+            sides[longer] = min(tile, max(SMALLEST_SIDE * dilation, even))
         return sides
 
     def _plan(self, batch: int, height: int, width: int) -> tuple[int, int]:
-        """The tile's side and the number of pictures that go together."""
+        """The tile's side and the number of pictures that go together, for parities of a size."""
         memory = self.memory or _spare(self.device)
-        tile = LARGEST_TILE.get(self.device.type, DEVICE_TILE)
-        while tile > SMALLEST_TILE and self._work(1, min(tile, height), min(tile, width)) > memory:
-            tile //= 2
-        together = memory // self._work(1, min(tile, height), min(tile, width))
-        return tile, max(1, min(batch, together, LARGEST_BATCH))
+        side = LARGEST_SIDE_CPU if self.device.type == "cpu" else LARGEST_SIDE
+        while side > SMALLEST_SIDE and self._work(1, min(side, height), min(side, width)) > memory:
+            side //= 2
+        together = memory // self._work(1, min(side, height), min(side, width))
+        return side, max(1, min(batch, together, LARGEST_BATCH))
 
     def _work(self, batch: int, height: int, width: int) -> int:
-        """Bytes for a batch of tiles: one parity at a time, or one on each core."""
-        pixels = (height + 2 * self.halo) * (width + 2 * self.halo) // 4
+        """Bytes for a batch of parities: one after the other, or one on each core."""
         if self.by_pieces:
             batch = min(4 * batch, torch.get_num_threads())
-        return batch * pixels * self.undilated.bytes_a_pixel
+        return batch * (height + self.halo) * (width + self.halo) * self.undilated.bytes_a_pixel
 
 
 class _Direct:
@@ -137,8 +129,7 @@ class _Direct:
         self.layout = (
             torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
         )
-        # Two layers' features, and as much again for what the library needs.
-        self.bytes_a_pixel = 2 * (64 + 128) * torch.empty((), dtype=dtype).element_size()
+        self.bytes_a_pixel = _bytes_a_pixel(dtype)
         self.layers = [
             (
                 conv.weight.detach().to(device, dtype, memory_format=self.layout),
@@ -152,6 +143,23 @@ class _Direct:
         for weight, bias in self.layers[:-1]:
             x = conv2d(x, weight, bias, padding=2).relu_()
         return conv2d(x, *self.layers[-1], padding=2).float().sigmoid_()
+
+
+def memory_used(batch: int, height: int, width: int, dtype: torch.dtype) -> int:
+    """Bytes that the network takes on a device other than the CPU for luma of this shape.
+
+    This is what it takes when there is plenty, for a host that makes room; it does with less.
+    """
+    result = batch * (1 + 3) * height * width * 4
+    height, width = (
+        min(LARGEST_SIDE, -(-side // 2)) + ColorizationNet.halo for side in (height, width)
+    )
+    return result + min(batch, LARGEST_BATCH) * height * width * _bytes_a_pixel(dtype)
+
+
+def _bytes_a_pixel(dtype: torch.dtype) -> int:
+    """Two layers' features, and as much again for what the library needs."""
+    return 2 * (64 + 128) * dtype.itemsize
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .color import KB, KG, KR
 from .colorizer import Colorizer
 from .parallel import spread
-from .resize import resize_columns, resize_rows
+from .resize import resize, resize_columns, resize_rows
 
 # (Kr, Kb) under ffmpeg's names for ITU-T H.273 matrix coefficients.
 MATRICES = {
@@ -80,15 +80,15 @@ def see_planes(
     planes = _checked(planes, coding)
     height, width = colorizer.small_size(*planes.shape[1:])
     black, white = coding.luma
-    narrow = torch.empty(len(planes), planes.shape[1], width)
+    small = torch.empty(len(planes), 1, height, width)
 
-    def shrink(piece: tuple[int, slice]) -> None:
-        band = torch.from_numpy(planes[piece].astype(np.float32))
-        narrow[piece] = resize_columns(band, width)
+    def shrink(index: int) -> None:
+        plane = torch.from_numpy(planes[index].astype(np.float32))
+        resized = resize(plane, (height, width))
+        small[index, 0] = resized.sub_(black).div_(white - black).clamp_(0, 1)
 
-    spread(shrink, product(range(len(planes)), _bands(*planes.shape[1:])))
-    small = resize_rows(narrow, height).unsqueeze(1)
-    small = small.sub_(black).div_(white - black).clamp_(0, 1).to(colorizer.device)
+    spread(shrink, range(len(planes)))
+    small = small.to(colorizer.device)
     return colorizer.see_small(small, tick), small
 
 

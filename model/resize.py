@@ -14,15 +14,24 @@ BLOCK = 128  # the longer side of a block of results; a block reads only the pix
 
 
 def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """``planes`` ``(..., H, W)`` float32 at ``size``; the narrower axis order first."""
-    height, width = size
-    if width < planes.shape[-1]:
-        return resize_rows(resize_columns(planes, width), height)
-    return resize_columns(resize_rows(planes, height), width)
+    """``planes`` ``(..., H, W)`` at ``size``, float32."""
+    return resize_columns(resize_rows(planes, size[0]), size[1])
+
+
+def resize_rows(planes: Tensor, height: int) -> Tensor:
+    """``planes`` ``(..., H, W)`` as ``(..., height, W)`` float32."""
+    if planes.shape[-2] == height:
+        return planes.float()
+    flat = planes.reshape(-1, *planes.shape[-2:])
+    result = torch.empty(len(flat), height, planes.shape[-1], device=planes.device)
+    for source, target, matrix in _blocks(planes.shape[-2], height, planes.device):
+        for plane, resized in zip(flat, result, strict=True):
+            torch.mm(matrix, plane[source].float(), out=resized[target])
+    return result.view(*planes.shape[:-2], height, planes.shape[-1])
 
 
 def resize_columns(planes: Tensor, width: int) -> Tensor:
-    """``planes`` ``(..., H, W)`` as ``(..., H, width)``."""
+    """``planes`` ``(..., H, W)`` float32 as ``(..., H, width)``."""
     if planes.shape[-1] == width:
         return planes
     rows = planes.reshape(-1, planes.shape[-1])
@@ -30,18 +39,6 @@ def resize_columns(planes: Tensor, width: int) -> Tensor:
     for source, target, matrix in _blocks(planes.shape[-1], width, planes.device):
         torch.mm(rows[:, source], matrix.t(), out=result[:, target])
     return result.view(*planes.shape[:-1], width)
-
-
-def resize_rows(planes: Tensor, height: int) -> Tensor:
-    """``planes`` ``(..., H, W)`` as ``(..., height, W)``."""
-    if planes.shape[-2] == height:
-        return planes
-    flat = planes.reshape(-1, *planes.shape[-2:])
-    result = flat.new_empty(len(flat), height, planes.shape[-1])
-    for source, target, matrix in _blocks(planes.shape[-2], height, planes.device):
-        for plane, resized in zip(flat, result, strict=True):
-            torch.mm(matrix, plane[source], out=resized[target])
-    return result.view(*planes.shape[:-2], height, planes.shape[-1])
 
 
 @lru_cache(maxsize=16)
