@@ -1,9 +1,12 @@
+from contextlib import nullcontext
 from pathlib import PurePosixPath
 
 from .. import host
 from ..host import io, ui
 from ..video import FORMATS, FrameWriter
-from .tensors import to_frames
+from .tensors import to_frames, to_images
+
+SHOWN = ("h264", "av1", "vp9", "gif", "webp", "png")  # by browsers; others get a proxy to look at
 
 
 class SaveVideoFrames(io.ComfyNode):
@@ -62,8 +65,10 @@ class SaveVideoFrames(io.ComfyNode):
         if channels not in (3, 4):
             raise ValueError(f"The frames have {channels} channels; make them RGB or RGBA first.")
         saved = host.output_path(filename_prefix[0], entry.suffix, width, height)
+        shown = saved if format[0] in SHOWN else host.output_path("preview", ".mp4", folder="temp")
         with (
             host.Progress(sum(map(len, frames))) as progress,
+            _proxy(shown, width, height, fps[0]) if shown != saved else nullcontext() as proxy,
             FrameWriter(
                 saved.path,
                 width,
@@ -82,8 +87,14 @@ class SaveVideoFrames(io.ComfyNode):
                 pictures = batch if entry.alpha else batch[..., :3]
                 for frame in to_frames(pictures, depth):
                     writer.write(frame)
+                    if proxy:
+                        proxy.write(next(to_frames(to_images(frame[..., :3]), 8)))
                     progress.update()
-        return io.NodeOutput(_video(saved), ui=_preview(saved))
+        return io.NodeOutput(_video(saved), ui=_preview(saved, shown))
+
+
+def _proxy(shown: host.SavePath, width: int, height: int, fps: float) -> FrameWriter:
+    return FrameWriter(shown.path, width, height, fps, quality=28, check=host.check_cancelled)
 
 
 def _samples(audio):
@@ -94,13 +105,18 @@ def _video(saved: host.SavePath):
     return None if saved.path.is_dir() else host.video_from_file(saved.path)
 
 
-def _preview(saved: host.SavePath):
+def _preview(saved: host.SavePath, shown: host.SavePath):
     kind = io.FolderType(saved.type)
     if saved.path.is_dir():
         folder = str(PurePosixPath(saved.subfolder, saved.filename))
         names = sorted(file.name for file in saved.path.iterdir())
         return ui.SavedImages([ui.SavedResult(name, folder, kind) for name in names])
-    result = ui.SavedResult(saved.filename, saved.subfolder, kind)
+    # What is listed here is also what a client of the host's API finds as the result.
+    results = [_result(path) for path in dict.fromkeys((shown, saved))]
     if saved.path.suffix in (".gif", ".webp"):
-        return ui.SavedImages([result], is_animated=True)
-    return ui.PreviewVideo([result])
+        return ui.SavedImages(results, is_animated=True)
+    return ui.PreviewVideo(results)
+
+
+def _result(saved: host.SavePath):
+    return ui.SavedResult(saved.filename, saved.subfolder, io.FolderType(saved.type))

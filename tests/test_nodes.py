@@ -112,6 +112,14 @@ def test_load_refuses_what_does_not_fit_in_memory(clip, monkeypatch):
         node("LoadVideo").execute(clip.name, 0, 0, 1, 16)
 
 
+def test_a_format_that_no_browser_plays_is_shown_by_a_proxy(clip):
+    frames, _, fps, _ = node("LoadVideo").execute(clip.name, 0, 4, 1, 4)
+    shown = node("SaveVideo").execute(frames, [fps], ["clip"], ["prores"]).ui.as_dict()["images"]
+    assert [file["type"] for file in shown] == ["temp", "output"]
+    assert probe(embedded.temp_folder() / shown[0]["filename"]).codec == "h264"
+    assert probe(embedded.settings.output / "clip_00001_.mov").codec == "prores"
+
+
 def test_nothing_is_overwritten(clip):
     frames, _, fps, _ = node("LoadVideo").execute(clip.name, 0, 2, 1, 2)
     for number in (1, 2):
@@ -158,8 +166,9 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
         tint = torch.zeros(3)
         tint[channel] = 0.4
         frame.copy_(frame.mean(-1, keepdim=True) * 0.5 + tint)
+    given = {"keyframes": keyframes, "shots": shots, "teach_steps": 60}
     (colored,) = node("ColorizeVideo").execute(
-        model, video, -1, 1.0, 1.0, 0.5, keyframes=keyframes, shots=shots, teach_steps=60, format="ffv1"
+        model, video, -1, 1.0, 1.0, 0.5, format="ffv1", **given
     ).args
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
