@@ -35,9 +35,12 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     green = (red * (KR / -KG)).add_(blue, alpha=KB / -KG)
     # The largest positive offset may use the room above the luma, the largest negative one
     # the room below it.
-    most = torch.maximum(torch.maximum(red, green), blue).clamp_min_(1e-12)
-    least = torch.minimum(torch.minimum(red, green), blue).neg_().clamp_min_(1e-12)
-    scale = torch.minimum((1 - luma) / most, luma / least).clamp_(0, 1)
+    most = torch.maximum(red, green)
+    torch.maximum(most, blue, out=most).clamp_min_(1e-12)
+    least = torch.minimum(red, green)
+    torch.minimum(least, blue, out=least).neg_().clamp_min_(1e-12)
+    above = (1 - luma).div_(most)
+    scale = torch.minimum(above, torch.div(luma, least, out=least), out=above).clamp_(0, 1)
     rgb = luma.new_empty(*torch.broadcast_shapes(luma.shape, red.shape)[:-3], 3, *luma.shape[-2:])
     for channel, offset in enumerate((red, green, blue)):
         torch.addcmul(luma, offset, scale, out=rgb[..., channel : channel + 1, :, :])

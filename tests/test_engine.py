@@ -96,7 +96,7 @@ def test_a_larger_batch_than_goes_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size"), [(torch.float32, (200, 300)), (torch.bfloat16, (40, 120))]
+    ("dtype", "size"), [(torch.float32, (200, 300)), (torch.bfloat16, (60, 100))]
 )
 def test_out_of_memory_halves_and_goes_on(dtype, size):
     engine = Engine(network(), dtype=dtype)
