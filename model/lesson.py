@@ -10,17 +10,19 @@ from torch.nn.functional import interpolate
 from .color import rgb_to_chroma, rgb_to_luma
 from .resize import resize
 
-SCALES = (0.8, 0.9, 1.0, 1.12, 1.25)  # of the render size
+SCALES = (0.9, 0.95, 1.0, 1.05, 1.1)  # of the render size
 HOME = SCALES.index(1.0)
 BLOCK = 6  # side of a held-out block, in pixels at the render size
 STROKE_BLOCK = 2  # the same where only a part is reference: smaller than most of what is painted
 HELD_OUT = 0.125  # of the blocks
+CROPPED = 0.3  # of the views shown are cropped, since a moving camera moves the border
+CROP = 0.2  # of the short side, at most, at each border
 COLOURLESS = 1 / 255  # largest chroma of a picture that has none
 
 
 @dataclass(frozen=True)
 class View:
-    """A reference at one size: ``luma`` (1, h, w), ``chroma`` (2, h, w), ``weight`` (1, h, w).
+    """A reference at one size: ``luma``, ``chroma``, ``weight`` and ``held``, ``(1, c, h, w)``.
 
     ``weight`` says how much of a pixel is reference, 0 to 1; ``held`` is 1 where the pixel is held
     out to see how well the rest was understood.
@@ -32,11 +34,18 @@ class View:
     held: Tensor
     in_part: bool
 
+    def crop(self, top: int, bottom: int, left: int, right: int) -> "View":
+        """The view without so many pixels at its borders."""
+        height, width = self.luma.shape[-2:]
+        return self._cut(slice(top, height - bottom), slice(left, width - right))
+
     def parity(self, index: int) -> "View":
         """One pixel of every 2x2, which is all that the network's dilated filters see at once."""
-        rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
+        return self._cut(slice(index // 2, None, 2), slice(index % 2, None, 2))
+
+    def _cut(self, rows: slice, columns: slice) -> "View":
         planes = (self.luma, self.chroma, self.weight, self.held)
-        return View(*(plane[None, :, rows, columns] for plane in planes), self.in_part)
+        return View(*(plane[..., rows, columns] for plane in planes), self.in_part)
 
 
 class Lesson:
@@ -63,9 +72,13 @@ class Lesson:
             self.views.append([_view(luma, painted, weight, held, size) for size in sizes])
 
     def sample(self, random: torch.Generator) -> View:
-        """One parity of one reference at one of its sizes."""
+        """One parity of one reference at one of its sizes, now and then cropped."""
         views = self.views[_choice(len(self.views), random)]
-        return views[_choice(len(views), random)].parity(_choice(4, random))
+        view = views[_choice(len(views), random)].parity(_choice(4, random))
+        if torch.rand((), generator=random) < CROPPED:
+            most = 1 + int(CROP * min(view.luma.shape[-2:]))
+            view = view.crop(*(_choice(most, random) for _ in range(4)))
+        return view
 
     def exam(self, most: int = 16) -> list[View]:
         """The parities of the references on whose held-out blocks the network is measured.
@@ -100,12 +113,12 @@ def _view(
     # What is painted is averaged over the painted part of a pixel alone, so that a thin stroke
     # keeps its colour; bicubic weights, partly negative, could not be divided by.
     planes = torch.cat((painted, weight))[None]
-    planes = interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)[0]
-    weight = planes[2:]
+    planes = interpolate(planes, size, mode="bilinear", antialias=True)
+    weight = planes[:, 2:]
     return View(
-        resize(luma, size).clamp_(0, 1),
-        planes[:2] / weight.clamp_min(1e-6),
+        resize(luma, size).clamp_(0, 1)[None],
+        planes[:, :2] / weight.clamp_min(1e-6),
         weight,
-        interpolate(held[None], size, mode="nearest")[0],
+        interpolate(held[None], size, mode="nearest"),
         bool(weight.min() < 0.999),
     )

@@ -165,9 +165,9 @@ def test_a_thin_stroke_keeps_its_colour_when_shrunk():
     random = torch.Generator().manual_seed(0)
     view = Lesson([image], [mask], 24, torch.device("cpu"), random).views[0][HOME]
     red = rgb_to_chroma(torch.tensor([0.9, 0.4, 0.3]).view(3, 1, 1))
-    painted = view.weight[0] > 0
+    painted = view.weight[0, 0] > 0
     assert painted.any() and not painted.all()
-    assert torch.allclose(view.chroma[:, painted], red.view(2, 1).expand(2, painted.sum()))
+    assert torch.allclose(view.chroma[0][:, painted], red.view(2, 1).expand(2, painted.sum()))
 
 
 def test_roughness_spares_edges_in_luma():
