@@ -7,7 +7,7 @@ from colorizationnet.video import matrix_for_size, probe
 from video_clips import ffmpeg, make_clip, make_variable
 
 
-@pytest.mark.parametrize("rate", ["24", "24000/1001", "25", "30000/1001", "60000/1001", "12", "1"])
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "60000/1001", "12"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts", ".nut"])
 def test_rate_is_exact(tmp_path, rate, suffix):
     codec = "libvpx-vp9" if suffix == ".webm" else "mpeg4"

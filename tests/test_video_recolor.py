@@ -210,23 +210,25 @@ def test_sample_aspect_ratio_is_kept(tmp_path):
     assert probe(tmp_path / "out.mp4").sample_aspect_ratio == Fraction(128, 117)
 
 
+TAGS = [
+    ("64x48", (), ("smpte170m", "smpte170m", "smpte170m")),
+    ("1280x32", (), ("bt709", "bt709", "bt709")),
+    ("32x720", (), ("bt709", "bt709", "bt709")),
+    ("64x48", ("bt709", "bt709", "bt709"), ("bt709", "bt709", "bt709")),
+    ("1280x32", ("smpte170m", "bt470bg", "smpte170m"), ("smpte170m", "bt470bg", "smpte170m")),
+    ("64x48", ("bt2020nc", "bt2020", "smpte2084"), ("bt2020nc", "bt2020", "smpte2084")),
+    ("64x48", ("bt2020nc", "bt2020", "arib-std-b67"), ("bt2020nc", "bt2020", "arib-std-b67")),
+]
+
+
 @pytest.mark.parametrize(
-    ("size", "tags", "expected"),
-    [
-        ("64x48", (), ("smpte170m", "smpte170m", "smpte170m")),
-        ("1280x32", (), ("bt709", "bt709", "bt709")),
-        ("32x720", (), ("bt709", "bt709", "bt709")),
-        ("64x48", ("bt709", "bt709", "bt709"), ("bt709", "bt709", "bt709")),
-        ("1280x32", ("smpte170m", "bt470bg", "smpte170m"), ("smpte170m", "bt470bg", "smpte170m")),
-        ("64x48", ("bt2020nc", "bt2020", "smpte2084"), ("bt2020nc", "bt2020", "smpte2084")),
-        ("64x48", ("bt2020nc", "bt2020", "arib-std-b67"), ("bt2020nc", "bt2020", "arib-std-b67")),
-    ],
+    ("format", "suffix", "size", "tags", "expected"),
+    [("h264", ".mp4", *tags) for tags in TAGS]
+    + [(format, suffix, *tags) for tags in TAGS[4:6]
+       for format, suffix in (("hevc", ".mp4"), ("av1", ".mp4"), ("vp9", ".webm"),
+                              ("prores", ".mov"), ("ffv1", ".mkv"))],
 )
-@pytest.mark.parametrize(
-    ("format", "suffix"), [("h264", ".mp4"), ("hevc", ".mp4"), ("av1", ".mp4"), ("vp9", ".webm"),
-                           ("prores", ".mov"), ("ffv1", ".mkv")]
-)
-def test_output_is_tagged(tmp_path, size, tags, expected, format, suffix):
+def test_output_is_tagged(tmp_path, format, suffix, size, tags, expected):
     tagging = "null"
     if tags:
         tagging = f"setparams=colorspace={tags[0]}:color_primaries={tags[1]}:color_trc={tags[2]}"

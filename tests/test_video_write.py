@@ -83,7 +83,7 @@ def test_png_sequence_loses_nothing(tmp_path, depth, alpha):
 
 
 @pytest.mark.parametrize("depth", [8, 10])
-@pytest.mark.parametrize("size", [(96, 64), (1280, 64), (65, 49)])
+@pytest.mark.parametrize("size", [(1280, 64), (65, 49)])
 def test_levels_stay_over_five_passes(tmp_path, depth, size):
     first = frames = picture(*size, 2, deep=depth > 8)
     for number in range(5):
@@ -133,8 +133,7 @@ def test_sound_of_any_channel_count(tmp_path, channels, format, suffix):
     assert (spectrum.argmax(axis=1) * 2 == tones).all()
 
 
-@pytest.mark.parametrize("rate", [22050, 44100, 48000])
-@pytest.mark.parametrize("seconds", [0.3, 2.0, 5.0])
+@pytest.mark.parametrize(("rate", "seconds"), [(22050, 0.3), (44100, 2.0), (48000, 5.0)])
 def test_sound_is_shorter_or_as_long_as_the_picture(tmp_path, rate, seconds):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, int(rate * seconds)))
     path = write(tmp_path / "clip.mkv", picture(16, 16, 48), 24, format="ffv1",
