@@ -9,6 +9,7 @@ the figures are medians. Without CLIP the picture is made by ffmpeg (mandelbrot)
 
 import argparse
 import multiprocessing
+import os
 import resource
 import statistics
 import tempfile
@@ -130,7 +131,7 @@ def _cpu() -> float:
 
 
 class _Peak(threading.Thread):
-    """Peak of the proportional memory of a process and its children (Linux), in bytes."""
+    """The peak memory of a process and its children (Linux), in bytes."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -141,7 +142,7 @@ class _Peak(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(0.1):
-            self._peak = max(self._peak, sum(map(_resident, _tree(self._pid))))
+            self._peak = max(self._peak, _resident(_tree(self._pid)))
 
     def stop(self) -> int:
         self._ended.set()
@@ -159,13 +160,19 @@ def _tree(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in _tree(child))]
 
 
-def _resident(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    # Pages that several processes share, such as ffmpeg's own code, count once in all.
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+def _resident(pids: list[int]) -> int:
+    """Bytes in memory; pages of files, such as ffmpeg's own code, once for each program."""
+    own, files = 0, {}
+    for pid in pids:
+        try:
+            program = os.readlink(f"/proc/{pid}/exe")
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:  # it has just ended
+            continue
+        kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if "kB" in line}
+        own += kilobytes.get("RssAnon", 0) + kilobytes.get("RssShmem", 0)
+        files[program] = max(files.get(program, 0), kilobytes.get("RssFile", 0))
+    return (own + sum(files.values())) * 1024
 
 
 def pure(source: Path, target: Path, name: str):

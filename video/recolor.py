@@ -248,7 +248,7 @@ class _Relay:
             _decoder_filters(self._clip, self._planes),
             f"gray{depth}",
             start_frame=self._first,
-            frame_count=self._total,
+            frame_count=self._total if self._first + self._total < self._clip.frame_count else None,
         )
         decoding = threading.Thread(target=self._decode, args=(decoder,), daemon=True)
         encoding = threading.Thread(target=self._encode, daemon=True)
