@@ -11,7 +11,8 @@ from .motion import box
 THUMB = (24, 32)  # rows, columns
 REACH = 3  # thumb pixels that a block may have moved from one frame to the next
 BLANK = 0.02  # standard deviation of luma below which a frame shows nothing (black, white)
-THRESHOLD = 0.03  # of `difference`, at sensitivity 0.5
+CONTRAST = 0.18  # standard deviation of luma in an ordinary picture
+THRESHOLD = 0.04  # of `difference`, at sensitivity 0.5
 DISSOLVE = 8  # frames from the middle of a dissolve to where its pictures are compared
 
 
@@ -20,8 +21,9 @@ class CutDetector:
 
     Call it with ``(n, 1, h, w)`` luma in [0, 1], batches of any size in order: it returns the
     indices, counted from the start of the stream, of the shots found to begin. A hard cut is
-    reported with the frame itself; a dissolve (its middle) some frames later, once it is through.
-    A fade begins the new shot where the picture comes back. Frame 0 is not reported.
+    reported with the frame itself; a dissolve (by a frame within it) some frames later, once it is
+    well under way. A fade begins the new shot where the picture comes back. Frame 0 is not
+    reported.
 
     Frames are compared after compensating motion and exposure, so a pan, a flash, pumping or dirt
     is no cut. ``sensitivity``: 0 (only the plainest cuts) to 1. ``lookahead``: hold a cut back for
@@ -98,7 +100,8 @@ def difference(now: Tensor, before: Tensor) -> float:
 
     The product of two measures that err in different places: the share of the new picture's
     variance that the old one, its blocks moved and its exposure matched, does not explain, and the
-    plain mean difference. (Fast motion raises the first, a flash the second, a cut both.)
+    plain mean difference at one contrast. (Fast motion raises the first, a flash the second, a cut
+    both.)
     """
     height, width = now.shape[1:]
     texture, old_texture = now - box(now, 7), before - box(before, 7)
@@ -115,4 +118,10 @@ def difference(now: Tensor, before: Tensor) -> float:
     variance = target.square().mean()
     shared = (moved * target).mean().clamp(min=0).square() / (moved.square().mean() + 1e-6)
     unexplained = (variance - shared) / (variance + 4e-4)
-    return float(unexplained * (now - before).abs().mean())
+    plain = (_even(now) - _even(before)).abs().mean()
+    return float(unexplained * plain)
+
+
+def _even(thumb: Tensor) -> Tensor:
+    """``thumb`` at a common exposure, so that the end of a fade counts like a picture in full."""
+    return (thumb - thumb.mean()) * (CONTRAST / thumb.std().clamp(min=CONTRAST / 3))

@@ -131,14 +131,15 @@ class Stabilizer:
 
 def _match_exposure(reference: Tensor, luma: Tensor) -> Tensor:
     """``reference`` at the exposure of ``luma``: gain and offset fitted by regions, smoothly."""
-    small = [interpolate(x, scale_factor=0.25, mode="area") for x in (reference, luma)]
+    size = luma.shape[2:]
+    quarter = [max(1, side // 4) for side in size]
+    small = [interpolate(x, quarter, mode="area") for x in (reference, luma)]
     weight = torch.ones_like(small[0])
     for _ in range(2):
         gain, offset = _fit(*small, weight)
         error = (small[1] - gain * small[0] - offset).abs()
         weight = 1 / (1 + (error / 0.03).square())
     gain, offset = _fit(*small, weight)
-    size = luma.shape[2:]
     return reference * interpolate(gain, size, mode="bilinear") + interpolate(
         offset, size, mode="bilinear"
     )
@@ -158,5 +159,5 @@ def _sameness(luma: Tensor, reference: Tensor) -> Tensor:
     error = luma - reference
     noise = error.abs().median() * 1.4826 + 0.004
     edges = (box(reference, 3) - reference).abs()
-    distance = box(error.square(), 3).sqrt() / (noise + box(edges, 3))
-    return (2.0 - distance / 1.5).clamp(0, 1)
+    distance = box(error.square(), 3).sqrt() / (noise + box(edges, 3) / 2)
+    return (2.0 - distance / 1.2).clamp(0, 1)

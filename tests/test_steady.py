@@ -1,0 +1,174 @@
+import pytest
+import torch
+from colorizationnet.model import Steady, rgb_to_chroma, rgb_to_luma
+from colorizationnet.model.motion import box, estimate_motion, warp
+from colorizationnet.model.steady import Stabilizer
+from torch.nn.functional import interpolate
+
+HEIGHT, WIDTH = 64, 96
+
+
+def ground(seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    small = torch.rand(1, 1, height // 4, width // 4, generator=random)
+    return interpolate(small, (height, width), mode="bicubic").mul(0.5).add(0.2)
+
+
+def noisy(x: torch.Tensor, deviation: float, seed: int = 1) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return x + deviation * torch.randn(x.shape, generator=random)
+
+
+def colors(blue: float, red: float, frames: int) -> torch.Tensor:
+    return torch.tensor((blue, red)).view(1, 2, 1, 1).repeat(frames, 1, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("shift", [(0.4, 0.0), (-2.6, 1.3), (9.0, -6.0)])
+def test_motion_is_found_through_a_change_of_exposure(shift):
+    before = ground(2)
+    flow = torch.tensor(shift).view(1, 2, 1, 1).expand(1, 2, HEIGHT, WIDTH)
+    now = noisy(0.7 * warp(before, flow, "bicubic") + 0.1, 0.005)
+    error = (estimate_motion(now, before) - flow)[..., 12:-12, 12:-12].norm(dim=1)
+    assert error.median() < 0.1
+
+
+def test_grain_is_no_motion():
+    flow = estimate_motion(noisy(ground(), 0.03, 3), noisy(ground(), 0.03, 4))
+    assert flow.norm(dim=1).mean() < 0.1
+
+
+def test_stability_zero_changes_nothing():
+    chroma = noisy(colors(0.1, -0.1, 3), 0.02)
+    assert torch.equal(Steady(0)(chroma, ground().expand(3, -1, -1, -1)), chroma)
+
+
+def test_chroma_of_a_still_scene_becomes_the_mean():
+    chroma = noisy(colors(0.1, -0.1, 30), 0.02)
+    steady = Steady(1)(chroma, noisy(ground().expand(30, -1, -1, -1), 0.01))
+    assert torch.equal(steady[0], chroma[0])
+    assert (steady[-1] - chroma.mean(0)).abs().mean() < 0.002
+    assert chroma[15:].std(0).mean() > 8 * steady[15:].std(0).mean()
+
+
+def test_batches_do_not_change_the_numbers():
+    luma = torch.cat([ground().roll(i, 3) for i in range(12)])
+    chroma = noisy(colors(0.1, -0.1, 12), 0.02)
+    whole = Steady()(chroma, luma)
+    steady = Steady()
+    parts = [steady(c, y) for c, y in zip(chroma.split(5), luma.split(5), strict=True)]
+    assert torch.equal(whole, torch.cat(parts))
+
+
+def test_reset_begins_anew():
+    luma, chroma = ground().expand(6, -1, -1, -1), noisy(colors(0.1, 0.1, 6), 0.02)
+    steady = Steady()
+    first = steady(chroma, luma)
+    steady.reset()
+    assert torch.equal(steady(chroma, luma), first)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_cut_is_clean_to_the_frame(told):
+    luma = torch.cat((ground(0).expand(8, -1, -1, -1), ground(9).expand(8, -1, -1, -1)))
+    chroma = torch.cat((colors(0.1, -0.1, 8), colors(-0.1, 0.1, 8)))
+    cuts = [i == 8 for i in range(16)] if told else None
+    assert torch.equal(Steady(1)(chroma, luma, cuts), chroma)
+
+
+@pytest.mark.parametrize(
+    "light",
+    [
+        lambda t: (1 + 0.3 * torch.sin(2 * t), 0.0),
+        lambda t: (1.0, 0.2 * torch.sin(2 * t)),
+        lambda t: (1 - t / 40, 0.0),
+    ],
+    ids=["gain", "offset", "fade"],
+)
+def test_exposure_neither_resets_nor_smears(light):
+    gain, offset = light(torch.arange(30.0).view(-1, 1, 1, 1))
+    chroma = noisy(colors(0.1, -0.1, 30), 0.02)
+    steady = Steady()(chroma, (gain * ground() + offset).clamp(0, 1).expand(30, -1, -1, -1))
+    assert steady[10:].std(0).mean() < 0.25 * chroma[10:].std(0).mean()
+    assert (steady[10:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.003
+
+
+def test_a_flash_leaves_the_colors_as_they_were():
+    luma = ground().repeat(20, 1, 1, 1)
+    luma[12] = 1.0
+    chroma = noisy(colors(0.1, -0.1, 20), 0.02)
+    chroma[12] = 0
+    steady = Steady()(chroma, luma)
+    assert (steady[13:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.015
+    assert (steady[13] - steady[11]).abs().mean() < 0.02
+
+
+def test_a_moving_object_leaves_no_ghost_and_keeps_its_color():
+    frames, side = 24, 20
+    luma = ground().mul(0.6).repeat(frames, 1, 1, 1)
+    truth = colors(-0.05, 0.05, frames)
+    inside = torch.zeros(frames, 1, HEIGHT, WIDTH, dtype=torch.bool)
+    for i in range(frames):
+        inside[i, :, 22 : 22 + side, 3 * i : 3 * i + side] = True
+    luma[inside] = 0.5 + luma[inside]
+    truth = torch.where(inside, -truth, truth)
+    steady = Steady()(truth, noisy(luma, 0.01))
+    left = torch.stack([inside[max(0, i - 8) : i + 1].any(0) for i in range(frames)]) & ~inside
+    error = (steady - truth)[:, 1:].abs() / 0.1
+    assert error[left].mean() < 0.02
+    assert error[inside].mean() < 0.02
+
+
+def test_colors_follow_a_pan():
+    wide, tint = ground(4, HEIGHT, 256), ground(5, HEIGHT, 256).sub(0.45).mul(0.4)
+    luma = torch.cat([wide[..., 3 * i : 3 * i + WIDTH] for i in range(24)])
+    truth = torch.cat([tint[..., 3 * i : 3 * i + WIDTH] for i in range(24)]).repeat(1, 2, 1, 1)
+    chroma = noisy(truth, 0.03)
+    error = (Steady()(chroma, luma) - truth)[12:, :, :, :-40]
+    assert error.square().mean().sqrt() < 0.4 * 0.03
+
+
+def test_a_lasting_change_of_color_comes_through():
+    chroma = torch.cat((colors(0.1, 0.0, 20), colors(0.0, 0.1, 40)))
+    steady = Steady()(noisy(chroma, 0.005), ground().expand(60, -1, -1, -1))
+    assert (steady[50:] - chroma[50:]).abs().mean() < 0.02
+
+
+def test_stabilizer_removes_flicker_and_keeps_the_luma():
+    frames, height, width = 24, 200, 260
+    random = torch.Generator().manual_seed(0)
+    luma = ground(6, height, width).squeeze(0).squeeze(0)
+    detail = 0.05 * torch.randn(height, width, generator=random)
+    true = torch.stack((luma + detail, luma, luma - 0.1), dim=-1).clamp(0.1, 0.9)
+    tint = torch.rand(frames, 3, 3, 4, generator=random).mul(2).sub(1).mul(10 / 255)
+    tint = interpolate(tint, (height, width), mode="bilinear").permute(0, 2, 3, 1)
+    film = true + tint - (tint * torch.tensor((0.299, 0.587, 0.114))).sum(-1, keepdim=True)
+    stabilizer = Stabilizer()
+    steady = torch.cat([stabilizer(batch) for batch in film.split(7)])
+
+    def planes(x):
+        return x.permute(0, 3, 1, 2)
+
+    def wobble(x):
+        return rgb_to_chroma(planes(x))[8:].std(0).mean()
+
+    assert (rgb_to_luma(planes(steady)) - rgb_to_luma(planes(film))).abs().max() < 1e-5
+    assert wobble(steady) < 0.2 * wobble(film)
+    detail_lost = rgb_to_chroma(planes(steady[-1:] - film[-1:])) - box(
+        rgb_to_chroma(planes(steady[-1:] - film[-1:])), 9
+    )
+    assert detail_lost.abs().mean() < 0.0005
+    assert Stabilizer(0)(film) is film
+
+
+def test_bad_input_is_told():
+    with pytest.raises(ValueError, match="stability is 1.5"):
+        Steady(1.5)
+    with pytest.raises(ValueError, match="alpha"):
+        Stabilizer()(torch.zeros(1, 8, 8, 4))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (17, 5), (33, 31)])
+def test_any_size(size):
+    random = torch.Generator().manual_seed(0)
+    chroma, luma = torch.rand(3, 2, *size, generator=random), torch.rand(3, 1, *size)
+    assert Steady()(chroma - 0.5, luma).isfinite().all()
