@@ -71,6 +71,7 @@ def estimate_motion(luma: Tensor, reference: Tensor) -> Tensor:
 
 def grain(luma: Tensor) -> Tensor:
     """Standard deviation of the noise in ``luma`` ``(1, 1, h, w)`` (Immerkaer 1996, by median)."""
+    luma = pad(luma, (1, 1, 1, 1), mode="replicate")
     rows = luma[..., 2:, :] - 2 * luma[..., 1:-1, :] + luma[..., :-2, :]
     both = rows[..., 2:] - 2 * rows[..., 1:-1] + rows[..., :-2]
     return both.abs().median() / (6 * 0.6745)
