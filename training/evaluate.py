@@ -72,9 +72,14 @@ def grey(truth: Tensor) -> Tensor:
     return rgb_to_luma(truth).expand_as(truth)
 
 
+def tinted(truth: Tensor, chroma: Tensor) -> Tensor:
+    """The grey picture with one chroma ``(2, 1, 1)`` everywhere."""
+    return merge(rgb_to_luma(truth), chroma.expand(2, *truth.shape[1:]))
+
+
 def own_mean(truth: Tensor) -> Tensor:
     """The picture's own mean chroma everywhere: an oracle that knows the tint and nothing else."""
-    return merge(rgb_to_luma(truth), rgb_to_chroma(truth).mean((1, 2), keepdim=True))
+    return tinted(truth, rgb_to_chroma(truth).mean((1, 2), keepdim=True))
 
 
 def own_chroma(truth: Tensor) -> Tensor:
@@ -101,7 +106,7 @@ def tint_and_levels(pictures: Iterable[Tensor]) -> tuple[Method, Method]:
     levels = chroma_sums / counts.clamp_min(1e-9)[:, None]
 
     def one_tint(truth: Tensor) -> Tensor:
-        return merge(rgb_to_luma(truth), tint)
+        return tinted(truth, tint)
 
     def mean_per_level(truth: Tensor) -> Tensor:
         luma = rgb_to_luma(truth)
