@@ -7,7 +7,6 @@ that a way which needs fewer shows more of them in a second than the machine's m
 import argparse
 import json
 import multiprocessing
-import platform
 import statistics
 import sys
 import time
@@ -184,10 +183,9 @@ def peak_memory(group: int, key: tuple[str, str], device: str, precision: str) -
 def _highest_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if platform.system() == "Darwin" else peak * 1024
+    # getrusage would tell of the parent, whose peak a new process inherits.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").open())
+    return int(status["VmHWM"].split()[0]) * 1024
 
 
 def table(results: list[Result]) -> str:
@@ -259,7 +257,11 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="ours; the seed's loop is float32")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", nargs="+", default=[""], help="parts of the subjects' names")
-    parser.add_argument("--memory", action="store_true", help="measure memory, in new processes")
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="measure memory, in new processes (on the CPU: Linux only)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table (matplotlib)")
     options = parser.parse_args()
