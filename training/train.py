@@ -39,9 +39,9 @@ WARM_UP, COOL_DOWN = 100, 0.9  # in steps; as a share of all steps
 class Recipe:
     """``sizes``: short sides of the training pictures in pixels of one parity, in turn."""
 
-    steps: int = 12000
+    steps: int = 4000
     batch: int = 16
-    sizes: tuple[int, ...] = (16,)
+    sizes: tuple[int, ...] = (16, 16, 16, 24)
     muon_lr: float = 0.02
     adam_lr: float = 0.002
     degraded: float = 0.3
