@@ -25,6 +25,7 @@ EXPORTS = (
     "model_path",
     "models_folder",
     "output_path",
+    "precision",
     "temp_folder",
     "ui",
     "video_from_file",

@@ -157,6 +157,15 @@ def device() -> torch.device:
     return management.get_torch_device()
 
 
+def precision(name: str) -> str:
+    """What "auto" means on a GPU, by what ComfyUI knows of it and was told; else `name`."""
+    if name != "auto" or device().type == "cpu":
+        return name
+    if management.should_use_fp16(device()):
+        return "fp16"
+    return "bf16" if management.should_use_bf16(device()) else "fp32"
+
+
 def intermediate(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor` where, and as, ComfyUI keeps what travels between nodes."""
     # intermediate_dtype is younger than the oldest ComfyUI that we run in.

@@ -140,6 +140,11 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def precision(name: str) -> str:
+    """`name`: without a host, the engine knows best what "auto" means."""
+    return name
+
+
 def intermediate(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor` as it travels between nodes: float32 on the CPU."""
     return tensor.to("cpu", torch.float32)

@@ -52,7 +52,7 @@ class ColorizeImages(io.ComfyNode):
             quality=quality,
             mode=MODES[output],
         )
-        colorizer = Colorizer(model.network(), **settings)
+        colorizer = Colorizer(model.network(render_size), **settings)
         with host.Progress(len(images)) as progress:
             colored = colorizer(images, mask, on_frame=progress.update)
         return io.NodeOutput(host.intermediate(colored))

@@ -1,11 +1,18 @@
+import logging
+import math
 from fractions import Fraction
 
 import torch
 
 from .. import host
 from ..host import io
+from ..host.paths import SUFFIXES
 from ..video import count_frames, probe, read_audio, read_frames
-from .tensors import to_images
+from .tensors import regroup, to_images
+
+log = logging.getLogger(__name__)
+
+CHUNK = 16  # frames decoded between two looks at the cancel button
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -69,9 +76,12 @@ class LoadVideoFrames(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file):
         try:
-            host.input_path(file)
+            path = host.input_path(file)
         except (OSError, ValueError) as error:
             return str(error)
+        # A playlist would make ffmpeg read the files that it names, wherever they are.
+        if path.suffix.lower() not in SUFFIXES["video"]:
+            return f"{path.name} is no clip by its suffix; rename it if it is one."
         return True
 
     @classmethod
@@ -85,13 +95,18 @@ class LoadVideoFrames(io.ComfyNode):
         keep_alpha=False,
     ) -> io.NodeOutput:
         clip = probe(host.input_path(file))
+        if clip.variable_rate and not rate:
+            log.warning(
+                "%s has a variable frame rate, which batches cannot carry: its frames will drift "
+                "against the sound. Set rate, or use Colorize Video, which keeps every time.", file
+            )
         fps = Fraction(rate).limit_denominator(1001) if rate else clip.fps
+        channels = 4 if keep_alpha and clip.has_alpha else 3
         width, height = scaled_size(clip, short_side)
         wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate or None)
-        refuse_if_too_large(clip, wanted, width, height)
+        refuse_if_too_large(clip, (wanted, height, width, channels))
 
-        batches = []
-        with host.Progress(wanted) as progress:
+        def chunks():
             for frames in read_frames(
                 clip,
                 start_frame=start_frame,
@@ -99,10 +114,14 @@ class LoadVideoFrames(io.ComfyNode):
                 frame_step=frame_step,
                 rate=rate or None,
                 size=(width, height),
-                batch_size=batch_size,
+                batch_size=min(batch_size, CHUNK),
+                alpha=channels == 4,
             ):
-                batches.append(to_images(frames if keep_alpha else frames[..., :3]))
-                progress.update(len(frames), preview=batches[-1][-1, ..., :3])
+                progress.update(len(frames), preview=to_images(frames[-1, ..., :3]))
+                yield frames
+
+        with host.Progress(wanted) as progress:
+            batches = list(regroup(chunks(), min(batch_size, wanted)))
         loaded = sum(map(len, batches))
         fps /= frame_step
         sound = read_audio(clip, float(clip.time_of(start_frame) - clip.start), float(loaded / fps))
@@ -119,10 +138,11 @@ def scaled_size(clip, short_side: int) -> tuple[int, int]:
     return max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
 
 
-def refuse_if_too_large(clip, frames: int, width: int, height: int) -> None:
-    need = frames * width * height * 3 * 4
+def refuse_if_too_large(clip, shape: tuple[int, int, int, int]) -> None:
+    need = math.prod(shape) * 4
     free = host.free_memory(torch.device("cpu"))
     if need > free:
+        frames, height, width, _ = shape
         raise ValueError(
             f"{clip.path.name}: {frames} frames of {width}x{height} need {need / 1e9:.1f} GB of "
             f"memory and {free / 1e9:.1f} GB are free; use Colorize Video, which streams, or load "

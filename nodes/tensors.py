@@ -1,6 +1,6 @@
 """Frames as video/ has them (numpy integers) and as the graph has them (torch floats)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -20,3 +20,20 @@ def to_frames(images: Tensor, bit_depth: int) -> Iterator[np.ndarray]:
     for image in images:
         levels = image.to("cpu", torch.float32, copy=True).mul_(white).add_(0.5).clamp_(0, white)
         yield levels.numpy().astype(dtype)[None]
+
+
+def regroup(chunks: Iterable[np.ndarray], size: int) -> Iterator[Tensor]:
+    """IMAGE batches of ``size`` frames, the last one shorter, of frames in chunks of any length."""
+    batch, filled = None, 0
+    for chunk in chunks:
+        while len(chunk):
+            if batch is None:
+                batch, filled = torch.empty(size, *chunk.shape[1:]), 0
+            part, chunk = chunk[: size - filled], chunk[size - filled :]
+            batch[filled : filled + len(part)] = to_images(part)
+            filled += len(part)
+            if filled == size:
+                yield batch
+                batch = None
+    if batch is not None:
+        yield batch[:filled]

@@ -8,7 +8,7 @@ import torch
 from .. import host
 from ..host import io
 from ..model import ColorizationNet
-from ..model.engine import LARGEST_BATCH, memory_used
+from ..model.engine import memory_used
 from ..model.steady import DEFAULT_STABILITY
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
@@ -22,12 +22,10 @@ class Model:
     handle: Any  # the host's: it decides when the network is on which device
     precision: str
 
-    def network(self) -> ColorizationNet:
-        """The network on the host's device, with room for what it usually does there.
-
-        The engine fits larger pictures into what is free by tiles.
-        """
-        room = memory_used(LARGEST_BATCH, 512, 512, torch.float32)
+    def network(self, render_size: int = -1) -> ColorizationNet:
+        """The network on the host's device, with room for a batch at ``render_size``."""
+        side = {-1: 64, 0: 1024}.get(render_size, render_size)
+        room = memory_used(8, side, 2 * side, torch.float32)
         return host.load(self.handle, memory_required=room)
 
     def settings(self, *, render_size: int, **settings) -> dict:
@@ -35,7 +33,7 @@ class Model:
         return {
             "render_size": None if render_size < 0 else render_size,
             "device": host.device(),
-            "precision": self.precision,
+            "precision": host.precision(self.precision),
             **settings,
         }
 
