@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .network import ColorizationNet
 
@@ -58,7 +58,8 @@ def save_model(network: ColorizationNet, path: str | os.PathLike, metadata: dict
     }
     part = path.with_name(f".{path.name}.part")
     try:
-        save_file(tensors, part, metadata={"format": "pt", **metadata})
+        # Not save_file, whose files only their owner may read.
+        part.write_bytes(save(tensors, metadata={"format": "pt", **metadata}))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

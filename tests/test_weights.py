@@ -1,6 +1,9 @@
 """Weights on disk: strict, safe, and told apart by name."""
 
+import os
 import pickle
+import stat
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +25,14 @@ def test_what_is_saved_is_loaded(tmp_path, state):
     assert not loaded.training and loaded.metadata["license"] == "CC0-1.0"
     assert all(torch.equal(tensor, state[key]) for key, tensor in loaded.state_dict().items())
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+def test_saved_weights_have_the_mode_of_any_new_file(tmp_path):
+    (tmp_path / "any").touch()
+    save_model(ColorizationNet(), tmp_path / "net.safetensors", {})
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("any", "net.safetensors")]
+    assert modes[0] == modes[1]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -100,11 +111,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "net.safetensors"
     save_model(ColorizationNet(), path, {"round": "first"})
 
-    def full_disk(tensors, filename, metadata):
-        filename.write_bytes(b"half")
+    def full_disk(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("colorizationnet.model.weights.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save_model(ColorizationNet(), path, {"round": "second"})
     with safe_open(path, framework="pt") as file:
