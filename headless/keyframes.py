@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 LIST = "shots.json"
@@ -25,35 +26,37 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    from ..nodes.shots import find_shots
+    from ..nodes.shots import find_shots, keyframe_images
     from .photo import write_photo
 
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
-    shots, images = find_shots(args.clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
+    shots = find_shots(args.clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
-        for number, shot in enumerate(shots, 1)
+        for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
-    for name, image in zip(names, images, strict=True):
+    for name, image in zip(names, keyframe_images(args.clip, shots), strict=True):
         write_photo(args.output / name, image, None, {})
         yield args.output / name
-    listed = [{"first": shot.first, "keyframes": shot.keyframes} for shot in shots]
-    (args.output / LIST).write_text(json.dumps({"shots": listed, "pictures": names}, indent=1))
+    listed = asdict(shots) | {"pictures": names}
+    (args.output / LIST).write_text(json.dumps(listed, indent=1))
 
 
-def read_keyframes(folder: Path) -> tuple[list, object]:
+def read_keyframes(folder: Path) -> tuple[object, object]:
     """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``."""
     import torch
 
-    from ..nodes.shots import Shot
+    from ..nodes.shots import ClipShots, Shot
     from .photo import read_photo
 
     try:
         listed = json.loads((folder / LIST).read_text())
-        shots = [Shot(shot["first"], tuple(shot["keyframes"])) for shot in listed["shots"]]
+        parts = [Shot(shot["first"], tuple(shot["keyframes"])) for shot in listed["shots"]]
+        clip = (int(listed[key]) for key in ("width", "height", "frame_count"))
+        shots = ClipShots(*clip, tuple(parts))
         paths = [folder / name for name in listed["pictures"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -1,6 +1,6 @@
 from .. import host
 from ..host import io
-from .shots import Shots, find_shots
+from .shots import Shots, find_shots, load_keyframes
 
 
 class ShotKeyframes(io.ComfyNode):
@@ -33,11 +33,12 @@ class ShotKeyframes(io.ComfyNode):
     @classmethod
     def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
         source, start, duration = host.video_source(video, host.temp_folder())
-        shots, images = find_shots(
+        shots = find_shots(
             source,
             keyframes=keyframes_per_shot,
             sensitivity=sensitivity,
             start=start,
             duration=duration or None,
         )
+        images = load_keyframes(source, shots, start=start)
         return io.NodeOutput(host.intermediate(images), shots)

@@ -1,7 +1,8 @@
 """The shots of a film, the frames that stand for each, and a colorizer taught on those."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,17 @@ from torch import Tensor
 
 from .. import host
 from ..host import io
-from ..model import ColorizationNet, Colorizer, CutDetector, KeyframePicker, rgb_to_luma, teach
+from ..model import (
+    ColorizationNet,
+    Colorizer,
+    CutDetector,
+    KeyframePicker,
+    rgb_to_chroma,
+    rgb_to_luma,
+    teach,
+)
+from ..model.cuts import DISSOLVE
+from ..model.lesson import COLOURLESS
 from ..video import Clip, probe, read_frames
 from .tensors import to_images
 
@@ -18,6 +29,8 @@ Shots = io.Custom("SHOTS")
 LOOK_SIDE = 48  # px on the short side at which frames are compared
 LOOKAHEAD = 6  # frames: a flash is over by then
 MIN_SHOT = 8  # frames
+DELAY = max(LOOKAHEAD + 1, DISSOLVE, MIN_SHOT)  # frames until it is certain where a shot begins
+ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,43 @@ class Shot:
     keyframes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class ClipShots:
+    """What travels on the SHOTS socket: a clip's shots in order, and what tells which clip."""
+
+    width: int
+    height: int
+    frame_count: int  # of the trimmed clip
+    shots: tuple[Shot, ...]
+
+    @property
+    def keyframes(self) -> list[int]:
+        return [frame for shot in self.shots for frame in shot.keyframes]
+
+    def check_clip(self, clip: Clip, start: float = 0.0, duration: float | None = None) -> None:
+        """Raise ``ValueError`` when these are not the shots of so much of ``clip``."""
+        _, count = _window(clip, start, duration)
+        if count != self.frame_count:
+            raise ValueError(
+                f"{clip.path.name} has {count} frames and SHOTS is of a clip with "
+                f"{self.frame_count}; give Shot Keyframes the same clip with the same trim."
+            )
+
+    def check_pictures(self, keyframes: Tensor) -> None:
+        """Raise ``ValueError`` when ``keyframes`` ``(n, H, W, C)`` cannot be those of the shots."""
+        if len(keyframes) != len(self.keyframes):
+            raise ValueError(
+                f"There are {len(keyframes)} coloured keyframes for {len(self.keyframes)} of "
+                "SHOTS; give every keyframe once, in order."
+            )
+        height, width = keyframes.shape[1:3]
+        if abs(width * self.height / (height * self.width) - 1) > ASPECT_TOLERANCE:
+            raise ValueError(
+                f"The keyframes are {width}x{height} and the clip {self.width}x{self.height}, "
+                "another aspect ratio; colour them without cropping or stretching."
+            )
+
+
 def find_shots(
     source: str | os.PathLike,
     *,
@@ -35,43 +85,89 @@ def find_shots(
     sensitivity: float = 0.5,
     start: float = 0.0,
     duration: float | None = None,
-) -> tuple[list[Shot], Tensor]:
-    """The shots of a clip, and their keyframes ``(n, H, W, 3)`` in order.
+) -> ClipShots:
+    """The shots of a clip, each with the numbers of so many keyframes, or of all its frames.
 
-    ``start`` and ``duration`` in seconds trim the clip. Progress and cancel are the host's.
+    ``start`` and ``duration`` in seconds trim the clip. Progress and cancel are the host's; memory
+    does not grow with the length of the clip.
     """
     clip = probe(source)
-    first = clip.frame_at(start)
-    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
-    looks = list(_small_luma(clip, first, end - first))
-    shots = _describe(looks, _cuts(looks, sensitivity), keyframes)
-    images = [
-        to_images(next(read_frames(clip, start_frame=first + frame, frame_count=1))[..., :3])
-        for shot in shots
-        for frame in shot.keyframes
-    ]
-    return shots, torch.cat(images)
+    start_frame, count = _window(clip, start, duration)
+    shots, first, picker = [], 0, KeyframePicker()
+
+    def close() -> None:
+        shots.append(Shot(first, tuple(first + frame for frame in picker.pick(keyframes))))
+
+    looks = _small_luma(clip, start_frame, count)
+    for frame, (begins, look) in enumerate(_divided(looks, sensitivity)):
+        if begins:
+            close()
+            first = frame
+            picker.reset()
+        picker(look[None])
+    close()
+    return ClipShots(clip.width, clip.height, count, tuple(shots))
+
+
+def keyframe_images(
+    source: str | os.PathLike, shots: ClipShots, *, start: float = 0.0
+) -> Iterator[Tensor]:
+    """The keyframes of the shots, each ``(H, W, 3)``, decoded when its turn comes."""
+    clip = probe(source)
+    start_frame = clip.frame_at(start)
+    for frame in shots.keyframes:
+        host.check_cancelled()
+        frames = read_frames(clip, start_frame=start_frame + frame, frame_count=1)
+        yield to_images(next(frames)[..., :3])[0]
+
+
+def load_keyframes(source: str | os.PathLike, shots: ClipShots, *, start: float = 0.0) -> Tensor:
+    """The keyframes of the shots as one IMAGE ``(n, H, W, 3)``.
+
+    Raises ``ValueError`` before the first is decoded when memory cannot hold them.
+    """
+    shape = len(shots.keyframes), shots.height, shots.width, 3
+    need, free = 4 * torch.Size(shape).numel(), host.free_memory(torch.device("cpu"))
+    if need > free:
+        raise ValueError(
+            f"{shape[0]} keyframes of {shots.width}x{shots.height} need {need / 1e9:.1f} GB of "
+            f"memory and {free / 1e9:.1f} GB are free; lower keyframes_per_shot or sensitivity, "
+            "or trim the clip."
+        )
+    images = torch.empty(shape)
+    for image, keyframe in zip(images, keyframe_images(source, shots, start=start), strict=True):
+        image.copy_(keyframe)
+    return images
 
 
 def taught_shots(
-    shots: list[Shot], references: Tensor, network: ColorizationNet, steps: int, **settings
-) -> Iterator[tuple[int, Callable[[], Colorizer]]]:
+    shots: ClipShots, references: Tensor, network: ColorizationNet, steps: int, **settings
+) -> list[tuple[int, Callable[[], Colorizer]]]:
     """For `film.Painter`: each shot's first frame, and how to make its colorizer when it comes.
 
-    Raises ``ValueError`` when the references are not as many as the shots' keyframes.
+    A shot whose keyframes have no colour, as a title card, stays grey. Raises ``ValueError`` when
+    the references are not the shots' keyframes, or when none of them has any colour.
     """
-    wanted = sum(len(shot.keyframes) for shot in shots)
-    if len(references) != wanted:
-        raise ValueError(
-            f"There are {len(references)} coloured keyframes for {wanted} of SHOTS; give every "
-            "keyframe once, in order."
+    shots.check_pictures(references)
+    parts = references[..., :3].split([len(shot.keyframes) for shot in shots.shots])
+    coloured = [any(map(_has_colour, part)) for part in parts]
+    if not any(coloured):
+        raise ValueError("None of the keyframes has any colour to learn; colour them first.")
+    grey = settings | {"saturation": 0.0}
+    return [
+        (
+            shot.first,
+            _taught(network, part, steps, settings) if in_colour else _untaught(network, grey),
         )
-    parts = references[..., :3].split([len(shot.keyframes) for shot in shots])
-    for shot, own in zip(shots, parts, strict=True):
-        yield shot.first, _lazily(network, own, steps, settings)
+        for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
+    ]
 
 
-def _lazily(network: ColorizationNet, references: Tensor, steps: int, settings: dict):
+def _has_colour(image: Tensor) -> bool:
+    return bool(rgb_to_chroma(image.movedim(-1, 0).float()).abs().max() > COLOURLESS)
+
+
+def _taught(network: ColorizationNet, references: Tensor, steps: int, settings: dict):
     def make() -> Colorizer:
         taught = teach(
             network,
@@ -85,34 +181,49 @@ def _lazily(network: ColorizationNet, references: Tensor, steps: int, settings: 
     return make
 
 
+def _untaught(network: ColorizationNet, settings: dict):
+    return lambda: Colorizer(network, **settings)
+
+
+def _window(clip: Clip, start: float, duration: float | None) -> tuple[int, int]:
+    """First frame and count of frames of the trimmed clip."""
+    first = clip.frame_at(start)
+    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
+    return first, end - first
+
+
 def _small_luma(clip: Clip, first: int, count: int) -> Iterator[Tensor]:
-    """Each frame as ``(1, h, w)`` uint8 luma: small enough to keep those of a whole film."""
+    """Each frame as small ``(1, h, w)`` luma."""
     scale = LOOK_SIDE / min(clip.width, clip.height)
     size = max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
     with host.Progress(count) as progress:
         for frames in read_frames(
             clip, start_frame=first, frame_count=count, size=size, batch_size=32
         ):
-            luma = rgb_to_luma(to_images(frames[..., :3]).permute(0, 3, 1, 2))
-            yield from luma.mul_(255).round_().to(torch.uint8)
+            yield from rgb_to_luma(to_images(frames[..., :3]).permute(0, 3, 1, 2))
             progress.update(len(frames))
 
 
-def _cuts(looks: list[Tensor], sensitivity: float) -> list[int]:
+def _divided(looks: Iterable[Tensor], sensitivity: float) -> Iterator[tuple[bool, Tensor]]:
+    """Each look with whether a shot begins there, `DELAY` frames behind what is read."""
     detector = CutDetector(sensitivity, lookahead=LOOKAHEAD)
-    found = [cut for look in looks for cut in detector(look[None].float().div_(255))]
-    cuts = [0]
-    for cut in sorted({*found, *detector.flush()}):
-        if cut - cuts[-1] >= MIN_SHOT and len(looks) - cut >= MIN_SHOT:
-            cuts.append(cut)
-    return cuts
+    waiting: deque[Tensor] = deque()
+    cuts: set[int] = set()
+    last = 0
 
+    def oldest() -> tuple[bool, Tensor]:
+        nonlocal last
+        frame = detector.index - len(waiting)
+        begins = frame in cuts and frame - last >= MIN_SHOT and len(waiting) >= MIN_SHOT
+        last = frame if begins else last
+        return begins, waiting.popleft()
 
-def _describe(looks: list[Tensor], cuts: list[int], keyframes: int) -> list[Shot]:
-    shots = []
-    for first, end in zip(cuts, [*cuts[1:], len(looks)], strict=True):
-        picker = KeyframePicker()
-        for look in looks[first:end]:
-            picker(look[None].float().div_(255))
-        shots.append(Shot(first, tuple(first + frame for frame in picker.pick(keyframes))))
-    return shots
+    for look in looks:
+        host.check_cancelled()
+        cuts.update(detector(look[None]))
+        waiting.append(look)
+        if len(waiting) > DELAY:
+            yield oldest()
+    cuts.update(detector.flush())
+    while waiting:
+        yield oldest()
