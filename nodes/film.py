@@ -1,6 +1,7 @@
 """A film from grey to colour, streamed: video's planes through the model's eyes."""
 
 import os
+import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,9 +11,14 @@ from torch import Tensor
 from .. import host
 from ..model import Colorizer, Steady, merge
 from ..model.planes import Coding, chroma_planes, see_planes
-from ..video import Planes, probe, recolor
+from ..model.resize import resize
+from ..video import Clip, Planes, recolor
+from ..video.read import as_clip
 
 Shots = Iterable[tuple[int, Callable[[], Colorizer]]]
+
+PREVIEW_WIDTH = 384  # px
+PREVIEW_INTERVAL = 0.5  # seconds
 
 
 class Painter:
@@ -28,7 +34,8 @@ class Painter:
         self.colorizer: Colorizer | None = None
         self.steady = Steady(stability)
         self.frame = 0
-        self.preview: Tensor | None = None  # (H, W, 3), small: the frame painted last
+        self.preview: Tensor | None = None  # (H, W, 3), small: a frame painted of late
+        self.previewed = -PREVIEW_INTERVAL
 
     def __call__(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         coding = Coding(planes.bit_depth, planes.full_range, planes.matrix)
@@ -53,13 +60,25 @@ class Painter:
         chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
         chroma = self.steady(chroma, small, cuts).mul(self.colorizer.strength)
-        self.preview = merge(small[-1], chroma[-1]).permute(1, 2, 0)
+        if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:
+            self.preview = small_picture(luma[-1], chroma[-1].cpu(), coding)
+            self.previewed = time.monotonic()
         return chroma_planes(chroma, luma, size, coding)
+
+
+def small_picture(plane: np.ndarray, chroma: Tensor, coding: Coding) -> Tensor:
+    """A Y plane ``(H, W)`` in its ``chroma`` ``(2, h, w)``, at most `PREVIEW_WIDTH` wide."""
+    scale = min(1.0, PREVIEW_WIDTH / plane.shape[1])
+    size = tuple(max(1, round(side * scale)) for side in plane.shape)
+    black, white = coding.luma
+    luma = resize(torch.from_numpy(plane.astype(np.float32)), size)
+    luma = luma.sub_(black).div_(white - black).clamp_(0, 1)
+    return merge(luma[None], resize(chroma, size)).permute(1, 2, 0)
 
 
 @torch.inference_mode()
 def colorize_film(
-    source: str | os.PathLike,
+    source: Clip | str | os.PathLike,
     target: str | os.PathLike,
     shots: Shots,
     *,
@@ -73,7 +92,7 @@ def colorize_film(
     ``start`` and ``duration`` in seconds trim the clip; shots count from there. Progress and
     cancel are the host's.
     """
-    clip = probe(source)
+    clip = as_clip(source)
     painter = Painter(shots, stability)
     shown = 0
 
