@@ -2,12 +2,15 @@ from .. import host
 from ..host import io
 from ..model import Colorizer
 from ..model.teach import STEPS
-from ..video import FORMATS
+from ..video import FORMATS, probe
 from .film import colorize_film
 from .shots import Shots, taught_shots
 from .types import ColorizationModel, colour_inputs, quality_input, stability_input
 
-FILM_FORMATS = [name for name, entry in FORMATS.items() if entry.sound]
+# ComfyUI's Save Video copies the streams into MP4, which takes all but what is made for QuickTime.
+FILM_FORMATS = [
+    name for name, entry in FORMATS.items() if entry.sound and entry.suffix != ".mov"
+]
 
 
 class ColorizeVideo(io.ComfyNode):
@@ -39,8 +42,9 @@ class ColorizeVideo(io.ComfyNode):
                 quality_input(),
                 io.Combo.Input(
                     "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
-                    tooltip="Codec of the file in the temp folder; Save Video copies it as it is "
-                    "where the container fits.",
+                    tooltip="Codec of the file in the temp folder. Save Video copies the streams "
+                    "into an MP4 as they are, unless its own codec is set to h264. For ProRes use "
+                    "Save Video Frames or the command line.",
                 ),
                 io.Int.Input(
                     "crf", default=-1, min=-1, max=63, optional=True, advanced=True,
@@ -62,14 +66,16 @@ class ColorizeVideo(io.ComfyNode):
         settings = model.settings(
             render_size=render_size, strength=strength, saturation=saturation, quality=quality
         )
+        source, start, duration = host.video_source(video, host.temp_folder())
+        clip = probe(source)
         if shots:
+            shots.check_clip(clip, start, duration or None)
             painters = taught_shots(shots, keyframes, model.network(), teach_steps, **settings)
         else:
             painters = [(0, lambda: Colorizer(model.network(), **settings))]
-        source, start, duration = host.video_source(video, host.temp_folder())
         saved = host.output_path("colorizationnet", FORMATS[format].suffix, folder="temp")
         colorize_film(
-            source,
+            clip,
             saved.path,
             painters,
             stability=stability,
