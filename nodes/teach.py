@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import torch
@@ -5,6 +6,7 @@ from torch import Tensor
 
 from .. import host
 from ..host import io, ui
+from ..host.paths import SHIPPED
 from ..model import Colorizer, load_model, rgb_to_chroma, save_model, teach
 from ..model.teach import STEPS
 from .types import ColorizationModel, Model
@@ -56,18 +58,15 @@ class Teach(io.ComfyNode):
                 ),
             ],
             outputs=[ColorizationModel.Output(display_name="model")],
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,  # teaching for a kept file alone is a whole workflow
         )
 
     @classmethod
     def execute(
         cls, model, images, strokes, steps, mask=None, seed=0, filename=""
     ) -> io.NodeOutput:
-        if mask is not None and len(mask) not in (1, len(images)):
-            raise ValueError(
-                f"There are {len(mask)} masks for {len(images)} references; give one for all or "
-                "one each."
-            )
+        if mask is not None:
+            _check_mask(mask, images)
         masks = None if mask is None else list(mask.expand(len(images), -1, -1))
         if strokes:
             painted = painted_pixels(images[..., :3])
@@ -83,7 +82,11 @@ class Teach(io.ComfyNode):
                 device=host.device(),
                 progress=lambda *_: progress.update(),
             )
-        taught.metadata["base"] = model.name
+        taught.metadata |= {
+            "base": model.name,
+            "mask": "none" if mask is None else _digest(mask),
+            "strokes": "yes" if strokes else "no",
+        }
         if keep:
             _keep(taught, keep)
         shown = images[:1, ..., :3].float()
@@ -100,6 +103,30 @@ def painted_pixels(images: Tensor) -> Tensor:
     return (chroma.norm(dim=1) > PAINTED).float()
 
 
+def _check_mask(mask: Tensor, images: Tensor) -> None:
+    if len(mask) not in (1, len(images)):
+        raise ValueError(
+            f"There are {len(mask)} masks for {len(images)} references; give one for all or "
+            "one each."
+        )
+    size, wanted = ("x".join(map(str, side[::-1])) for side in (mask.shape[1:], images.shape[1:3]))
+    if not mask.any():
+        raise ValueError(
+            f"The mask ({size}) is empty, as Load Image gives it for a picture without "
+            "transparency; unlink it, or paint what should count."
+        )
+    if size != wanted:
+        raise ValueError(
+            f"The mask is {size} and the references are {wanted}; unlink it, or give one of "
+            "their size."
+        )
+
+
+def _digest(mask: Tensor) -> str:
+    values = mask.to("cpu", torch.float32).contiguous().numpy()
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
+
+
 def _target(filename: str) -> Path | None:
     """Where ``filename`` is kept: a plain name in the host's folder for models."""
     if not filename:
@@ -108,12 +135,14 @@ def _target(filename: str) -> Path | None:
     folder = host.models_folder()
     if Path(name).name != name or name.startswith("."):
         raise ValueError(f"{filename!r} is not a plain file name; leave out folders and dots.")
+    if name.lower() == SHIPPED.name:
+        raise ValueError(f"{name} is the name of the shipped weights; choose another filename.")
     return folder / name
 
 
 def _keep(taught, path: Path) -> None:
     if path.exists():
-        # A run repeated with the same references and settings finds what it kept before.
+        # A run repeated with the same references, mask and settings finds what it kept before.
         if load_model(path).metadata.items() >= taught.metadata.items():
             return
         raise FileExistsError(f"{path.name} is kept already; choose another filename.")
