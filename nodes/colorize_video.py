@@ -8,9 +8,7 @@ from .shots import Shots, taught_shots
 from .types import ColorizationModel, colour_inputs, quality_input, stability_input
 
 # ComfyUI's Save Video copies the streams into MP4, which takes all but what is made for QuickTime.
-FILM_FORMATS = [
-    name for name, entry in FORMATS.items() if entry.sound and entry.suffix != ".mov"
-]
+FILM_FORMATS = [name for name, entry in FORMATS.items() if entry.sound and entry.suffix != ".mov"]
 
 
 class ColorizeVideo(io.ComfyNode):

@@ -1,21 +1,27 @@
 """The nodes on the embedded host: clips in and out, films, teaching, shots."""
 
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
+from colorizationnet.headless import cli
+from colorizationnet.headless.keyframes import read_keyframes
 from colorizationnet.host import embedded
 from colorizationnet.model import (
     ColorizationNet,
+    CutDetector,
+    KeyframePicker,
     load_model,
     rgb_to_chroma,
     rgb_to_luma,
     save_model,
 )
-from colorizationnet.nodes import NODES
+from colorizationnet.nodes import NODES, film
+from colorizationnet.nodes.shots import find_shots
 from colorizationnet.video import probe, read_frames
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
@@ -161,11 +167,9 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     """Red keyframes for one shot, blue ones for the other: the film follows at the cut."""
     video = embedded.video_from_file(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
-    assert [shot.first for shot in shots] == [0, 13] and len(keyframes) == 2
+    assert [shot.first for shot in shots.shots] == [0, 13] and len(keyframes) == 2
     for frame, channel in zip(keyframes, (0, 2), strict=True):
-        tint = torch.zeros(3)
-        tint[channel] = 0.4
-        frame.copy_(frame.mean(-1, keepdim=True) * 0.5 + tint)
+        frame.copy_(tinted(frame, channel))
     given = {"keyframes": keyframes, "shots": shots, "teach_steps": 60}
     (colored,) = node("ColorizeVideo").execute(
         model, video, -1, 1.0, 1.0, 0.5, format="ffv1", **given
@@ -182,6 +186,133 @@ def test_keyframes_must_be_as_many_as_the_shots_ask_for(clip, model):
         node("ColorizeVideo").execute(
             model, video, -1, 1.0, 1.0, 0.5, keyframes=keyframes[:1], shots=shots
         )
+
+
+def tinted(keyframes, channel=0):
+    tint = torch.zeros(3)
+    tint[channel] = 0.4
+    return keyframes.mean(-1, keepdim=True) * 0.5 + tint
+
+
+def test_a_shot_with_grey_keyframes_stays_grey(clip, model):
+    video = embedded.video_from_file(clip)
+    keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
+    keyframes = tinted(keyframes)
+    keyframes[1] = keyframes[1].mean(-1, keepdim=True)
+    (colored,) = node("ColorizeVideo").execute(
+        model, video, -1, 1.0, 1.0, 0.5, format="ffv1",
+        keyframes=keyframes, shots=shots, teach_steps=20,
+    ).args  # fmt: skip
+    frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
+    spread = np.ptp(frames, axis=-1).mean((1, 2))
+    assert (spread[:13] > 2).all() and (spread[13:] == 0).all()
+
+
+def test_keyframes_without_any_colour_are_refused(clip, model):
+    video = embedded.video_from_file(clip)
+    keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
+    grey = keyframes.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
+    with pytest.raises(ValueError, match="None of the keyframes has any colour"):
+        node("ColorizeVideo").execute(
+            model, video, -1, 1.0, 1.0, 0.5, keyframes=grey, shots=shots
+        )
+
+
+def test_shots_of_another_clip_are_refused(clip, model):
+    video = embedded.video_from_file(clip)
+    keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
+    assert (shots.width, shots.height, shots.frame_count) == (96, 64, 25)
+    for pictures, wrong, sentence in (
+        (keyframes[:, :, 4:], shots, "92x64 and the clip 96x64, another aspect ratio"),
+        (keyframes, replace(shots, frame_count=24), "clip.mkv has 25 frames .* with 24"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            node("ColorizeVideo").execute(
+                model, video, -1, 1.0, 1.0, 0.5, keyframes=tinted(pictures), shots=wrong
+            )
+
+
+def test_keyframes_that_do_not_fit_in_memory_are_refused(clip, monkeypatch):
+    monkeypatch.setattr("colorizationnet.host.free_memory", lambda _: 2 * 96 * 64 * 3 * 4 - 1)
+    with pytest.raises(ValueError, match="2 keyframes of 96x64"):
+        node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5)
+
+
+def test_finding_shots_and_keyframes_heeds_a_cancel_at_every_frame(clip, monkeypatch):
+    calls = []
+    monkeypatch.setattr("colorizationnet.host.check_cancelled", lambda: calls.append(1))
+    node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5)
+    assert len(calls) == 25 + 2
+
+
+@pytest.mark.parametrize("sensitivity", [0.5, 1.0])
+def test_shots_found_in_a_stream_are_those_of_the_whole(folders, sensitivity):
+    """Scenes of many lengths, some shorter than a shot may be, also at the end."""
+    lengths = [20, 5, 9, 30, 8, 14, 3]
+    path = folders / "input" / "scenes.mkv"
+    kinds = ("testsrc2=", "mandelbrot=", "life=mold=10:", "smptebars=", "testsrc=", "yuvtestsrc=",
+             "rgbtestsrc=")
+    inputs = [x for kind in kinds for x in ("-f", "lavfi", "-i", f"{kind}size=96x64:rate=25")]
+    cut = ";".join(
+        f"[{i}]trim=end_frame={n},format=yuv420p,setsar=1[s{i}]" for i, n in enumerate(lengths)
+    )
+    joined = "".join(f"[s{i}]" for i in range(len(lengths)))
+    ffmpeg(*inputs, "-filter_complex", f"{cut};{joined}concat=n={len(lengths)}",
+           "-c:v", "ffv1", path)  # fmt: skip
+    found = find_shots(path, keyframes=2, sensitivity=sensitivity)
+
+    rgb = np.concatenate(list(read_frames(path, size=(72, 48)))).astype(np.float32) / 255
+    looks = rgb_to_luma(torch.from_numpy(rgb).permute(0, 3, 1, 2))
+    detector = CutDetector(sensitivity, lookahead=6)
+    firsts = [0]
+    for first in sorted({*detector(looks), *detector.flush()}):
+        if first - firsts[-1] >= 8 and len(looks) - first >= 8:
+            firsts.append(first)
+    assert len(firsts) >= 4 and [shot.first for shot in found.shots] == firsts
+    for shot, end in zip(found.shots, [*firsts[1:], len(looks)], strict=True):
+        picker = KeyframePicker()
+        picker(looks[shot.first : end])
+        assert shot.keyframes == tuple(shot.first + frame for frame in picker.pick(2))
+
+
+def test_the_command_line_keeps_what_the_shots_are_of(clip, folders):
+    target = folders / "keyframes"
+    assert cli.main(["keyframes", str(clip), "-o", str(target)]) == 0
+    shots, pictures = read_keyframes(target)
+    assert shots == find_shots(clip)
+    images, _ = node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5).args
+    assert (pictures - images).abs().max() < 1e-6
+
+
+def test_the_preview_of_a_film_is_large_enough_to_judge(folders, model, monkeypatch):
+    path = folders / "input" / "wide.mkv"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "smptehdbars=size=960x540:rate=25", "-vf", "hue=s=0"),
+        *("-frames:v", "40", "-c:v", "ffv1", path),
+    )
+    shown = []
+
+    class Progress(embedded.Progress):
+        def update(self, n=1, preview=None):
+            shown.append(preview)
+
+    monkeypatch.setattr("colorizationnet.host.Progress", Progress)
+    monkeypatch.setattr(film, "PREVIEW_INTERVAL", 1000)
+    node("ColorizeVideo").execute(model, embedded.video_from_file(path), -1, 0.0, 1.0, 0.5)
+    assert {preview.shape for preview in shown} == {(216, 384, 3)}
+    assert len(shown) > 1 and len({id(preview) for preview in shown}) == 1
+    rgb = torch.from_numpy(next(read_frames(path, size=(384, 216), batch_size=1))).float() / 255
+    luma = [rgb_to_luma(x[None].permute(0, 3, 1, 2)) for x in (rgb[0], shown[0])]
+    assert (luma[0] - luma[1]).abs().mean() < 0.01
+
+
+def test_colorize_video_offers_what_save_video_can_copy_into_mp4():
+    offered = next(
+        socket.options
+        for socket in node("ColorizeVideo").GET_SCHEMA().inputs
+        if socket.id == "format"
+    )
+    assert offered == ["h264", "hevc", "av1", "vp9", "ffv1"]
 
 
 def test_stabilize_colors_takes_flicker_out_and_keeps_luma():
@@ -209,6 +340,43 @@ def test_a_taught_model_is_kept_and_listed(model):
     node("Teach").execute(model, reference, False, 3, filename="shot")
     with pytest.raises(FileExistsError, match="shot.safetensors"):
         node("Teach").execute(model, reference.flip(2), False, 3, filename="shot")
+
+
+def test_a_changed_mask_under_a_kept_name_is_a_conflict(model):
+    reference, mask = torch.rand(1, 24, 32, 3), torch.ones(1, 24, 32)
+    teach = node("Teach").execute
+    teach(model, reference, False, 2, mask=mask, filename="shot")
+    teach(model, reference, False, 2, mask=mask, filename="shot")
+    other = mask.clone()
+    other[:, :12] = 0
+    for changed in ({"mask": other}, {"mask": None}):
+        with pytest.raises(FileExistsError, match="shot.safetensors"):
+            teach(model, reference, False, 2, filename="shot", **changed)
+    with pytest.raises(FileExistsError, match="shot.safetensors"):
+        teach(model, reference, True, 2, mask=mask, filename="shot")
+
+
+def test_the_name_of_the_shipped_weights_cannot_be_taken(model):
+    for name in ("colorizationnet", "ColorizationNet.safetensors"):
+        with pytest.raises(ValueError, match="shipped weights"):
+            node("Teach").execute(model, torch.rand(1, 24, 32, 3), False, 2, filename=name)
+
+
+@pytest.mark.parametrize("strokes", [False, True])
+def test_masks_that_cannot_be_meant_are_refused(model, strokes):
+    reference = torch.rand(1, 24, 32, 3)
+    for mask, sentence in (
+        (torch.zeros(1, 64, 64), r"mask \(64x64\) is empty.*unlink"),
+        (torch.ones(1, 64, 64), "mask is 64x64 and the references are 32x24; unlink"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            node("Teach").execute(model, reference, strokes, 2, mask=mask)
+
+
+def test_teaching_is_reason_enough_to_run():
+    schema = node("Teach").GET_SCHEMA()
+    assert schema.is_output_node
+    assert [hidden.name for hidden in schema.hidden] == ["prompt", "extra_pnginfo"]
 
 
 def test_a_taught_model_stays_in_the_models_folder(model):
