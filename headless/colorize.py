@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -51,17 +52,32 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    """Colorize one after the other, yielding each file as it is written."""
+    """Colorize one after the other, yielding each file as it is written.
+
+    Of several inputs, those that fail are logged and the others done before ``RuntimeError`` is
+    raised. A full disk and the like (``OSError``) would meet them all, and ends the work at once.
+    """
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     colorizer = make_colorizer(args)
+    failed = 0
     for source, target in jobs:
-        if is_video(source):
-            _colorize_clip(source, target, colorizer, args)
+        try:
+            if is_video(source):
+                _colorize_clip(source, target, colorizer, args)
+            else:
+                _colorize_photo(source, target, colorizer)
+        except (ValueError, RuntimeError) as error:
+            if len(jobs) == 1:
+                raise
+            failed += 1
+            named = str(error) if source.name in str(error) else f"{source}: {error}"
+            logging.error(named, exc_info=args.traceback)
         else:
-            _colorize_photo(source, target, colorizer)
-        yield target
+            yield target
+    if failed:
+        raise RuntimeError(f"{failed} of {len(jobs)} files failed, each named above.")
 
 
 def make_colorizer(args: argparse.Namespace):
@@ -101,7 +117,9 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    sources = list(_sources(args.inputs))
+    from .photo import SUFFIXES as WRITABLE
+
+    sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (
         len(sources) > 1 or args.output.is_dir() or any(path.is_dir() for path in args.inputs)
     )
@@ -109,6 +127,11 @@ def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     for source, below in sources:
         if args.output is not None and not to_folder:
             target = args.output
+            if not is_video(source) and target.suffix.lower() not in WRITABLE:
+                raise ValueError(
+                    f"{target} is no folder that is there and no name for a photo; make the "
+                    "folder first, or end the name in .png, .tif or .jpg."
+                )
         else:
             name = f"{source.stem}-color{_suffix(source, args.format)}"
             target = args.output / below / name if to_folder else source.with_name(name)
@@ -122,30 +145,42 @@ def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         yield source, target
 
 
-def _sources(inputs: list[Path]) -> Iterator[tuple[Path, Path]]:
+def _sources(inputs: list[Path], output: Path | None) -> Iterator[tuple[Path, Path]]:
     """Each photo and clip, and the folder it keeps below the output folder."""
-    known = SUFFIXES["image"] | SUFFIXES["video"]
     for path in inputs:
         if path.is_dir():
-            found = [
-                file
-                for file in sorted(path.rglob("*"))
-                if file.is_file() and file.suffix.lower() in known and file.name[0] != "."
-            ]
+            found = [file for file in sorted(path.rglob("*")) if _is_source(file)]
+            # Of an output folder in the midst of the sources, all is left out.
+            if output is not None and path.resolve() in output.resolve().parents:
+                found = [file for file in found if output.resolve() not in file.resolve().parents]
             if not found:
-                raise ValueError(f"There are no photos or clips in {path}.")
+                raise ValueError(f"There are no photos or clips to colorize in {path}.")
             yield from ((file, file.parent.relative_to(path)) for file in found)
         elif not path.is_file():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
-        elif path.suffix.lower() not in known:
+        elif not _is_known(path):
             raise ValueError(f"{path} is neither a photo nor a clip by its suffix; rename it.")
         else:
             yield path, Path()
 
 
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES["image"] | SUFFIXES["video"]
+
+
+def _is_source(path: Path) -> bool:
+    """Whether a file found in a folder is to be colorized: not hidden, and no earlier result."""
+    return (
+        path.is_file()
+        and _is_known(path)
+        and not path.name.startswith(".")
+        and not path.stem.endswith("-color")
+    )
+
+
 def _suffix(source: Path, format: str) -> str:
     if not is_video(source):
-        return ".png" if source.suffix.lower() == ".gif" else source.suffix
+        return source.suffix
     from ..video import find_format
 
     entry = find_format(format)
@@ -155,9 +190,11 @@ def _suffix(source: Path, format: str) -> str:
 def _colorize_photo(source: Path, target: Path, colorizer) -> None:
     from .photo import read_photo, write_photo
 
-    image, alpha, keep = read_photo(source)
+    photo = read_photo(source)
+    if photo.bits > 8:
+        logging.warning("%s: %s-bit levels are written with 8 bits.", source, photo.bits)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_photo(target, colorizer(image[None])[0], alpha, keep)
+    write_photo(target, colorizer(photo.image[None])[0], photo.alpha, photo.keep)
 
 
 def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespace) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from .. import host
 from ..host import embedded, io, paths, ui
+from .photo import open_picture
 
 
 class LoadImage(io.ComfyNode):
@@ -34,9 +35,9 @@ class LoadImage(io.ComfyNode):
     def execute(cls, image) -> io.NodeOutput:
         path = host.input_path(image)
         try:
-            with Image.open(path) as file:
+            with open_picture(path) as file:
                 frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except (OSError, SyntaxError) as error:
             raise ValueError(f"{path} is not a picture that can be read.") from error
         frames = [frame for frame in frames if frame.size == frames[0].size]
         return io.NodeOutput(

@@ -213,3 +213,82 @@ def test_python_dash_m():
     command = [sys.executable, "-m", "colorizationnet", "run", "none.json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == "There is no workflow file none.json.\n"
+
+
+@pytest.fixture
+def scans(folder):
+    """A folder of sources: two photos, one of them below, and a file that is none."""
+    (folder / "scans" / "1920").mkdir(parents=True)
+    for name in ("a.png", "1920/b.png"):
+        Image.open("photo.png").save(folder / "scans" / name)
+    (folder / "scans" / "bad.png").write_bytes(b"no picture")
+    return folder / "scans"
+
+
+def colorize(*arguments):
+    """The command in a process of its own, where the log goes to standard error."""
+    command = [sys.executable, "-m", "colorizationnet", "colorize", "--render-size", "32"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    return done.returncode, sorted(done.stdout.splitlines()), done.stderr.splitlines()
+
+
+def test_a_bad_photo_does_not_end_the_batch(scans):
+    code, saved, errors = colorize("scans", "-o", "done")
+    assert (code, saved) == (1, ["done/1920/b-color.png", "done/a-color.png"])
+    assert errors == [
+        "scans/bad.png is not a picture that can be read; check the file.",
+        "1 of 3 files failed, each named above.",
+    ]
+    assert not Path("done/bad-color.png").exists()
+
+
+def test_a_single_bad_photo_is_one_sentence(scans, run):
+    code, saved, errors = run("colorize", "scans/bad.png")
+    assert (code, saved, len(errors)) == (2, [], 1)
+
+
+def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
+    def full_disk(path, *_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("colorizationnet.headless.photo.write_photo", full_disk)
+    code, saved, errors = run("colorize", "scans")
+    assert (code, saved) == (1, []) and errors == [
+        "scans/1920/b-color.png: No space left on device."
+    ]
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "scans/done"], ["-o", "scans"]])
+def test_results_are_not_colorized_again(scans, run, output):
+    (scans / "bad.png").unlink()
+    _, first, _ = run("colorize", "scans", *output)
+    assert len(first) == 2
+    assert run("colorize", "scans", "--overwrite", *output) == (0, first, [])
+
+
+def test_nothing_below_the_output_folder_is_a_source(scans, run):
+    (scans / "bad.png").unlink()
+    (scans / "done").mkdir()
+    (scans / "a.png").rename(scans / "done" / "renamed.png")
+    code, saved, _ = run("colorize", "scans", "-o", "scans/done")
+    assert (code, saved) == (0, ["scans/done/1920/b-color.png"])
+
+
+@pytest.mark.parametrize("name", ["coloured", "coloured.mp4", "coloured.gif"])
+def test_a_photo_needs_the_name_of_a_photo(folder, run, monkeypatch, name):
+    monkeypatch.setattr("colorizationnet.headless.colorize.make_colorizer", pytest.fail)
+    code, saved, errors = run("colorize", "photo.png", "-o", name)
+    assert (code, saved, len(errors)) == (2, [], 1)
+    assert errors[0].startswith(f"{name} is no folder") and "make the folder first" in errors[0]
+
+
+def test_a_gif_becomes_a_film(folder, run):
+    Image.open("photo.png").save("still.gif")
+    code, saved, _ = run("colorize", "still.gif")
+    assert (code, saved) == (0, ["still-color.mp4"])
+
+
+def test_16_bit_levels_that_get_lost_are_told(folder, run, caplog):
+    Image.fromarray(np.linspace(0, 65535, 48 * 32).astype(np.uint16).reshape(32, 48)).save("d.tif")
+    assert run("colorize", "d.tif", "photo.png")[:2] == (0, ["d-color.tif", "photo-color.png"])
+    assert caplog.messages == ["d.tif: 16-bit levels are written with 8 bits."]
