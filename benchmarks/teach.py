@@ -7,7 +7,7 @@ keyframe) teaches, and all its other frames are coloured from their luma. Figure
 in dB, the mean over those frames of a clip:
 
 - grey: no colour at all
-- shipped: the shipped weights, frame by frame, at their own render size
+- shipped: the shipped weights, frame by frame, with their own render size and gain
 - lookup: the keyframe's mean chroma for each luma level, the nearest level where it has none
 - taught: by the keyframe, and by three keyframes (those are left out of both figures' frames)
 

@@ -43,7 +43,7 @@ def chroma_error(network, image: torch.Tensor) -> float:
 
 
 def test_it_learns_the_colours_and_finds_them_in_another_frame(base):
-    taught = teach(base, [two_colours()], **QUICK)
+    taught = teach(base, [two_colours()], steps=60, render_size=24)
     moved = two_colours(shift=7)
     without = rgb_to_chroma(moved.movedim(-1, 0)).square().sum(0).mean().sqrt().item()
     assert chroma_error(taught, moved) < 0.3 * without
