@@ -55,7 +55,8 @@ def read_photo(path: Path) -> Photo:
     """
     try:
         with open_picture(path) as file:
-            if getattr(file, "n_frames", 1) > 1:
+            # A phone's JPEG may hold a small second picture (MPO); the first is the photo.
+            if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
                 raise PhotoError(
                     f"{path} holds {file.n_frames} pictures; split it into single ones."
                 )

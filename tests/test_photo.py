@@ -94,3 +94,10 @@ def test_every_suffix_can_be_written(tmp_path):
     for suffix in photo.SUFFIXES:
         write_photo(tmp_path / f"a{suffix}", image, None, {})
         assert read_photo(tmp_path / f"a{suffix}").image.shape == (6, 9, 3)
+
+
+def test_a_phones_jpeg_with_a_second_picture_is_its_first(tmp_path):
+    photo, small = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (8, 6), "blue")
+    photo.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[small])
+    image = read_photo(tmp_path / "phone.jpg").image
+    assert image.shape == (24, 32, 3) and image[..., 0].min() > 0.9
