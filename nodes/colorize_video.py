@@ -41,8 +41,9 @@ class ColorizeVideo(io.ComfyNode):
                 io.Combo.Input(
                     "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
                     tooltip="Codec of the file in the temp folder. Save Video copies the streams "
-                    "into an MP4 as they are, unless its own codec is set to h264. For ProRes use "
-                    "Save Video Frames or the command line.",
+                    "into an MP4 as they are, unless its own codec is set to h264; it cannot save "
+                    "the subtitles that vp9 and ffv1 keep. For ProRes use Save Video Frames or "
+                    "the command line.",
                 ),
                 io.Int.Input(
                     "crf", default=-1, min=-1, max=63, optional=True, advanced=True,
