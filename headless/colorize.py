@@ -99,15 +99,17 @@ def _settings(args: argparse.Namespace) -> dict:
     }
 
 
-def _shots(args: argparse.Namespace, colorizer) -> Iterable:
+def _shots(args: argparse.Namespace, colorizer, source: Path) -> Iterable:
     if not args.keyframes:
         return [(0, lambda: colorizer)]
     from ..model import load_model
     from ..model.teach import STEPS
     from ..nodes.shots import taught_shots
+    from ..video import probe
     from .keyframes import read_keyframes
 
     shots, references = read_keyframes(args.keyframes)
+    shots.check_clip(probe(source))
     return taught_shots(shots, references, load_model(args.model), STEPS, **_settings(args))
 
 
@@ -205,7 +207,7 @@ def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespa
     colorize_film(
         source,
         target,
-        _shots(args, colorizer),
+        _shots(args, colorizer, source),
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,
