@@ -99,17 +99,16 @@ def _settings(args: argparse.Namespace) -> dict:
     }
 
 
-def _shots(args: argparse.Namespace, colorizer, source: Path) -> Iterable:
+def _shots(args: argparse.Namespace, colorizer, clip) -> Iterable:
     if not args.keyframes:
         return [(0, lambda: colorizer)]
     from ..model import load_model
     from ..model.teach import STEPS
     from ..nodes.shots import taught_shots
-    from ..video import probe
     from .keyframes import read_keyframes
 
     shots, references = read_keyframes(args.keyframes)
-    shots.check_clip(probe(source))
+    shots.check_clip(clip)
     return taught_shots(shots, references, load_model(args.model), STEPS, **_settings(args))
 
 
@@ -202,12 +201,14 @@ def _colorize_photo(source: Path, target: Path, colorizer) -> None:
 def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespace) -> None:
     from ..model.steady import DEFAULT_STABILITY
     from ..nodes.film import colorize_film
+    from ..video import probe
 
+    clip = probe(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     colorize_film(
-        source,
+        clip,
         target,
-        _shots(args, colorizer, source),
+        _shots(args, colorizer, clip),
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,

@@ -27,18 +27,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
     from ..nodes.shots import find_shots, keyframe_images
+    from ..video import probe
     from .photo import write_photo
 
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
-    shots = find_shots(args.clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
+    clip = probe(args.clip)
+    shots = find_shots(clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
-    for name, image in zip(names, keyframe_images(args.clip, shots), strict=True):
+    for name, image in zip(names, keyframe_images(clip, shots), strict=True):
         write_photo(args.output / name, image, None, {})
         yield args.output / name
     listed = asdict(shots) | {"pictures": names}

@@ -101,8 +101,8 @@ def colorize_film(
         progress.update(done - shown, painter.preview)
         shown = done
 
-    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
-    with host.Progress(max(1, end - clip.frame_at(start))) as progress:
+    first, end = clip.window(start, duration)
+    with host.Progress(max(1, end - first)) as progress:
         recolor(
             clip,
             target,

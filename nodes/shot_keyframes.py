@@ -1,5 +1,6 @@
 from .. import host
 from ..host import io
+from ..video import probe
 from .shots import Shots, find_shots, load_keyframes
 
 
@@ -33,12 +34,13 @@ class ShotKeyframes(io.ComfyNode):
     @classmethod
     def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
         source, start, duration = host.video_source(video, host.temp_folder())
+        clip = probe(source)
         shots = find_shots(
-            source,
+            clip,
             keyframes=keyframes_per_shot,
             sensitivity=sensitivity,
             start=start,
             duration=duration or None,
         )
-        images = load_keyframes(source, shots, start=start)
+        images = load_keyframes(clip, shots, start=start)
         return io.NodeOutput(host.intermediate(images), shots)

@@ -21,7 +21,8 @@ from ..model import (
 )
 from ..model.cuts import DISSOLVE
 from ..model.lesson import COLOURLESS
-from ..video import Clip, probe, read_frames
+from ..video import Clip, read_frames
+from ..video.read import as_clip
 from .tensors import to_images
 
 Shots = io.Custom("SHOTS")
@@ -56,7 +57,8 @@ class ClipShots:
 
     def check_clip(self, clip: Clip, start: float = 0.0, duration: float | None = None) -> None:
         """Raise ``ValueError`` when these are not the shots of so much of ``clip``."""
-        _, count = _window(clip, start, duration)
+        first, end = clip.window(start, duration)
+        count = end - first
         if count != self.frame_count:
             raise ValueError(
                 f"{clip.path.name} has {count} frames and SHOTS is of a clip with "
@@ -79,7 +81,7 @@ class ClipShots:
 
 
 def find_shots(
-    source: str | os.PathLike,
+    source: Clip | str | os.PathLike,
     *,
     keyframes: int = 1,
     sensitivity: float = 0.5,
@@ -91,8 +93,9 @@ def find_shots(
     ``start`` and ``duration`` in seconds trim the clip. Progress and cancel are the host's; memory
     does not grow with the length of the clip.
     """
-    clip = probe(source)
-    start_frame, count = _window(clip, start, duration)
+    clip = as_clip(source)
+    start_frame, end = clip.window(start, duration)
+    count = end - start_frame
     shots, first, picker = [], 0, KeyframePicker()
 
     def close() -> None:
@@ -110,10 +113,10 @@ def find_shots(
 
 
 def keyframe_images(
-    source: str | os.PathLike, shots: ClipShots, *, start: float = 0.0
+    source: Clip | str | os.PathLike, shots: ClipShots, *, start: float = 0.0
 ) -> Iterator[Tensor]:
     """The keyframes of the shots, each ``(H, W, 3)``, decoded when its turn comes."""
-    clip = probe(source)
+    clip = as_clip(source)
     start_frame = clip.frame_at(start)
     for frame in shots.keyframes:
         host.check_cancelled()
@@ -121,7 +124,9 @@ def keyframe_images(
         yield to_images(next(frames)[..., :3])[0]
 
 
-def load_keyframes(source: str | os.PathLike, shots: ClipShots, *, start: float = 0.0) -> Tensor:
+def load_keyframes(
+    source: Clip | str | os.PathLike, shots: ClipShots, *, start: float = 0.0
+) -> Tensor:
     """The keyframes of the shots as one IMAGE ``(n, H, W, 3)``.
 
     Raises ``ValueError`` before the first is decoded when memory cannot hold them.
@@ -183,13 +188,6 @@ def _taught(network: ColorizationNet, references: Tensor, steps: int, settings: 
 
 def _untaught(network: ColorizationNet, settings: dict):
     return lambda: Colorizer(network, **settings)
-
-
-def _window(clip: Clip, start: float, duration: float | None) -> tuple[int, int]:
-    """First frame and count of frames of the trimmed clip."""
-    first = clip.frame_at(start)
-    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
-    return first, end - first
 
 
 def _small_luma(clip: Clip, first: int, count: int) -> Iterator[Tensor]:

@@ -126,6 +126,11 @@ class Clip:
         # A time given as a float or in milliseconds may fall just behind its own frame.
         return min(max(-int((Fraction(1, 10) - position) // 1), 0), self.frame_count)
 
+    def window(self, start: float = 0.0, duration: float | None = None) -> tuple[int, int]:
+        """The first frame of so many seconds from ``start`` on, and the one after the last."""
+        end = self.frame_count if duration is None else self.frame_at(start + duration)
+        return self.frame_at(start), end
+
     @property
     def is_hdr(self) -> bool:
         """Whether its light is coded as PQ or HLG."""

@@ -104,8 +104,7 @@ def recolor(
     if clip.color_matrix not in MATRICES:
         raise VideoError(f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
                          f"convert the clip to BT.709 first")
-    first = clip.frame_at(start)
-    end = clip.frame_count if duration is None else clip.frame_at(start + duration)
+    first, end = clip.window(start, duration)
     if first >= end:
         raise VideoError(f"{clip.path}: no frame lies in the {duration or 0:g} s from {start:g} s "
                          f"on; the clip lasts {clip.duration:g} s")
