@@ -1,5 +1,4 @@
 import logging
-import math
 from fractions import Fraction
 
 import torch
@@ -8,7 +7,7 @@ from .. import host
 from ..host import io
 from ..host.paths import SUFFIXES
 from ..video import count_frames, probe, read_audio, read_frames
-from .tensors import regroup, to_images
+from .tensors import refuse_if_too_large, regroup, to_images
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +103,11 @@ class LoadVideoFrames(io.ComfyNode):
         channels = 4 if keep_alpha and clip.has_alpha else 3
         width, height = scaled_size(clip, short_side)
         wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate or None)
-        refuse_if_too_large(clip, (wanted, height, width, channels))
+        refuse_if_too_large(
+            f"frames of {clip.path.name}",
+            (wanted, height, width, channels),
+            "use Colorize Video, which streams, or load fewer frames",
+        )
 
         def chunks():
             for frames in read_frames(
@@ -136,15 +139,3 @@ def scaled_size(clip, short_side: int) -> tuple[int, int]:
     """Width and height with ``short_side``, the aspect kept; 0 keeps the clip's own."""
     scale = short_side / min(clip.width, clip.height) if short_side else 1
     return max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
-
-
-def refuse_if_too_large(clip, shape: tuple[int, int, int, int]) -> None:
-    need = math.prod(shape) * 4
-    free = host.free_memory(torch.device("cpu"))
-    if need > free:
-        frames, height, width, _ = shape
-        raise ValueError(
-            f"{clip.path.name}: {frames} frames of {width}x{height} need {need / 1e9:.1f} GB of "
-            f"memory and {free / 1e9:.1f} GB are free; use Colorize Video, which streams, or load "
-            "fewer frames."
-        )

@@ -23,7 +23,7 @@ from ..model.cuts import DISSOLVE
 from ..model.lesson import COLOURLESS
 from ..video import Clip, read_frames
 from ..video.read import as_clip
-from .tensors import to_images
+from .tensors import refuse_if_too_large, to_images
 
 Shots = io.Custom("SHOTS")
 
@@ -132,13 +132,9 @@ def load_keyframes(
     Raises ``ValueError`` before the first is decoded when memory cannot hold them.
     """
     shape = len(shots.keyframes), shots.height, shots.width, 3
-    need, free = 4 * torch.Size(shape).numel(), host.free_memory(torch.device("cpu"))
-    if need > free:
-        raise ValueError(
-            f"{shape[0]} keyframes of {shots.width}x{shots.height} need {need / 1e9:.1f} GB of "
-            f"memory and {free / 1e9:.1f} GB are free; lower keyframes_per_shot or sensitivity, "
-            "or trim the clip."
-        )
+    refuse_if_too_large(
+        "keyframes", shape, "lower keyframes_per_shot or sensitivity, or trim the clip"
+    )
     images = torch.empty(shape)
     for image, keyframe in zip(images, keyframe_images(source, shots, start=start), strict=True):
         image.copy_(keyframe)

@@ -1,10 +1,24 @@
 """Frames as video/ has them (numpy integers) and as the graph has them (torch floats)."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from .. import host
+
+
+def refuse_if_too_large(what: str, shape: tuple[int, int, int, int], remedy: str) -> None:
+    """Raise ``ValueError`` when ``what``, an IMAGE of ``shape``, exceeds the free memory."""
+    need, free = 4 * math.prod(shape), host.free_memory(torch.device("cpu"))
+    if need > free:
+        count, height, width, _ = shape
+        raise ValueError(
+            f"{count} {what}, {width}x{height}, need {need / 1e9:.1f} GB of memory and "
+            f"{free / 1e9:.1f} GB are free; {remedy}."
+        )
 
 
 def to_images(frames: np.ndarray) -> Tensor:
