@@ -104,9 +104,10 @@ class LoadVideoFrames(io.ComfyNode):
         width, height = scaled_size(clip, short_side)
         wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate or None)
         refuse_if_too_large(
-            f"frames of {clip.path.name}",
+            "frames",
             (wanted, height, width, channels),
             "use Colorize Video, which streams, or load fewer frames",
+            where=f"{clip.path.name}: ",
         )
 
         def chunks():

@@ -10,13 +10,15 @@ from torch import Tensor
 from .. import host
 
 
-def refuse_if_too_large(what: str, shape: tuple[int, int, int, int], remedy: str) -> None:
+def refuse_if_too_large(
+    what: str, shape: tuple[int, int, int, int], remedy: str, where: str = ""
+) -> None:
     """Raise ``ValueError`` when ``what``, an IMAGE of ``shape``, exceeds the free memory."""
     need, free = 4 * math.prod(shape), host.free_memory(torch.device("cpu"))
     if need > free:
         count, height, width, _ = shape
         raise ValueError(
-            f"{count} {what}, {width}x{height}, need {need / 1e9:.1f} GB of memory and "
+            f"{where}{count} {what} of {width}x{height} need {need / 1e9:.1f} GB of memory and "
             f"{free / 1e9:.1f} GB are free; {remedy}."
         )
 
