@@ -1,3 +1,6 @@
+import logging
+from dataclasses import replace
+
 from .. import host
 from ..host import io
 from ..model import Colorizer
@@ -6,6 +9,8 @@ from ..video import FORMATS, probe
 from .film import colorize_film
 from .shots import Shots, taught_shots
 from .types import ColorizationModel, colour_inputs, quality_input, stability_input
+
+log = logging.getLogger(__name__)
 
 # ComfyUI's Save Video copies the streams into MP4, which takes all but what is made for QuickTime.
 FILM_FORMATS = [name for name, entry in FORMATS.items() if entry.sound and entry.suffix != ".mov"]
@@ -41,9 +46,9 @@ class ColorizeVideo(io.ComfyNode):
                 io.Combo.Input(
                     "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
                     tooltip="Codec of the file in the temp folder. Save Video copies the streams "
-                    "into an MP4 as they are, unless its own codec is set to h264; it cannot save "
-                    "the subtitles that vp9 and ffv1 keep. For ProRes use Save Video Frames or "
-                    "the command line.",
+                    "into an MP4 as they are, unless its own codec is set to h264. Subtitles are "
+                    "kept with h264, hevc and av1. For ProRes use Save Video Frames or the command "
+                    "line.",
                 ),
                 io.Int.Input(
                     "crf", default=-1, min=-1, max=63, optional=True, advanced=True,
@@ -66,13 +71,18 @@ class ColorizeVideo(io.ComfyNode):
             render_size=render_size, strength=strength, saturation=saturation, quality=quality
         )
         source, start, duration = host.video_source(video, host.temp_folder())
-        clip = probe(source)
+        clip = probe(source, host.check_cancelled)
+        suffix = FORMATS[format].suffix
+        if clip.subtitles and suffix != ".mp4":
+            log.warning("Save Video cannot copy the subtitles of %s from %s: they are left out",
+                        source.name, suffix)
+            clip = replace(clip, subtitles=())
         if shots:
             shots.check_clip(clip, start, duration or None)
             painters = taught_shots(shots, keyframes, model.network(), teach_steps, **settings)
         else:
             painters = [(0, lambda: Colorizer(model.network(), **settings))]
-        saved = host.output_path("colorizationnet", FORMATS[format].suffix, folder="temp")
+        saved = host.output_path("colorizationnet", suffix, folder="temp")
         colorize_film(
             clip,
             saved.path,

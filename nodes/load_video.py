@@ -1,12 +1,11 @@
 import logging
-from fractions import Fraction
 
 import torch
 
 from .. import host
 from ..host import io
 from ..host.paths import SUFFIXES
-from ..video import count_frames, probe, read_audio, read_frames
+from ..video import count_frames, exact_rate, probe, read_audio, read_frames
 from .tensors import refuse_if_too_large, regroup, to_images
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,9 @@ class LoadVideoFrames(io.ComfyNode):
                 io.Float.Input(
                     "rate", default=0.0, min=0.0, max=240.0, step=0.001, optional=True,
                     advanced=True,
-                    tooltip="Frames a second to bring the clip to, by time; 0 keeps every frame.",
+                    tooltip="Frames a second to bring the clip to, by time. 0 keeps every frame "
+                    "once; those of a clip with a variable rate are then repeated so that each is "
+                    "shown at its own time.",
                 ),
                 io.Int.Input(
                     "short_side", default=0, min=0, max=8192, optional=True, advanced=True,
@@ -93,16 +94,18 @@ class LoadVideoFrames(io.ComfyNode):
         cls, file, start_frame, frame_count, frame_step, batch_size, rate=0.0, short_side=0,
         keep_alpha=False,
     ) -> io.NodeOutput:
-        clip = probe(host.input_path(file))
+        clip = probe(host.input_path(file), host.check_cancelled)
+        rate = exact_rate(rate) if rate else None
         if clip.variable_rate and not rate:
+            rate = clip.steady_rate
             log.warning(
-                "%s has a variable frame rate, which batches cannot carry: its frames will drift "
-                "against the sound. Set rate, or use Colorize Video, which keeps every time.", file
+                "%s has a variable frame rate, which batches cannot carry: its frames are repeated "
+                "to make %.6g a second. Colorize Video keeps every time.", file, rate
             )
-        fps = Fraction(rate).limit_denominator(1001) if rate else clip.fps
+        fps = rate or clip.fps
         channels = 4 if keep_alpha and clip.has_alpha else 3
         width, height = scaled_size(clip, short_side)
-        wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate or None)
+        wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate)
         refuse_if_too_large(
             "frames",
             (wanted, height, width, channels),
@@ -116,7 +119,7 @@ class LoadVideoFrames(io.ComfyNode):
                 start_frame=start_frame,
                 frame_count=frame_count or None,
                 frame_step=frame_step,
-                rate=rate or None,
+                rate=rate,
                 size=(width, height),
                 batch_size=min(batch_size, CHUNK),
                 alpha=channels == 4,

@@ -112,6 +112,23 @@ def test_load_takes_the_part_that_is_asked_for(clip):
     assert fps == pytest.approx(30000 / 1001 / 2)
 
 
+def test_a_variable_rate_is_made_steady_with_every_frame_at_its_time(folders, caplog):
+    gaps = [1] * 10 + [3] * 9 + [1]  # in 1/30 s
+    shown = np.repeat(np.arange(20), gaps)
+    chosen = "+".join(f"eq(n,{sum(gaps[:i])})" for i in range(20))
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=30:d=2", "-f", "lavfi", "-i", "sine=d=2"),
+        *("-vf", f"select='{chosen}'", "-frames:v", "20", "-fps_mode", "passthrough"),
+        *("-c:v", "ffv1", "-pix_fmt", "yuv420p", folders / "input" / "clip.mkv"),
+    )
+    frames, audio, fps, count = node("LoadVideo").execute("clip.mkv", 0, 0, 1, 100)
+    assert (fps, count) == (30, len(shown))
+    assert "30 a second" in caplog.text
+    own = torch.from_numpy(next(read_frames(folders / "input" / "clip.mkv", batch_size=20))) / 255
+    assert (frames[0] - own[shown]).abs().max() < 1e-6
+    assert audio["waveform"].shape[2] / audio["sample_rate"] == pytest.approx(count / fps, abs=0.02)
+
+
 def test_load_refuses_what_does_not_fit_in_memory(clip, monkeypatch):
     monkeypatch.setattr("colorizationnet.host.free_memory", lambda _: 1000)
     with pytest.raises(ValueError, match="Colorize Video"):
@@ -304,6 +321,19 @@ def test_the_preview_of_a_film_is_large_enough_to_judge(folders, model, monkeypa
     rgb = torch.from_numpy(next(read_frames(path, size=(384, 216), batch_size=1))).float() / 255
     luma = [rgb_to_luma(x[None].permute(0, 3, 1, 2)) for x in (rgb[0], shown[0])]
     assert (luma[0] - luma[1]).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize(("format", "kept"), [("av1", 1), ("vp9", 0), ("ffv1", 0)])
+def test_subtitles_that_save_video_cannot_copy_are_left_out(folders, model, caplog, format, kept):
+    (folders / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n")
+    path = folders / "input" / "words.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-i", folders / "words.srt",
+           "-frames:v", "10", path)  # fmt: skip
+    video = node("ColorizeVideo").execute(
+        model, embedded.video_from_file(path), -1, 1.0, 1.0, 0.5, format=format
+    )[0]
+    assert len(probe(video.get_stream_source()).subtitles) == kept
+    assert ("subtitles" in caplog.text) != kept
 
 
 def test_colorize_video_offers_what_save_video_can_copy_into_mp4():

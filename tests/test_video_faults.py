@@ -306,6 +306,27 @@ def test_kill_of_the_program_leaves_no_process_and_no_clip(tmp_path, out):
     assert not (out / "clip.mp4").exists()
 
 
+def test_parts_of_killed_programs_go_a_day_later(clip, out):
+    old, new, sequence = (out / f".colorizationnet-{i}.part" for i in range(3))
+    other = out / ".part"
+    sequence.mkdir()
+    for path in (old, new, other, sequence / "000001.png"):
+        path.touch()
+    for path in (old, other, sequence):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    recolor(clip, out / "clip.mp4", grey)
+    assert sorted(out.iterdir()) == [new, other, out / "clip.mp4"]
+
+
+def test_sound_of_too_many_channels_is_said(tmp_path, out):
+    source = make_clip(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-c:a", "pcm_s16le",
+                       sound="|".join(["sin(900*t)"] * 12))
+    with pytest.raises(VideoError, match="12 channels"):
+        recolor(source, out / "clip.mp4", grey)
+    recolor(source, out / "clip.mkv", grey)
+    assert probe(out / "clip.mkv").audio[0].channels == 12
+
+
 def test_nothing_is_overwritten(clip, out):
     target = out / "clip.mp4"
     target.write_bytes(b"precious")
@@ -351,7 +372,7 @@ def test_empty_writer_and_wrong_frames(out, processes):
         pass
     for frames in (np.zeros((1, 48, 64, 4), np.uint8), np.zeros((1, 64, 48, 3), np.uint8),
                    np.zeros((1, 48, 64, 3), np.uint16), np.zeros((48, 64, 3), np.uint8)):
-        with pytest.raises(ValueError, match="expected frames"), \
+        with pytest.raises(ValueError, match="Expected frames"), \
              FrameWriter(out / "a.mp4", 64, 48, 25) as writer:
             writer.write(frames)
     assert list(out.iterdir()) == []

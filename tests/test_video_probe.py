@@ -33,6 +33,23 @@ def test_variable_rate(tmp_path):
         assert clip.frame_at(float(time) + 0.02) == index + 1
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])  # exact times, and rounded to 1/1000 s
+@pytest.mark.parametrize(
+    ("gaps", "rate"),
+    [((1,) * 12 + (3,) * 12, "30"), ((1, 1, 1, 6, 6, 6) * 4, "30"), ((2, 2, 2, 5) * 5, "15")],
+)
+def test_steady_rate_is_that_of_the_quickest_frames(tmp_path, suffix, gaps, rate):
+    make_variable(tmp_path / f"clip{suffix}", "-pix_fmt", "yuv420p", gaps=gaps)
+    clip = probe(tmp_path / f"clip{suffix}")
+    assert clip.variable_rate
+    assert clip.steady_rate == Fraction(rate)
+
+
+def test_steady_rate_of_a_constant_rate(tmp_path):
+    path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", rate="24000/1001", frames=30)
+    assert probe(path).steady_rate == Fraction(24000, 1001)
+
+
 def test_jitter_is_no_variable_rate(tmp_path):
     make_variable(tmp_path / "clip.mp4", "-pix_fmt", "yuv420p", gaps=(10, 11, 10, 9, 10, 10, 10))
     clip = probe(tmp_path / "clip.mp4")
@@ -109,6 +126,28 @@ def test_interlaced_film_is_seen_without_a_flag(tmp_path, filters, interlaced):
     path = make_clip(tmp_path / "clip.avi", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
                      f"{filters},setfield=prog", rate="50", frames=60, source="mandelbrot")
     assert probe(path).interlaced is interlaced
+
+
+@pytest.mark.parametrize("order", ["tff", "bff", "prog"])
+def test_field_order(tmp_path, order):
+    path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", "-vf", f"setfield={order}")
+    clip = probe(path)
+    assert clip.field_order == {"prog": None}.get(order, order)
+    assert clip.interlaced == (order != "prog")
+
+
+def test_cancel_is_heard_at_every_packet(tmp_path):
+    path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", frames=20)
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probe(path, check)
+    assert len(calls) == 15
 
 
 def test_clip_that_starts_late(tmp_path):

@@ -117,8 +117,7 @@ def test_variable_rate_keeps_every_time(tmp_path, suffix, format):
     assert len(times) == 8
     assert all(abs(t - e) <= tolerance for t, e in zip(times, expected, strict=True))
     assert probe(target).variable_rate
-    if format != "av1":  # SVT-AV1 passes no durations on, which only the last frame needs
-        assert probe(target).duration == pytest.approx(probe(source).duration, abs=0.002)
+    assert probe(target).duration == pytest.approx(probe(source).duration, abs=0.002)
 
 
 def test_sound_is_copied_with_its_offset(tmp_path):
@@ -323,7 +322,28 @@ def test_interlaced_film_is_said(tmp_path, caplog):
     assert probe(source).interlaced
     with caplog.at_level(logging.WARNING):
         recolor(source, tmp_path / "out.mkv", sepia)
-    assert "interlaced" in caplog.text
+    assert "is interlaced" in caplog.text and "is marked" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix", "kept"),
+    [("ffv1", ".mkv", True), ("h264", ".mp4", True), ("prores", ".mov", True),
+     ("hevc", ".mp4", False)],
+)
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_fields_stay_marked_where_the_codec_can(tmp_path, caplog, format, suffix, kept, order):
+    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
+                       f"setfield={order}")
+    recolor(source, tmp_path / f"out{suffix}", sepia, format=format)
+    assert probe(tmp_path / f"out{suffix}").field_order == (order if kept else None)
+    assert ("is marked" if kept else "is not marked") in caplog.text
+
+
+def test_fields_of_a_height_that_x264_cannot_halve_are_said(tmp_path, caplog):
+    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
+                       "setfield=tff", size="64x46")
+    assert recolor(source, tmp_path / "out.mp4", sepia) == 10
+    assert "is not marked" in caplog.text
 
 
 def test_rgb_film_gets_a_luma(tmp_path):

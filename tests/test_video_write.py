@@ -133,6 +133,16 @@ def test_sound_of_any_channel_count(tmp_path, channels, format, suffix):
     assert (spectrum.argmax(axis=1) * 2 == tones).all()
 
 
+def test_too_many_channels_are_said(tmp_path):
+    sound = np.zeros((12, 48000), np.float32), 48000
+    for name, format in (("clip.mp4", "h264"), ("clip.webm", "vp9"), ("clip.mkv", "ffv1")):
+        with pytest.raises(VideoError, match="12 channels and .* takes 8 at most; mix it down"):
+            FrameWriter(tmp_path / name, 16, 16, 25, format=format, audio=sound)
+    frames = picture(16, 16, 25, deep=True)
+    path = write(tmp_path / "clip.mov", frames, format="prores", bit_depth=10, audio=sound)
+    assert probe(path).audio[0].channels == 12
+
+
 @pytest.mark.parametrize(("rate", "seconds"), [(22050, 0.3), (44100, 2.0), (48000, 5.0)])
 def test_sound_is_shorter_or_as_long_as_the_picture(tmp_path, rate, seconds):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, int(rate * seconds)))

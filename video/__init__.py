@@ -1,7 +1,7 @@
 """ffmpeg in a subprocess: what a clip is, frames out of it, frames into it. Knows no networks."""
 
 from .ffmpeg import VideoError
-from .formats import FORMATS, Format, find_format
+from .formats import FORMATS, Format, exact_rate, find_format
 from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
 from .read import count_frames, read_audio, read_frames
 from .recolor import Planes, recolor
@@ -18,6 +18,7 @@ __all__ = [
     "SubtitleStream",
     "VideoError",
     "count_frames",
+    "exact_rate",
     "find_format",
     "matrix_for_size",
     "probe",

@@ -137,7 +137,7 @@ class FFmpeg:
                 return known
         telling = [line for line in self._errors if not _CONSEQUENCES.match(line)]
         if telling or self._errors:
-            return (telling or self._errors)[0]
+            return (telling or self._errors)[0].rstrip(".")
         code = self._process.returncode
         if code < 0:
             return f"ffmpeg was killed by {signal.Signals(-code).name}"

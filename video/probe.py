@@ -12,7 +12,7 @@ import os
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,10 @@ from .ffmpeg import FFmpeg, VideoError, url
 
 SAMPLE_FRAMES = 24  # looked at for the field order
 NO_TIME = -1 << 63  # AV_NOPTS_VALUE
+USUAL_RATES = [
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60")
+]
 DISCARD = 4  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
 
 _DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
@@ -82,7 +86,8 @@ class Clip:
     ``color_range`` is "tv" or "pc" and ``color_matrix`` ffmpeg's name of the YUV matrix, both
     resolved: what an untagged file leaves open follows its pixel format and its size (BT.709 from
     720 lines or 1280 columns up, else BT.601). ``color_primaries`` and ``color_trc`` are None
-    when untagged.
+    when untagged. ``field_order`` is "tff" or "bff" where the frames themselves say that they are
+    interlaced; ``interlaced`` is also true of unflagged frames that look so.
     """
 
     path: Path
@@ -106,6 +111,7 @@ class Clip:
     rotation: int
     sample_aspect_ratio: Fraction
     interlaced: bool
+    field_order: str | None
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
     chapters: tuple[Chapter, ...]
@@ -130,6 +136,20 @@ class Clip:
         """The first frame of so many seconds from ``start`` on, and the one after the last."""
         end = self.frame_count if duration is None else self.frame_at(start + duration)
         return self.frame_at(start), end
+
+    @property
+    def steady_rate(self) -> Fraction:
+        """A constant rate that shows each frame near its own time and leaves none out.
+
+        It is ``fps``, or of a clip with a variable rate that of its quickest frames.
+        """
+        if not self.variable_rate:
+            return self.fps
+        gaps = np.diff(self.times)
+        quick = gaps[gaps <= 1.5 * np.quantile(gaps, 0.1)].mean()
+        rate = Fraction(1 / float(quick * self.time_base)).limit_denominator(1001)
+        usual = min(USUAL_RATES, key=lambda other: abs(other / rate - 1))
+        return usual if abs(usual / rate - 1) < 0.01 else rate
 
     @property
     def is_hdr(self) -> bool:
@@ -190,9 +210,11 @@ class _Packets:
             self.times.append(pts)
 
 
-def _read_packets(lines: Iterable[bytes]) -> list[_Packets]:
+def _read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> list[_Packets]:
     streams: dict[int, _Packets] = defaultdict(_Packets)
     for line in lines:
+        if check:
+            check()
         if line.startswith(b"#"):
             key, _, value = line[1:].decode().strip().partition(": ")
             name, _, index = key.rpartition(" ")
@@ -205,16 +227,18 @@ def _read_packets(lines: Iterable[bytes]) -> list[_Packets]:
     return [streams[index] for index in sorted(streams)]
 
 
-def probe(path: str | os.PathLike) -> Clip:
+def probe(path: str | os.PathLike, check: Callable[[], None] | None = None) -> Clip:
     """The facts of the clip at ``path``: one pass over its packets, and its first frames decoded.
+
+    ``check`` is called for every packet; what it raises ends the work.
 
     Raises `VideoError` when the file is missing, is no video, or holds no frame.
     """
     path = Path(path)
     if not path.is_file():
-        raise VideoError(f"{path}: there is no such file")
+        raise VideoError(f"{path}: there is no such file.")
     if not path.stat().st_size:
-        raise VideoError(f"{path}: the file is empty")
+        raise VideoError(f"{path}: the file is empty.")
     log: list[str] = []
     with FFmpeg(
         [
@@ -228,7 +252,7 @@ def probe(path: str | os.PathLike) -> Clip:
         log_level="info",
         on_line=log.append,
     ) as process:
-        streams = _read_packets(process.read_lines())
+        streams = _read_packets(process.read_lines(), check)
         process.wait()
         return _describe(path, streams, log, process)
 
@@ -236,13 +260,13 @@ def probe(path: str | os.PathLike) -> Clip:
 def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmpeg) -> Clip:
     printed = _Printed(log)
     if not printed.streams:
-        raise VideoError(f"{path}: not a video that ffmpeg can read ({process.cause()})")
+        raise VideoError(f"{path}: not a video that ffmpeg can read ({process.cause()}).")
     video = next((s for s in streams if s.facts.get("media_type") == "video"), None)
     if video is None:
-        raise VideoError(f"{path}: the file has no video stream")
+        raise VideoError(f"{path}: the file has no video stream.")
     if not video.times or printed.frame is None:
         raise VideoError(f"{path}: the video stream holds no frame that can be decoded "
-                         f"({process.cause()})")
+                         f"({process.cause()}).")
 
     frame = printed.frame
     width, height = int(frame[6]), int(frame[7])
@@ -298,6 +322,7 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmp
         rotation=printed.rotation,
         sample_aspect_ratio=sar,
         interlaced=printed.interlaced,
+        field_order=printed.field_order,
         audio=tuple(
             AudioStream(
                 codec=stream.facts["codec_id"],
@@ -349,7 +374,7 @@ class _Printed:
         self.rate = Fraction(25)
         self.frame: re.Match | None = None
         self.color: tuple[str, ...] = ("unknown",) * 4
-        fields = frames = 0
+        fields = {"P": 0, "T": 0, "B": 0}
         idet = (0, 0, 0)
         in_input = estimated = False
         for line in log:
@@ -363,9 +388,8 @@ class _Printed:
                     self.rate = Fraction(int(rate[3]), int(rate[4]))
             elif frame := FRAME.search(line):
                 self.frame = self.frame or frame
-                frames += 1
-                fields += frame[8] in "TB"
-            elif (color := _COLOR.search(line)) and frames == 1:
+                fields[frame[8]] += 1
+            elif (color := _COLOR.search(line)) and sum(fields.values()) == 1:
                 self.color = color.groups()
             elif detected := _IDET.search(line):
                 idet = tuple(map(int, detected.groups()))
@@ -375,7 +399,9 @@ class _Printed:
             self.duration = None
         top, bottom, progressive = idet
         combed = max(top, bottom)
-        self.interlaced = fields * 2 > frames > 0 or (
+        usual = max(fields, key=fields.get)
+        self.field_order = {"T": "tff", "B": "bff"}.get(usual)
+        self.interlaced = self.field_order is not None or (
             combed >= SAMPLE_FRAMES // 2 and combed > 3 * (min(top, bottom) + progressive)
         )
 

@@ -110,7 +110,7 @@ class Decoder:
         """Fill ``view`` with the next picture; False at the end of the clip."""
         filled = self.process.read_into(view)
         if filled < len(view) and (self.process.wait() < 0 or filled):
-            raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()})")
+            raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()}).")
         self._check_size()
         return filled > 0
 
@@ -129,7 +129,7 @@ class Decoder:
             raise VideoError(
                 f"{self.clip.path}: the picture changes its size from {self.clip.width}x"
                 f"{self.clip.height} to {width}x{height} in the middle of the clip; split it "
-                f"there, or bring it to one size"
+                f"there, or bring it to one size."
             )
 
     def close(self) -> None:
@@ -170,10 +170,10 @@ def read_frames(
     clip = as_clip(clip)
     if clip.is_hdr:
         raise VideoError(f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
-                         f" carry; Colorize Video keeps HDR, or convert the clip to SDR first")
+                         f" carry; Colorize Video keeps HDR, or convert the clip to SDR first.")
     if not 0 <= start_frame < clip.frame_count:
         raise VideoError(f"{clip.path}: start_frame is {start_frame}, but the clip has "
-                         f"{clip.frame_count} frames")
+                         f"{clip.frame_count} frames.")
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
     alpha = clip.has_alpha if alpha is None else alpha
@@ -201,7 +201,7 @@ def read_frames(
         source.process.wait()
         cause = source.process.cause()
     if not given:
-        raise VideoError(f"{clip.path}: no frame could be decoded ({cause})")
+        raise VideoError(f"{clip.path}: no frame could be decoded ({cause}).")
     if frame_count is None or given < frame_count:
         warn_missing(clip, wanted - given if not rate else 0)
 
@@ -216,7 +216,8 @@ def count_frames(
     """How many frames `read_frames` will give: exact but for ``rate`` and damage."""
     available = clip.frame_count - start_frame
     if rate:
-        available = round(available * Fraction(rate) / clip.fps)
+        end = float(clip.start) + clip.duration
+        available = round((end - float(clip.time_of(start_frame))) * float(rate))
     available = max(0, -(-available // frame_step))
     return available if frame_count is None else min(available, frame_count)
 
@@ -281,7 +282,7 @@ def read_audio(
         cause = process.cause()
     # Sun's .au: the one container with a header of fixed fields and no length to come back for.
     if len(data) < 24:
-        raise VideoError(f"{clip.path}: the sound could not be decoded ({cause})")
+        raise VideoError(f"{clip.path}: the sound could not be decoded ({cause}).")
     offset, _, _, rate, channels = struct.unpack_from(">5I", data, 4)
     samples = np.frombuffer(data, ">f4", offset=offset, count=(len(data) - offset) // 4)
     frames = samples[: len(samples) // channels * channels].reshape(-1, channels)

@@ -100,16 +100,18 @@ def recolor(
     path = Path(target)
     container = entry.container(path)
     if entry.rgb:
-        raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format")
+        raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format.")
     if clip.color_matrix not in MATRICES:
         raise VideoError(f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
-                         f"convert the clip to BT.709 first")
+                         f"convert the clip to BT.709 first.")
     first, end = clip.window(start, duration)
     if first >= end:
         raise VideoError(f"{clip.path}: no frame lies in the {duration or 0:g} s from {start:g} s "
-                         f"on; the clip lasts {clip.duration:g} s")
+                         f"on; the clip lasts {clip.duration:g} s.")
     planes = _planes(clip, entry, bit_depth)
-    _say_what_is_special(clip, planes, path)
+    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
+    fields = clip.field_order if entry.fields and clip.height % 4 == 0 else None
+    _say_what_is_special(clip, planes, path, fields)
 
     # A trimmed clip begins with its first frame, a whole one keeps its own beginning.
     origin = clip.time_of(first) if first else Fraction(0)
@@ -126,10 +128,11 @@ def recolor(
         [
             *(("-ss", "0") if first else ()),  # no copied sound from before the first frame
             *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
-            *("-vf", _encoder_filters(clip, planes)),
+            *("-vf", _encoder_filters(clip, planes, fields)),
             *("-color_range", "pc" if planes.full_range else "tv"),  # FFV1 looks only here
             *stream_options(clip, container, path, 1),
-            *entry.encoder_options(quality, path.suffix.lower()),
+            *entry.encoder_options(quality, path.suffix.lower(), interlaced=bool(fields)),
+            *(() if entry.durations else _durations(clip, first, end, tick)),
         ],
         metadata,
         check,
@@ -160,10 +163,11 @@ def _planes(clip: Clip, entry: Format, bit_depth: int | None) -> Planes:
     )
 
 
-def _say_what_is_special(clip: Clip, planes: Planes, path: Path) -> None:
+def _say_what_is_special(clip: Clip, planes: Planes, path: Path, fields: str | None) -> None:
     if clip.interlaced:
-        log.warning("%s looks interlaced: it is coloured as whole frames; deinterlace it first for "
-                    "clean edges", clip.path)
+        log.warning("%s is interlaced: it is coloured as whole frames, and %s %s as interlaced; "
+                    "deinterlace it first for clean edges",
+                    clip.path, path, "is marked" if fields else "is not marked")
     if clip.is_hdr:
         log.warning("%s is HDR (%s): its tags are kept, its colours are guessed as if it were SDR",
                     clip.path, clip.color_trc)
@@ -193,10 +197,20 @@ def _decoder_filters(clip: Clip, planes: Planes) -> list[str]:
     ]
 
 
-def _encoder_filters(clip: Clip, planes: Planes) -> str:
+def _durations(clip: Clip, first: int, end: int, tick: Fraction) -> list[str]:
+    """How long the last frame lasts, told behind the encoder; the others last to the next one."""
+    stop = clip.time_of(end) if end < clip.frame_count else clip.start + Fraction(clip.duration)
+    ticks = round((stop - clip.time_of(end - 1)) / tick)
+    return ["-bsf:v", f"setts=duration=if(eq(N\\,{end - first - 1})\\,{ticks}\\,DURATION)"]
+
+
+def _encoder_filters(clip: Clip, planes: Planes, fields: str | None) -> str:
     tags = color_tags(planes.matrix, "pc" if planes.full_range else "tv",
                       clip.color_primaries, clip.color_trc)
-    return f"{tags},setsar={ratio(clip.sample_aspect_ratio)}:max=65535"
+    filters = [tags, f"setsar={ratio(clip.sample_aspect_ratio)}:max=65535"]
+    if fields:
+        filters.append(f"setfield={fields}")
+    return ",".join(filters)
 
 
 @dataclass
@@ -264,7 +278,7 @@ class _Relay:
                 if progress:
                     progress(done, self._total)
             if not done:
-                raise VideoError(f"{self._clip.path}: no frame could be decoded")
+                raise VideoError(f"{self._clip.path}: no frame could be decoded.")
             self._coloured.put(None)
             while encoding.is_alive():
                 encoding.join(0.05)

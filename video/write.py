@@ -77,7 +77,7 @@ class Encoder:
 
     def _fail(self) -> None:
         self._process.wait()
-        raise VideoError(f"{self._target.path} could not be written: {self._process.cause()}")
+        raise VideoError(f"{self._target.path} could not be written: {self._process.cause()}.")
 
     def finish(self) -> None:
         """Wait for the end of the encoding and put the file in its place."""
@@ -119,6 +119,7 @@ def stream_options(clip: Clip, container: Container, path: Path, number: int) ->
             options += [f"-c:a:{index}", "copy"]
         else:
             encoder, *settings = container.audio_fallback
+            container.check_channels(path, stream.channels)
             log.warning("%s cannot hold %s sound: stream %d is encoded as %s",
                         path.suffix, stream.codec, index, encoder)
             options += [f"-c:a:{index}", encoder]
@@ -219,6 +220,7 @@ class FrameWriter:
         if audio is not None:
             self._sound = np.ascontiguousarray(audio[0].T, dtype="<f4")
             self._sound_rate = audio[1]
+            container.check_channels(path, len(audio[0]))
             encoder, *settings = container.audio_fallback
             outputs += ["-map", "0:a", "-c:a", encoder, *settings]
             if layout := LAYOUTS.get(len(audio[0])):
@@ -242,8 +244,8 @@ class FrameWriter:
     def write(self, frames: np.ndarray) -> None:
         """Append ``frames``, ``(n, height, width, channels)``."""
         if frames.shape[1:] != self._frame_shape or frames.dtype != self._dtype:
-            raise ValueError(f"expected frames of {self._frame_shape} {self._dtype}, "
-                             f"got {frames.shape[1:]} {frames.dtype}")
+            raise ValueError(f"Expected frames of {self._frame_shape} {self._dtype}, "
+                             f"got {frames.shape[1:]} {frames.dtype}.")
         for frame in np.ascontiguousarray(frames):
             if self._check:
                 self._check()
@@ -270,7 +272,7 @@ class FrameWriter:
         try:
             if exception_type is None:
                 if not self.frame_count:
-                    raise VideoError(f"{self._target.path}: there are no frames to write")
+                    raise VideoError(f"{self._target.path}: there are no frames to write.")
                 self._encoder.finish()
         finally:
             self._encoder.close()
