@@ -1,29 +1,43 @@
 """What a recoloured film costs: ``python -m colorizationnet.benchmarks.video [CLIP]``.
 
-Wall and CPU time of `video.recolor`, with a constant chroma and with the shipped network, against
-ffmpeg alone (decode, encode with the same settings, one process) on the same clip at 720p and
-1080p; then the peak memory of this process and its ffmpegs for clips of 1 and 10 minutes. Each
-case runs in a process of its own, the cases of one size one after the other, ``--repeat`` times;
-the figures are medians. Without CLIP the picture is made by ffmpeg (mandelbrot).
+Wall time, CPU time and peak memory of ``colorizationnet colorize``, and of `video.recolor` with a
+constant chroma, against ffmpeg alone (decode, encode with the same settings, one process) on the
+same clip at 720p and 1080p; then the peak memory for clips of 1 and 10 minutes. Every figure is of
+whole processes with their ffmpegs; "start" is a film of one frame. Where ``COMFYUI_DIR`` names a
+ComfyUI (``COMFYUI_PYTHON`` its Python), its own nodes, and VideoHelperSuite's where it is installed
+or ``--vhs`` names it, bring the same clip through it beside ours. Without CLIP the picture is made
+by ffmpeg (mandelbrot); the figures are medians of ``--repeat`` runs.
 """
 
 import argparse
-import multiprocessing
 import os
-import resource
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import numpy as np
+import imageio_ffmpeg
 
-from ..video import FORMATS, probe, recolor
+from ..video import FORMATS, probe
 from ..video.ffmpeg import FFmpeg, url
+from .comfyui import report_host
+from .peak import Peak
 
 SIZES = {"180p": (320, 180), "720p": (1280, 720), "1080p": (1920, 1080)}
 SOUND = "sine=f=440:r=48000"
+CONSTANT = """
+import sys
+import numpy as np
+from colorizationnet.video import recolor
+
+def sepia(luma, planes):
+    shape = len(luma), *planes.chroma_size
+    return np.full(shape, 108, planes.dtype), np.full(shape, 143, planes.dtype)
+
+recolor(sys.argv[1], sys.argv[2], sepia, format=sys.argv[3])
+"""
 
 
 def main() -> None:
@@ -31,12 +45,13 @@ def main() -> None:
     parser.add_argument("clip", nargs="?", type=Path, help="a film to scale (default: mandelbrot)")
     parser.add_argument("--seconds", type=float, default=8, help="length of the timed clips")
     parser.add_argument("--sizes", nargs="*", default=["720p", "1080p"], choices=SIZES)
-    parser.add_argument("--chroma", nargs="*", default=list(CHROMA), choices=CHROMA)
+    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
     parser.add_argument("--format", default="h264", choices=["h264", "hevc", "av1", "vp9", "ffv1"])
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--minutes", type=float, nargs="*", default=[1, 10],
                         help="lengths of the clips for the memory (none: leave it out)")
     parser.add_argument("--memory-size", default="720p", choices=SIZES)
+    parser.add_argument("--vhs", type=Path, help="a checkout of VideoHelperSuite")
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -44,6 +59,8 @@ def main() -> None:
             source = Path(folder, f"{size}.mp4")
             make_source(source, SIZES[size], arguments.seconds, arguments.clip)
             report_speed(source, arguments)
+        if "COMFYUI_DIR" in os.environ and arguments.sizes:
+            report_host(Path(folder, f"{arguments.sizes[0]}.mp4"), arguments.vhs)
         if arguments.minutes:
             report_memory(Path(folder), arguments)
 
@@ -71,17 +88,27 @@ def run(*arguments: str) -> None:
 def report_speed(source: Path, arguments: argparse.Namespace) -> None:
     clip = probe(source)
     name = arguments.format
+    target = source.with_name(f"out{FORMATS[name].suffix}")
     print(f"\n{clip.width}x{clip.height}, {clip.frame_count} frames, {name}")
     print(f"{'':24}{'wall s':>9}{'CPU s':>9}{'wall':>8}{'CPU':>7}{'fps':>9}{'peak MB':>9}")
-    cases = {"ffmpeg alone": pure}
-    cases |= {f"recolor, {chroma}": CHROMA[chroma] for chroma in arguments.chroma}
-    base = None
-    for label, case in cases.items():
-        runs = [measure(case, source, name) for _ in range(arguments.repeat)]
+
+    def report(label: str, command: list[str]) -> tuple[float, float]:
+        runs = [measure(command, target) for _ in range(arguments.repeat)]
         wall, cpu, peak = (statistics.median(values) for values in zip(*runs, strict=True))
-        base = base or (wall, cpu)
+        base = alone or (wall, cpu)
         print(f"{label:24}{wall:9.2f}{cpu:9.2f}{wall / base[0]:7.2f}x{cpu / base[1]:6.2f}x"
               f"{clip.frame_count / wall:9.1f}{peak / 1e6:9.0f}", flush=True)
+        return wall, cpu
+
+    alone = None
+    alone = report("ffmpeg alone", pure(source, target, name))
+    for case in arguments.cases:
+        found = report(case, CASES[case](source, target, name))
+    if "colorize" in arguments.cases:
+        command = colorize(source, target, name)
+        start = report("colorize, start", [*command, "--duration", "0.01"])
+        print(f"colorize without its start: {(found[0] - start[0]) / alone[0]:.2f}x wall, "
+              f"{(found[1] - start[1]) / alone[1]:.2f}x CPU", flush=True)
 
 
 def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
@@ -94,123 +121,51 @@ def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
         make_source(piece, size, 10, arguments.clip)
         run("-stream_loop", "-1", "-i", url(piece), "-t", f"{minutes * 60}", "-c", "copy", "-y",
             str(source))
-        for chroma in arguments.chroma:
-            wall, _, peak = measure(CHROMA[chroma], source, arguments.format)
-            peaks.append((chroma, peak))
-            print(f"{chroma:12}{minutes:6g} min{peak / 1e6:9.0f} MB{wall:9.1f} s", flush=True)
-    for chroma in arguments.chroma:
-        first, *_, last = [peak for name, peak in peaks if name == chroma]
-        print(f"{chroma:12}last / first {last / first:.3f}")
+        for case in arguments.cases:
+            target = source.with_name(f"out{FORMATS[arguments.format].suffix}")
+            wall, _, peak = measure(CASES[case](source, target, arguments.format), target)
+            peaks.append((case, peak))
+            print(f"{case:12}{minutes:6g} min{peak / 1e6:9.0f} MB{wall:9.1f} s", flush=True)
+    for case in arguments.cases:
+        first, *_, last = [peak for name, peak in peaks if name == case]
+        print(f"{case:12}last / first {last / first:.3f}")
 
 
-def measure(case, source: Path, name: str) -> tuple[float, float, int]:
-    """Wall seconds, CPU seconds and peak bytes of ``case`` in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measured, args=(case, source, name, sender))
-    process.start()
-    peak = _Peak(process.pid)
-    result = receiver.recv()
-    process.join()
-    return result["wall"], result["cpu"], peak.stop()
-
-
-def _measured(case, source: Path, name: str, sender) -> None:
-    target = source.with_name(f"out{FORMATS[name].suffix}")
-    prepared = case(source, target, name)
-    before = _cpu()
+def measure(command: list[str], target: Path) -> tuple[float, float, int]:
+    """Wall seconds, CPU seconds and peak bytes of ``command``, which writes ``target``."""
+    target.unlink(missing_ok=True)
     begin = time.perf_counter()
-    prepared()
-    sender.send({"wall": time.perf_counter() - begin, "cpu": _cpu() - before})
-    target.unlink()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with Peak(process.pid) as peak:
+        errors = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begin
+    if status:
+        raise SystemExit(errors.decode())
+    return wall, usage.ru_utime + usage.ru_stime, peak.bytes
 
 
-def _cpu() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-class _Peak(threading.Thread):
-    """The peak memory of a process and its children (Linux), in bytes."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._pid = pid
-        self._ended = threading.Event()
-        self._peak = 0
-        self.start()
-
-    def run(self) -> None:
-        while not self._ended.wait(0.1):
-            self._peak = max(self._peak, _resident(_tree(self._pid)))
-
-    def stop(self) -> int:
-        self._ended.set()
-        self.join()
-        return self._peak
-
-
-def _tree(pid: int) -> list[int]:
-    children = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += map(int, task.read_text().split())
-        except OSError:
-            continue
-    return [pid, *(below for child in children for below in _tree(child))]
-
-
-def _resident(pids: list[int]) -> int:
-    """Bytes in memory; pages of files, such as ffmpeg's own code, once for each program."""
-    own, files = 0, {}
-    for pid in pids:
-        try:
-            program = os.readlink(f"/proc/{pid}/exe")
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:  # it has just ended
-            continue
-        kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if "kB" in line}
-        own += kilobytes.get("RssAnon", 0) + kilobytes.get("RssShmem", 0)
-        files[program] = max(files.get(program, 0), kilobytes.get("RssFile", 0))
-    return (own + sum(files.values())) * 1024
-
-
-def pure(source: Path, target: Path, name: str):
+def pure(source: Path, target: Path, name: str) -> list[str]:
     """ffmpeg's own way from ``source`` to ``target``, sound copied."""
     entry = FORMATS[name]
-    return lambda: run(
-        "-i", url(source), "-map", "0:v", "-map", "0:a", "-c:a", "copy",
+    return [
+        imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", url(source),
+        "-map", "0:v", "-map", "0:a", "-c:a", "copy",
         *entry.encoder_options(None, target.suffix), *entry.container(target).options,
         "-f", entry.container(target).muxer, "-y", str(target),
-    )
+    ]  # fmt: skip
 
 
-def constant(source: Path, target: Path, name: str):
-    def sepia(luma, planes):
-        shape = (len(luma), *planes.chroma_size)
-        return np.full(shape, 108, planes.dtype), np.full(shape, 143, planes.dtype)
-
-    return lambda: recolor(source, target, sepia, format=name)
+def constant(source: Path, target: Path, name: str) -> list[str]:
+    return [sys.executable, "-c", CONSTANT, str(source), str(target), name]
 
 
-def network(source: Path, target: Path, name: str):
-    import torch
-
-    from ..model import Colorizer, load_model
-    from ..model.planes import Coding, chroma_planes, see_planes
-
-    colorizer = Colorizer(load_model())
-
-    def see(luma, planes):
-        coding = Coding(planes.bit_depth, planes.full_range, planes.matrix)
-        with torch.inference_mode():
-            chroma, _ = see_planes(colorizer, luma, coding)
-            return chroma_planes(chroma, luma, planes.chroma_size, coding)
-
-    return lambda: recolor(source, target, see, format=name)
+def colorize(source: Path, target: Path, name: str) -> list[str]:
+    command = [sys.executable, "-m", "colorizationnet", "colorize", str(source)]
+    return [*command, "-o", str(target), "--format", name]
 
 
-CHROMA = {"constant": constant, "network": network}
+CASES = {"constant": constant, "colorize": colorize}
 
 if __name__ == "__main__":
     main()

@@ -55,7 +55,8 @@ class Decoder:
         self._output = [
             *("-fps_mode", "passthrough"),
             *(("-frames:v", str(frame_count)) if frame_count is not None else ()),
-            *("-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1"),
+            *("-f", "rawvideo", "-pix_fmt", pix_fmt),
+            *("-thread_queue_size", "1", "pipe:1"),  # raw pictures are large, the pipe holds some
         ]
         self._start_frame = start_frame
         self._open(seek=start_frame > 0 and clip.timed)

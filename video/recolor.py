@@ -22,7 +22,7 @@ from .write import Encoder, color_tags, stream_options
 log = logging.getLogger(__name__)
 
 BATCHES = 3  # one each for the decoder, the caller and the encoder
-BATCH_BYTES = 32 << 20
+BATCH_BYTES = 8 << 20
 # Matrices with a luma that is a weighted sum of R'G'B' (ITU-T H.273).
 MATRICES = ("bt709", "smpte170m", "bt470bg", "fcc", "smpte240m", "bt2020nc")
 
