@@ -10,7 +10,16 @@ from colorizationnet.model import ColorizationNet, load_model, save_model
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.muon import orthogonalize
 from colorizationnet.training import evaluate, publish, train
-from colorizationnet.training.data import Photos, find_photos, read_photo, split
+from colorizationnet.training.data import (
+    Photos,
+    as_seen,
+    find_photos,
+    folds,
+    green_share,
+    read_photo,
+    read_photos,
+    split,
+)
 from colorizationnet.training.degrade import degrade
 from colorizationnet.training.metrics import ChromaScore, ciede2000, colorfulness, delta_e, psnr
 from hypothesis import given
@@ -82,23 +91,49 @@ def test_photos_are_reduced_to_the_short_side(photos):
     assert read_photo(photos / "walls/001.jpg", 480).shape == (3, 48, 72)
 
 
-def test_a_batch_is_luma_and_the_chroma_of_the_same_pictures(photos):
-    batch = Photos(find_photos(photos), 48).batch
-    luma, chroma = batch(8, 12, torch.Generator().manual_seed(3), degraded=0)
+def test_the_parts_hold_every_training_photo_once_and_crops_of_one_together(photos):
+    parts = folds(photos)
+    assert sorted(sum(parts, [])) == sorted(split(photos)[0])
+    origins = [{int(path.stem) // 2 for path in part} for part in parts]
+    assert sum(map(len, origins)) == len(set.union(*origins))
+
+
+def test_a_view_is_luma_and_the_chroma_of_the_same_picture(photos):
+    data = Photos(read_photos(find_photos(photos), 48))
+    generator = torch.Generator().manual_seed(3)
+    luma, chroma = as_seen(data.views(8, 24, generator), 0, generator)
     assert luma.shape[:2] == (8, 1) and chroma.shape[:2] == (8, 2)
     assert luma.shape[2:] == chroma.shape[2:] and min(luma.shape[2:]) == 12
     # Blue above, green below: Cb falls from top to bottom in every one.
     assert (chroma[:, 0, :3].mean((1, 2)) > chroma[:, 0, -3:].mean((1, 2)) + 0.05).all()
 
 
-def test_batches_depend_on_the_generator_alone(photos):
-    data = Photos(find_photos(photos), 48)
+@given(smallest=st.floats(0.05, 1), stretch=st.floats(1, 3), seed=st.integers(0, 2**32))
+def test_views_are_of_the_asked_size_whatever_they_show(smallest, stretch, seed):
+    data = Photos([torch.randint(256, (3, 7, 31), dtype=torch.uint8)])
+    views = data.views(2, 12, torch.Generator().manual_seed(seed), smallest_crop=smallest,
+                       stretch=stretch)
+    assert min(views.shape[2:]) == 12 and views.min() >= 0 and views.max() <= 1
 
-    def luma(seed):
-        return data.batch(4, 12, torch.Generator().manual_seed(seed))[0]
 
-    assert torch.equal(luma(1), luma(1))
-    assert luma(1).shape != luma(2).shape or not torch.equal(luma(1), luma(2))
+def test_green_pictures_are_seen_oftener():
+    grey, green = torch.full((3, 48, 72), 128), torch.full((3, 48, 72), 60)
+    green[1] = 130
+    pictures = [grey.byte(), green.byte()]
+    assert green_share(pictures[0]) == 0 and green_share(pictures[1]) == 1
+    views = Photos(pictures, 3).views(400, 8, torch.Generator().manual_seed(0))
+    seen = (views[:, 1] > views[:, 0] + 0.1).all(-1).all(-1).float().mean()
+    assert 0.73 < seen < 0.87  # 4 of 5
+
+
+def test_views_depend_on_the_generator_alone(photos):
+    data = Photos(read_photos(find_photos(photos), 48))
+
+    def views(seed):
+        return data.views(4, 12, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(views(1), views(1))
+    assert views(1).shape != views(2).shape or not torch.equal(views(1), views(2))
 
 
 # ----- degradations
@@ -204,35 +239,64 @@ def test_one_parity_of_the_dilated_network_is_the_undilated_one():
     torch.testing.assert_close(train.undilated(network)(luma[..., 1::2, 0::2]), whole)
 
 
-def test_training_learns_blue_above_green_and_writes_all_its_files(photos, tmp_path):
+@pytest.mark.parametrize("teacher_steps", [0, 4])
+def test_training_learns_blue_above_green_and_writes_all_its_files(
+    photos, tmp_path, teacher_steps
+):
     output = tmp_path / "net.safetensors"
     train.main([str(photos), "-o", str(output), "--steps", "50", "--batch", "4", "--sizes", "8",
-                "--report-every", "50"])
+                "--report-every", "50", "--teacher-steps", str(teacher_steps)])
     network = load_model(output)
-    assert network.metadata["step"] == "50"
+    assert network.metadata["validation"].startswith("step 50 of 50")
     assert (tmp_path / "net.samples.jpg").is_file()
+    teachers = list(tmp_path.glob("net.teacher?.safetensors"))
+    assert len(teachers) == (4 if teacher_steps else 0)
     truth = read_photo(split(photos)[1][0]).float()[None] / 255
     luma = torch.nn.functional.interpolate(rgb_to_luma(truth), (16, 24), mode="area")
     chroma = rgb_to_chroma(network(luma))[0]
     assert chroma[0, :4].mean() > chroma[0, -4:].mean() + 0.05
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos):
-    data = Photos(find_photos(photos), 32)
-    recipe = train.Recipe(steps=8, batch=2, sizes=(8,))
-    whole = train.Trainer(recipe, "cpu")
-    for _ in range(8):
-        whole.train(data)
+class Told(torch.nn.Module):
+    """A teacher that says pink to everything."""
 
-    first = train.Trainer(recipe, "cpu")
+    def forward(self, luma):
+        return luma + luma.new_tensor((0.2, -0.1, 0.1)).view(1, 3, 1, 1)
+
+
+def test_the_network_learns_from_the_teacher_too(photos):
+    data = Photos(read_photos(find_photos(photos), 48))
+    recipe = train.Recipe(steps=30, batch=4, sizes=(8,), degraded=0, dropout=0)
+    reds = []
+    for teacher in (None, Told()):
+        trainer = train.Trainer(train.student(recipe), recipe, "cpu")
+        for _ in range(recipe.steps):
+            trainer.train([train.Source(data, teacher)])
+        reds.append(rgb_to_chroma(trainer.average(torch.full((1, 1, 12, 12), 0.5)))[0, 1].mean())
+    assert reds[1] > reds[0] + 0.05
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos, dropout):
+    sources = [train.Source(Photos(read_photos(find_photos(photos), 32)))]
+    recipe = train.Recipe(steps=8, batch=2, sizes=(8,), dropout=dropout)
+
+    def begin():
+        return train.Trainer(train.student(recipe), recipe, "cpu")
+
+    whole = begin()
+    for _ in range(8):
+        whole.train(sources)
+
+    first = begin()
     for _ in range(4):
-        first.train(data)
+        first.train(sources)
     first.save(checkpoint := photos / "half.checkpoint.safetensors")
-    second = train.Trainer(recipe, "cpu")
+    second = begin()
     second.resume(checkpoint)
     assert second.step == 4
     for _ in range(4):
-        second.train(data)
+        second.train(sources)
     for name, tensor in whole.tensors().items():
         torch.testing.assert_close(second.tensors()[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
 

@@ -16,6 +16,8 @@ from .degrade import degrade
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 VALIDATION_SHARE = 0.06
+FOLDS = 4
+GREEN_ENOUGH = 0.3  # share of a picture
 
 # Height and width of a training picture, in units of its short side.
 SHAPES = ((1, 1.5), (1.5, 1), (1, 1.25))
@@ -46,6 +48,12 @@ def read_photo(path: Path, short_side: int | None = None) -> Tensor:
     return pil_to_tensor(picture)
 
 
+def read_photos(paths: list[Path], short_side: int) -> list[Tensor]:
+    """Many pictures, as `read_photo` reads one."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda path: read_photo(path, short_side), paths))
+
+
 def split(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folder's photos for training and for validation.
 
@@ -53,17 +61,9 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
     ``source`` and ``origin``); they stay on the same side. The side depends on the photo's name
     alone, so it never changes when photos are added. Raises ``ValueError`` when a side is empty.
     """
-    folder = Path(folder)
-    manifest = folder / "MANIFEST.tsv"
-    origins = {}
-    if manifest.is_file():
-        with manifest.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                origins[row["file"]] = f"{row['source']}/{row['origin']}"
+    digests = _digests(folder)
     training, validation = [], []
-    for path in find_photos(folder):
-        name = path.relative_to(folder).as_posix()
-        digest = hashlib.sha256(origins.get(name, name).encode()).digest()
+    for path, digest in digests.items():
         held_out = int.from_bytes(digest[:4], "big") < VALIDATION_SHARE * 2**32
         (validation if held_out else training).append(path)
     if not training or not validation:
@@ -73,16 +73,49 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
     return training, validation
 
 
-class Photos:
-    """Photos kept in memory as uint8, and random batches of them.
+def folds(folder: Path) -> list[list[Path]]:
+    """The training photos in ``FOLDS`` parts; crops of one photo are in the same part.
 
-    A batch shows whole or nearly whole pictures, because where the border lies and how a picture
-    is composed are most of what a network with a small field of view can know.
+    Raises ``ValueError`` when a part is empty.
+    """
+    training, _ = split(folder)
+    digests = _digests(folder)
+    parts: list[list[Path]] = [[] for _ in range(FOLDS)]
+    for path in training:
+        parts[int.from_bytes(digests[path][4:8], "big") % FOLDS].append(path)
+    if not all(parts):
+        raise ValueError(f"{folder} has too few photos for {FOLDS} parts; add different ones.")
+    return parts
+
+
+def _digests(folder: Path) -> dict[Path, bytes]:
+    """A hash of what each file is a crop of, or of its name."""
+    folder = Path(folder)
+    manifest = folder / "MANIFEST.tsv"
+    origins = {}
+    if manifest.is_file():
+        with manifest.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+                origins[row["file"]] = f"{row['source']}/{row['origin']}"
+    names = {path: path.relative_to(folder).as_posix() for path in find_photos(folder)}
+    return {
+        path: hashlib.sha256(origins.get(name, name).encode()).digest()
+        for path, name in names.items()
+    }
+
+
+class Photos:
+    """Photos in memory, ``(3, height, width)`` uint8 each, and random views of them.
+
+    A view is a whole picture or a large part of one, because where the border lies and how a
+    picture is composed are most of what a network with a small field of view can know. Pictures
+    of which `GREEN_ENOUGH` is green are seen ``1 + greenery`` times as often as those with none.
     """
 
-    def __init__(self, paths: list[Path], short_side: int) -> None:
-        with ThreadPoolExecutor() as pool:
-            self.pictures = list(pool.map(lambda path: read_photo(path, short_side), paths))
+    def __init__(self, pictures: list[Tensor], greenery: float = 0) -> None:
+        self.pictures = pictures
+        green = torch.tensor([green_share(picture) for picture in pictures])
+        self.weights = 1 + greenery * (green / GREEN_ENOUGH).clamp(max=1)
         aspects = torch.tensor([p.shape[2] / p.shape[1] for p in self.pictures]).log()
         targets = torch.tensor([width / height for height, width in SHAPES]).log()
         nearest = (aspects[:, None] - targets).abs().argmin(1)
@@ -92,50 +125,67 @@ class Photos:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def batch(
+    def views(
         self,
         count: int,
         short_side: int,
         generator: Generator,
         *,
         smallest_crop: float = 0.6,
-        degraded: float = 0.5,
-        device: str = "cpu",
-    ) -> tuple[Tensor, Tensor]:
-        """Luma ``(count, 1, h, w)`` and true chroma ``(count, 2, h, w)``.
+        stretch: float = 1.2,
+    ) -> Tensor:
+        """RGB ``(count, 3, h, w)`` in [0, 1], all of one shape, half of them mirrored.
 
-        The luma is one random pixel parity of a picture twice as large, because that is what each
-        quarter of the dilated network sees; the chroma is the mean over the parities. A share
-        ``degraded`` of the lumas looks like old material, the others are clean.
+        Each shows ``smallest_crop`` to all of its picture's height, with an aspect wrong by up to
+        a factor of ``stretch``.
         """
-        weights = torch.tensor([float(len(group)) for _, group in self.groups])
-        (tall, wide), group = self.groups[torch.multinomial(weights, 1, generator=generator)]
-        height, width = round(tall * short_side), round(wide * short_side)
-        chosen = torch.randint(len(group), (count,), generator=generator).tolist()
-        rgb = torch.stack([
-            _random_view(self.pictures[group[i]], 2 * height, 2 * width, smallest_crop, generator)
-            for i in chosen
-        ]).to(device)
-        luma = degrade(rgb, degraded, generator)
-        row, column = torch.randint(2, (2,), generator=generator).tolist()
-        return luma[..., row::2, column::2].contiguous(), F.avg_pool2d(rgb_to_chroma(rgb), 2)
+        shares = torch.stack([self.weights[group].sum() for _, group in self.groups])
+        (tall, wide), group = self.groups[torch.multinomial(shares, 1, generator=generator)]
+        size = round(tall * short_side), round(wide * short_side)
+        chosen = torch.multinomial(self.weights[group], count, True, generator=generator)
+        return torch.stack([
+            _random_view(self.pictures[group[i]], size, smallest_crop, stretch, generator)
+            for i in chosen.tolist()
+        ])
+
+
+def green_share(picture: Tensor) -> float:
+    """Share of a picture ``(3, H, W)`` uint8 that is green, as foliage and lawns are."""
+    small = F.interpolate(picture[None].float() / 255, (24, 32), mode="area")
+    cb, cr = rgb_to_chroma(small)[0]
+    return ((cb < -0.02) & (cr < -0.01)).float().mean().item()
+
+
+def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Luma ``(B, 1, h, w)`` and true chroma ``(B, 2, h, w)`` of RGB ``(B, 3, 2 h, 2 w)``.
+
+    The luma is one random pixel parity, because that is what each quarter of the dilated network
+    sees; the chroma is the mean over the parities. A share ``degraded`` of the lumas looks like
+    old material, the others are clean.
+    """
+    luma = degrade(rgb, degraded, generator)
+    row, column = torch.randint(2, (2,), generator=generator).tolist()
+    return luma[..., row::2, column::2].contiguous(), F.avg_pool2d(rgb_to_chroma(rgb), 2)
 
 
 def _random_view(
-    picture: Tensor, height: int, width: int, smallest_crop: float, generator: Generator
+    picture: Tensor,
+    size: tuple[int, int],
+    smallest_crop: float,
+    most_stretch: float,
+    generator: Generator,
 ) -> Tensor:
-    """A crop of about this aspect, mirrored half of the time, as float RGB of exactly this size."""
     scale, stretch, down, across, mirror = torch.rand(5, generator=generator).tolist()
     full_height, full_width = picture.shape[1:]
-    aspect = width / height * 1.2 ** (2 * stretch - 1)
-    crop_height = min(full_height, full_width / aspect) * (1 - scale * (1 - smallest_crop))
-    crop_width = round(crop_height * aspect)
-    crop_height = round(crop_height)
-    top = int(down * (full_height - crop_height + 1))
-    left = int(across * (full_width - crop_width + 1))
-    crop = picture[:, top : top + crop_height, left : left + crop_width]
+    aspect = size[1] / size[0] * most_stretch ** (2 * stretch - 1)
+    height = min(full_height, full_width / aspect) * (1 - scale * (1 - smallest_crop))
+    width = max(1, min(full_width, round(height * aspect)))
+    height = max(1, min(full_height, round(height)))
+    top = int(down * (full_height - height + 1))
+    left = int(across * (full_width - width + 1))
+    crop = picture[:, top : top + height, left : left + width]
     if mirror < 0.5:
         crop = crop.flip(2)
     return F.interpolate(
-        crop[None].float() / 255, (height, width), mode="bilinear", antialias=True
+        crop[None].float() / 255, size, mode="bilinear", antialias=True
     ).clamp_(0, 1)[0]
