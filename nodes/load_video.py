@@ -10,7 +10,7 @@ from .tensors import refuse_if_too_large, regroup, to_images
 
 log = logging.getLogger(__name__)
 
-CHUNK = 16  # frames decoded between two looks at the cancel button
+PREVIEW_WIDTH = 512  # px, or somewhat more
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -113,6 +113,8 @@ class LoadVideoFrames(io.ComfyNode):
             where=f"{clip.path.name}: ",
         )
 
+        apart = max(1, width // PREVIEW_WIDTH)
+
         def chunks():
             for frames in read_frames(
                 clip,
@@ -121,10 +123,10 @@ class LoadVideoFrames(io.ComfyNode):
                 frame_step=frame_step,
                 rate=rate,
                 size=(width, height),
-                batch_size=min(batch_size, CHUNK),
+                batch_size=1,  # a cancel is heard at every frame
                 alpha=channels == 4,
             ):
-                progress.update(len(frames), preview=to_images(frames[-1, ..., :3]))
+                progress.update(preview=to_images(frames[0, ::apart, ::apart, :3]))
                 yield frames
 
         with host.Progress(wanted) as progress:
