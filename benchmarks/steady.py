@@ -2,18 +2,23 @@
 
 Run: ``python -m colorizationnet.benchmarks.steady CLIPS_DIR [--side N] [--frames N]``.
 
-Each clip is seen by the shipped network at ``--side`` pixels; a colour clip is first made grey and
-grainy. ``average`` is the simple rival: an exponential average over 16 frames, without motion.
+Each clip is seen by the shipped network at ``--side`` pixels (the shipped weights' own by default);
+a colour clip is first made grey and grainy. ``average`` is the simple rival: an exponential average
+over 16 frames, without motion.
 
-- still: deviation over 16 frames of the chroma where the luma holds still and nothing moves by a
-  quarter of a pixel (levels of 255, RMS)
+- still: deviation over up to 16 frames of one shot of the chroma where the luma holds still and
+  nothing moves by a quarter of a pixel (levels of 255, RMS)
 - warp: difference of the chroma to the frame before, along the motion (levels, RMS). The motion is
   our own estimate, from the luma without the added grain, and counts where the luma agrees
+- cuts: the frames where a shot was found to begin, and the difference of the steadied chroma to the
+  network's own on them (0: nothing of the old shot is left)
 - CDC x 1000 (TCVC 2021) of the RGB frames, beside the true frames'
 - PSNR of the RGB frames against the true colours with the same luma, in dB
 """
 
 import argparse
+import math
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +27,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import Colorizer, Steady, load_model, merge, rgb_to_chroma, rgb_to_luma
+from ..model import (
+    Colorizer,
+    CutDetector,
+    Steady,
+    load_model,
+    merge,
+    rgb_to_chroma,
+    rgb_to_luma,
+)
 from ..model.motion import box, estimate_motion, warp
 from ..model.resize import resize
 from ..model.steady import DEFAULT_STABILITY, Stabilizer
@@ -32,6 +45,9 @@ SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
 GRAIN = 8 / 255
 SETTLED = 12  # frames after which the measures begin
 WINDOW = 16
+SHORTEST = 6  # frames of one shot on which stillness is measured
+COST_SIDES = (48, 64, 128, 224)
+BATCH = 4  # frames at a time, as in a film
 GREY = 0.5 / 255  # a clip with less chroma than this (RMS) is black and white
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -52,25 +68,29 @@ METHODS: dict[str, Method] = {
 }
 
 
-def stillness(chroma: Tensor, luma: Tensor, motion: list[tuple[Tensor, Tensor]]) -> float:
-    deviations = []
-    for start in range(SETTLED, len(luma) - WINDOW + 1, WINDOW):
-        window = slice(start, start + WINDOW)
-        smooth = box(luma[window], 5)
-        smooth = smooth - smooth.flatten(1).median(1).values.view(-1, 1, 1, 1)
-        still = smooth.std(0)[0] < 3 / 255
-        for flow, _ in motion[start - SETTLED : start - SETTLED + WINDOW]:
-            still &= flow[0].norm(dim=0) < 0.25
-        deviations.append(chroma[window].var(0).sum(0)[still])
+def stillness(
+    chroma: Tensor, luma: Tensor, motion: list[tuple[Tensor, Tensor]], cuts: list[int]
+) -> float:
+    deviations = [torch.empty(0)]
+    for first, end in zip([SETTLED, *cuts], [*cuts, len(luma)], strict=True):
+        for start in range(max(first, SETTLED), end - SHORTEST + 1, WINDOW):
+            window = slice(start, min(start + WINDOW, end))
+            smooth = box(luma[window], 5)
+            smooth = smooth - smooth.flatten(1).median(1).values.view(-1, 1, 1, 1)
+            still = smooth.std(0)[0] < 3 / 255
+            for flow, _ in motion[window.start + 1 - SETTLED : window.stop - SETTLED]:
+                still &= flow[0].norm(dim=0) < 0.25
+            deviations.append(chroma[window].var(0).sum(0)[still])
     return torch.cat(deviations).mean().sqrt().item() * 255
 
 
 def along_motion(luma: Tensor) -> list[tuple[Tensor, Tensor]]:
     """For each settled frame: the motion to the frame before, and where the luma agrees."""
     pairs = []
-    for now, before in zip(luma[SETTLED:, None], luma[SETTLED - 1 : -1, None], strict=True):
-        flow = estimate_motion(now, before)
-        pairs.append((flow, (now - warp(before, flow, "bicubic")).abs() < 4 / 255))
+    for i in range(SETTLED, len(luma)):
+        flow = estimate_motion(luma[i - 1 : i + 1])
+        moved = warp(luma[i - 1, None], flow, "bicubic")
+        pairs.append((flow, (luma[i, None] - moved).abs() < 4 / 255))
     return pairs
 
 
@@ -106,12 +126,15 @@ def read_clip(path: Path, frames: int) -> Tensor:
     return torch.cat([torch.from_numpy(b[..., :3]).permute(0, 3, 1, 2) for b in batches]) / 255
 
 
-def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[float, float] | None:
-    """Print one clip's rows; gives the seconds of network and of steadying."""
+def find_cuts(luma: Tensor) -> list[int]:
+    """The frames that begin a shot as they are seen, without looking ahead."""
+    detector = CutDetector()
+    return [i for i, frame in enumerate(luma.split(1)) if i in detector(frame)]
+
+
+def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
+    """Print one clip's rows."""
     rgb = read_clip(path, frames)
-    if len(rgb) < SETTLED + WINDOW:
-        print(f"{path.name}: too short")
-        return None
     luma, truth = rgb_to_luma(rgb), rgb_to_chroma(rgb)
     in_color = truth.square().mean().sqrt() > GREY
     clean = colorizer.shrink(luma)
@@ -120,31 +143,54 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[float, float
         luma = (luma + GRAIN * noise).clamp(0, 1)
         rgb = merge(luma, truth)
     small = colorizer.shrink(luma)
-    started = time.process_time()
-    chroma = torch.cat([colorizer.see_small(frame) for frame in small.split(1)])
-    seeing = time.process_time() - started
-    motion = along_motion(clean)
+    chroma = torch.cat([colorizer.see_small(batch) for batch in small.split(BATCH)])
+    motion, cuts = along_motion(clean), find_cuts(small)
     true_cdc = f"{cdc(rgb):6.3f}" if in_color else "     -"
     print(f"{path.name}, {len(rgb)} frames, {'colour' if in_color else 'black and white'}")
-    steadying = 0.0
     reference = None
     for name, method in METHODS.items():
-        started = time.process_time()
         steady = method(chroma, small)
-        if name.startswith(f"stability {DEFAULT_STABILITY:g}"):
-            steadying = time.process_time() - started
         colored = merge(luma, resize(steady, luma.shape[2:]))
-        row = stillness(steady, small, motion), warp_error(steady, motion)
+        row = stillness(steady, small, motion, cuts), warp_error(steady, motion)
         reference = reference or row
         psnr = -10 * (colored - rgb).square().mean((1, 2, 3)).log10().mean().item()
         print(
-            f"  {name:14} still {row[0]:5.2f} ({reference[0] / row[0]:4.1f}x)"
-            f"  warp {row[1]:5.2f} ({reference[1] / row[1]:4.1f}x)"
+            f"  {name:14} still {_times(row[0], reference[0])}  warp {_times(row[1], reference[1])}"
             f"  CDC {cdc(colored):6.3f} (true {true_cdc})"
             + (f"  PSNR {psnr:5.2f}" if in_color else ""),
             flush=True,
         )
-    return seeing, steadying
+    if cuts:
+        left = (Steady()(chroma, small) - chroma)[cuts].abs().amax((1, 2, 3)).mul(255).tolist()
+        print("  cuts", ", ".join(f"{cut} ({rest:.1f})" for cut, rest in zip(cuts, left, strict=True)))
+
+
+def _times(value: float, reference: float) -> str:
+    if math.isnan(value):
+        return "    -        "
+    return f"{value:5.2f} ({reference / value:4.1f}x)"
+
+
+def cost(path: Path, frames: int) -> None:
+    """Print the time of steadying beside the network's own, at several render sizes."""
+    luma = rgb_to_luma(read_clip(path, frames))
+    print(f"Milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
+    for side in COST_SIDES:
+        colorizer, steady = Colorizer(load_model(), render_size=side), Steady()
+        seeing, steadying = [], []
+        for batch in colorizer.shrink(luma).split(BATCH):
+            started = time.perf_counter()
+            chroma = colorizer.see_small(batch)
+            seen = time.perf_counter()
+            steady(chroma, batch)
+            steadying.append((time.perf_counter() - seen) / len(batch) * 1000)
+            seeing.append((seen - started) / len(batch) * 1000)
+        # The first batches warm up.
+        network, own = (statistics.median(times[2:]) for times in (seeing, steadying))
+        print(
+            f"  {side:4} px  network {network:6.1f}  steadying {own:5.1f}  ({own / network:.0%})",
+            flush=True,
+        )
 
 
 def ghosts() -> None:
@@ -192,21 +238,21 @@ def flicker(path: Path, frames: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--side", type=int, help="render size; the weights' own by default")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--only", nargs="*", default=[""], help="parts of the clips' names")
     args = parser.parse_args()
     paths = sorted(p for p in args.clips.iterdir() if any(part in p.name for part in args.only))
     with torch.inference_mode():
+        cost(paths[0], args.frames)
         ghosts()
         print("Tint of +-10 levels by frame and region, removed:")
         for path in paths:
             flicker(path, args.frames)
         colorizer = Colorizer(load_model(), render_size=args.side)
-        costs = [measure(path, args.frames, colorizer) for path in paths]
-    costs = [cost for cost in costs if cost]
-    seeing, steadying = map(sum, zip(*costs, strict=True))
-    print(f"Steadying costs {steadying / seeing:.1%} of the network's time (CPU seconds, one run)")
+        print(f"At {colorizer.render_size} px:")
+        for path in paths:
+            measure(path, args.frames, colorizer)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Where one shot ends and the next begins, told from small luma while the frames stream by."""
 
-from collections import deque
-
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
@@ -12,7 +10,7 @@ THUMB = (24, 32)  # rows, columns
 REACH = 3  # thumb pixels that a block may have moved from one frame to the next
 BLANK = 0.02  # standard deviation of luma below which a frame shows nothing (black, white)
 CONTRAST = 0.18  # standard deviation of luma in an ordinary picture
-THRESHOLD = 0.04  # of `difference`, at sensitivity 0.5
+THRESHOLD = 0.04  # of `differences`, at sensitivity 0.5
 DISSOLVE = 8  # frames from the middle of a dissolve to where its pictures are compared
 
 
@@ -41,12 +39,17 @@ class CutDetector:
     def reset(self) -> None:
         """Forget the stream; the next frame is number 0."""
         self.index = 0
-        self.last: Tensor | None = None
+        self.recent: Tensor | None = None  # the last thumbs that show something
+        self.since = 0  # such thumbs since a shot was found to begin
         self.held: tuple[int, Tensor] | None = None  # a cut not yet reported, the picture before it
-        self.recent: deque[Tensor] = deque(maxlen=2 * DISSOLVE + 1)
 
     def __call__(self, luma: Tensor) -> list[int]:
-        return [cut for thumb in adaptive_avg_pool2d(luma, THUMB) for cut in self._see(thumb)]
+        thumbs = adaptive_avg_pool2d(luma, THUMB)
+        # A blank frame says nothing: the next picture is compared with the last one before it.
+        blank = (thumbs.flatten(1).std(1) < BLANK).tolist()
+        shown = thumbs[[not b for b in blank]]
+        frames = iter(self._compare(shown) if len(shown) else ())
+        return [cut for b in blank for cut in self._see(None if b else next(frames))]
 
     def flush(self) -> list[int]:
         """The cut still held back, if any."""
@@ -54,74 +57,101 @@ class CutDetector:
         self.held = None
         return cuts
 
-    def _see(self, thumb: Tensor) -> list[int]:
+    def _compare(self, thumbs: Tensor) -> list[tuple[Tensor, Tensor, bool, bool]]:
+        """Of each thumb: itself, the one before, whether they differ, whether a dissolve ends."""
+        recent = thumbs[:1] if self.recent is None else self.recent
+        series = torch.cat((recent, thumbs))
+        self.recent = series[-2 * DISSOLVE :]
+        before = series[len(recent) - 1 : -1]
+        differ = (differences(thumbs, before, self.threshold) > self.threshold).tolist()
+        span = 2 * DISSOLVE
+        mixed = [False] * (span - len(recent)) + self._mixed(
+            series[:-span], series[DISSOLVE:-DISSOLVE], series[span:]
+        )
+        return list(zip(thumbs, before, differ, mixed[-len(thumbs) :], strict=True))
+
+    def _see(self, frame: tuple[Tensor, Tensor, bool, bool] | None) -> list[int]:
         cuts = []
         if self.held and self.index > self.held[0] + self.lookahead:
             cuts += self.flush()
-        # A blank frame says nothing: the next picture is compared with the last one before it.
-        if thumb.std() >= BLANK:
-            if self.last is not None and difference(thumb, self.last) > self.threshold:
-                if self.held and difference(thumb, self.held[1]) <= self.threshold:
+        if frame:
+            thumb, before, differs, mixed = frame
+            if differs:
+                if self.held and not self._unlike(thumb, self.held[1]):
                     self.held = None
-                    self.recent.clear()
                 else:
                     cuts += self.flush()
-                    self.held = self.index, self.last
-                    self.recent.clear()
-            self.last = thumb
-            self.recent.append(thumb)
-            if self._dissolved():
+                    self.held = self.index, before
+                self.since = 0
+            self.since += 1
+            if mixed and self.since > 2 * DISSOLVE:
                 cuts.append(self.index - DISSOLVE)
-                self.recent.clear()
+                self.since = 0
         if not self.lookahead:
             cuts += self.flush()
         self.index += 1
         return cuts
 
-    def _dissolved(self) -> bool:
-        """Whether the middle of the recent frames is a mix of the first and the last of them."""
-        if len(self.recent) < self.recent.maxlen:
-            return False
-        before, middle, after = (
-            self.recent[i].flatten() - self.recent[i].mean() for i in (0, DISSOLVE, 2 * DISSOLVE)
+    def _unlike(self, now: Tensor, before: Tensor) -> bool:
+        return bool(differences(now[None], before[None], self.threshold) > self.threshold)
+
+    def _mixed(self, before: Tensor, middle: Tensor, after: Tensor) -> list[bool]:
+        """Whether each middle thumb is a mix of the two around it, which differ."""
+        if not len(middle):
+            return []
+        x, y, z = (t.flatten(1) - t.mean((1, 2, 3))[:, None] for t in (before, middle, after))
+        xx, xz, zz, xy, zy, yy = (
+            (a * b).mean(1) for a, b in ((x, x), (x, z), (z, z), (x, y), (z, y), (y, y))
         )
-        shares = torch.linalg.lstsq(torch.stack((before, after), 1), middle[:, None]).solution
-        rest = middle - torch.stack((before, after), 1) @ shares[:, 0]
-        return (
-            shares.min() > 0.3
-            and shares.max() < 0.7
-            and rest.square().mean() < 0.04 * middle.square().mean()
-            and difference(self.recent[2 * DISSOLVE], self.recent[0]) > self.threshold
-        )
+        # The least-squares shares of both in the middle one
+        determinant = (xx * zz - xz * xz).clamp(min=1e-9)
+        p, q = (zz * xy - xz * zy) / determinant, (xx * zy - xz * xy) / determinant
+        rest = yy - p * xy - q * zy
+        mixed = (torch.minimum(p, q) > 0.3) & (torch.maximum(p, q) < 0.7) & (rest < 0.04 * yy)
+        return [
+            likely and self._unlike(after[i], before[i]) for i, likely in enumerate(mixed.tolist())
+        ]
 
 
-def difference(now: Tensor, before: Tensor) -> float:
-    """How unlike two thumbs ``(1, h, w)`` are: 0 (the same scene) to about 0.5.
+def differences(now: Tensor, before: Tensor, least: float) -> Tensor:
+    """How unlike thumbs ``(n, 1, h, w)`` are: 0 (the same scene) to about 0.5, one a pair.
 
     The product of two measures that err in different places: the share of the new picture's
     variance that the old one, its blocks moved and its exposure matched, does not explain, and the
     plain mean difference at one contrast. (Fast motion raises the first, a flash the second, a cut
-    both.)
+    both.) The first is at most 1 and costs more: it is left at 1 where the second is below
+    ``least``.
     """
-    height, width = now.shape[1:]
-    texture, old_texture = now - box(now, 7), before - box(before, 7)
-    texture = texture / (texture.square().mean().sqrt() + 0.003)
-    old_texture = old_texture / (old_texture.square().mean().sqrt() + 0.003)
+    result = (_even(now) - _even(before)).abs().mean((1, 2, 3))
+    doubtful = (result > least).nonzero().flatten()
+    if len(doubtful):
+        result[doubtful] *= _unexplained(now[doubtful], before[doubtful])
+    return result
+
+
+def _unexplained(now: Tensor, before: Tensor) -> Tensor:
+    height, width = now.shape[2:]
+
+    def texture(x: Tensor) -> Tensor:
+        detail = x - box(x, 7)
+        return detail / (detail.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.003)
 
     def moves(x: Tensor) -> Tensor:
-        x = pad(x, (REACH,) * 4, mode="replicate")[0]
-        return x.unfold(0, height, 1).unfold(1, width, 1).flatten(0, 1)
+        x = pad(x, (REACH,) * 4, mode="replicate")[:, 0]
+        return x.unfold(1, height, 1).unfold(2, width, 1).flatten(1, 2)
 
-    best = box((moves(old_texture) - texture).square().unsqueeze(1), 3).squeeze(1).argmin(0)
-    moved = moves(before).gather(0, best.unsqueeze(0)).flatten()
-    moved, target = moved - moved.mean(), now.flatten() - now.mean()
-    variance = target.square().mean()
-    shared = (moved * target).mean().clamp(min=0).square() / (moved.square().mean() + 1e-6)
-    unexplained = (variance - shared) / (variance + 4e-4)
-    plain = (_even(now) - _even(before)).abs().mean()
-    return float(unexplained * plain)
+    best = box((moves(texture(before)) - texture(now)).square(), 3).argmin(1, keepdim=True)
+    moved = moves(before).gather(1, best).flatten(1)
+    target = now.flatten(1)
+    moved, target = moved - moved.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
+    variance = target.square().mean(1)
+    shared = (moved * target).mean(1).clamp(min=0).square() / (moved.square().mean(1) + 1e-6)
+    return (variance - shared) / (variance + 4e-4)
 
 
-def _even(thumb: Tensor) -> Tensor:
-    """``thumb`` at a common exposure, so that the end of a fade counts like a picture in full."""
-    return (thumb - thumb.mean()) * (CONTRAST / thumb.std().clamp(min=CONTRAST / 3))
+def _even(thumbs: Tensor) -> Tensor:
+    """``thumbs`` at a common exposure, so that the end of a fade counts like a picture in full."""
+    deviation = thumbs.flatten(1).std(1).view(-1, 1, 1, 1)
+    return (thumbs - thumbs.mean((1, 2, 3), keepdim=True)) * (
+        CONTRAST / deviation.clamp(min=CONTRAST / 3)
+    )

@@ -8,13 +8,19 @@ from torch.nn.functional import interpolate
 
 from .color import merge, rgb_to_chroma, rgb_to_luma
 from .cuts import CutDetector
-from .motion import box, estimate_motion, warp
+from .motion import box, estimate_motion, median, warp
 from .resize import resize
 
 DEFAULT_STABILITY = 0.5
-LONGEST = 1000  # frames averaged at stability 1
-LEAN = 0.1
-SURPRISE = 12
+LONGEST = 4000  # frames averaged at stability 1
+ALIKE, OTHER = 1.5, 2.6  # error of the luma, in tolerances: surely the same surface, surely another
+MOVING = 0.15  # pixels a frame from which on a surface moves
+LONGEST_MOVING = 12  # frames averaged then: errors of the motion add up
+LEAN = 0.25  # weight of a frame in the recent deviation of the chroma
+CALM = 0.1  # and in the variance of its flicker
+SURPRISE = 6  # (deviation / flicker)^2 at which a change of colour is one that lasts
+UNSEEN = 3 / 255  # deviation of chroma that nobody minds
+THUMB = 12  # rows or columns on the short side at which exposure is matched
 
 
 class Steady:
@@ -22,11 +28,13 @@ class Steady:
 
     A recursive average per pixel, carried along by the motion of the luma (as in
     motion-compensated noise reduction). How many frames a pixel averages grows with each frame
-    that shows the same surface, up to ``1000 ** stability``; it starts anew where the luma, once
-    its exposure is matched, says that something else is there, and it shortens where the
-    chroma itself changes for longer than its own flicker explains.
+    that shows the same surface, up to ``4000 ** stability``; it starts anew where the luma, once
+    its exposure is matched, says that something else is there, and where the chroma itself changes
+    for longer than its own flicker explains. A surface newly seen is corrected as its neighbours
+    are.
 
-    ``stability``: 0 (the chroma untouched) to 1. Memory does not grow with the length of the clip.
+    ``stability``: 0 (the chroma untouched) to 1 (a surface keeps its mean colour for as long as
+    its luma says that it is the same). Memory does not grow with the length of the clip.
     """
 
     def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
@@ -40,7 +48,7 @@ class Steady:
         """Forget what was seen: the next frame begins a new clip."""
         self.detector = CutDetector()
         self.seen = 0
-        self.state: Tensor | None = None
+        self.last: Tensor | None = None  # luma and chroma of the last frame (1, 3, h, w)
 
     def __call__(self, chroma: Tensor, luma: Tensor, cuts: Sequence[bool] | None = None) -> Tensor:
         """Steady the next ``chroma`` ``(n, 2, h, w)`` by their ``luma`` ``(n, 1, h, w)``.
@@ -48,46 +56,62 @@ class Steady:
         Batches of any size, in order: the size does not change the result. ``cuts`` says for each
         frame whether a shot begins with it; by default the luma is asked (`CutDetector`).
         """
-        if self.stability == 0:
+        if self.stability == 0 or not len(chroma):
             return chroma
+        if cuts is None:
+            found = self.detector(luma)
+            cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]
+        frames = torch.cat((luma, chroma), dim=1)
+        frames = torch.cat((frames[:1] if self.last is None else self.last, frames))
+        flow = estimate_motion(frames[:, :1])
+        moved, moved_chroma = warp(frames[:-1], flow).split((1, 2), dim=1)
+        gain, offset = _match_exposure(moved, luma)
+        tolerance = _tolerance(luma, gain * moved + offset)
+        flicker = box((chroma - moved_chroma).square().sum(1, keepdim=True), 5) / 2
+        moving = flow.square().sum(1, keepdim=True) > MOVING**2
+        longest = torch.where(moving, min(self.longest, LONGEST_MOVING), self.longest)
+        moves = flow.flatten(1).any(1).tolist()
         steady = torch.empty_like(chroma)
         for i in range(len(chroma)):
-            frame, light = chroma[i : i + 1], luma[i : i + 1]
-            begins = self.seen in self.detector(light) if cuts is None else cuts[i]
-            if begins or self.state is None:
-                self.state = self._begin(frame, light)
+            now = slice(i, i + 1)
+            if cuts[i] or self.seen == 0:
+                self._begin(chroma[now], luma[now])
             else:
-                self.state = self._step(frame, light)
-            steady[i] = self.state[0, :2]
+                if moves[i]:
+                    self.held = warp(self.held, flow[now], "bicubic")
+                    self.state = warp(self.state, flow[now])
+                reference = gain[now] * self.state[:, :1] + offset[now]
+                same = _sameness(luma[now] - reference, tolerance[now])
+                self._step(chroma[now], luma[now], reference, same * longest[now], flicker[now])
+            steady[i] = self.held[0]
             self.seen += 1
+        self.last = frames[-1:]
         return steady
 
-    # The state's channels: steady chroma (2), reference luma, frames averaged,
-    # recent deviation of the chroma (2, signed), its variance
-    def _begin(self, chroma: Tensor, luma: Tensor) -> Tensor:
+    def _begin(self, chroma: Tensor, luma: Tensor) -> None:
+        # The state's channels: reference luma, frames averaged, recent deviation of the chroma (2),
+        # variance of its flicker
         blank = torch.zeros_like(luma)
-        return torch.cat((chroma, luma, blank + 1, blank, blank, blank + 1e-4), dim=1)
+        self.held = chroma
+        self.state = torch.cat((luma, blank + 1, blank, blank, blank), dim=1)
 
-    def _step(self, chroma: Tensor, luma: Tensor) -> Tensor:
-        flow = estimate_motion(luma, self.state[:, 2:3])
-        state = warp(self.state, flow, "bicubic") if flow.any() else self.state
-        held, reference, count, lean, variance = state.split((2, 1, 1, 2, 1), dim=1)
-        reference = _match_exposure(reference, luma)
-        same = _sameness(luma, reference)
-
-        deviation = chroma - held
+    def _step(
+        self, chroma: Tensor, luma: Tensor, reference: Tensor, limit: Tensor, flicker: Tensor
+    ) -> None:
+        _, count, lean, variance = self.state.split((1, 1, 2, 1), dim=1)
+        deviation = chroma - self.held
         # A change that lasts leans to one side; flicker and grain do not.
-        lean = lean + LEAN * (deviation - lean)
-        variance = variance + LEAN * (deviation.square().sum(1, keepdim=True) - variance)
-        expected = variance.clamp(min=1e-6) * LEAN / (2 - LEAN)
+        lean = torch.lerp(lean * limit.clamp(max=1), deviation, LEAN)
+        # At most a few times more at once, or the change itself would count as flicker.
+        variance = torch.lerp(variance, torch.minimum(flicker, 4 * variance + UNSEEN**2), CALM)
+        expected = variance * (LEAN / (2 - LEAN)) + UNSEEN**2
         surprise = box(lean, 5).square().sum(1, keepdim=True) / expected
-        count = count.clamp(1, self.longest) * same
-        count = count / (1 + (surprise - SURPRISE).clamp(min=0) * 0.1)
-        count = count + 1
-        held = held + deviation / count
+        turn = (surprise * ((1 - self.stability) / SURPRISE) - 1).clamp(0, 1)
+        count = torch.minimum(count, limit) * (1 - turn) + 1
+        held = self.held + deviation / count
         reference = reference + (luma - reference) / count.clamp(max=4)
-        lean = lean * same
-        return torch.cat((held, reference, count, lean, variance), dim=1)
+        self.held = held + _neighbours(held - chroma, 1 - 2 / (count + 1)) / count.square()
+        self.state = torch.cat((reference, count, lean * (1 - turn), variance), dim=1)
 
 
 class Stabilizer:
@@ -129,35 +153,40 @@ class Stabilizer:
         return result
 
 
-def _match_exposure(reference: Tensor, luma: Tensor) -> Tensor:
-    """``reference`` at the exposure of ``luma``: gain and offset fitted by regions, smoothly."""
+def _match_exposure(reference: Tensor, luma: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset that bring ``reference`` to the exposure of ``luma``: regional, smooth."""
     size = luma.shape[2:]
-    quarter = [max(1, side // 4) for side in size]
-    small = [interpolate(x, quarter, mode="area") for x in (reference, luma)]
-    weight = torch.ones_like(small[0])
-    for _ in range(2):
-        gain, offset = _fit(*small, weight)
-        error = (small[1] - gain * small[0] - offset).abs()
-        weight = 1 / (1 + (error / 0.03).square())
-    gain, offset = _fit(*small, weight)
-    return reference * interpolate(gain, size, mode="bilinear") + interpolate(
-        offset, size, mode="bilinear"
-    )
+    thumb = [max(1, side * THUMB // min(size)) for side in size]
+    small = interpolate(torch.cat((reference, luma), dim=1), thumb, mode="area").split(1, 1)
+    gain, offset = _fit(*small, torch.ones_like(small[0]))
+    error = small[1] - gain * small[0] - offset
+    fit = torch.cat(_fit(*small, 1 / (1 + (error / 0.03).square())), dim=1)
+    return interpolate(fit, size, mode="bilinear").split(1, 1)
 
 
 def _fit(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     moments = torch.cat((weight, weight * x, weight * y, weight * x * x, weight * x * y), dim=1)
-    w, wx, wy, wxx, wxy = box(moments, 2 * (min(x.shape[2:]) // 4) + 1).split(1, 1)
+    w, wx, wy, wxx, wxy = box(moments, THUMB // 2 + 1).split(1, 1)
     x, y, xx, xy = wx / w, wy / w, wxx / w, wxy / w
     # Little contrast says little about gain: lean towards 1.
     gain = (xy - x * y + 1e-3) / (xx - x * x + 1e-3)
     return gain, y - gain * x
 
 
-def _sameness(luma: Tensor, reference: Tensor) -> Tensor:
-    """1 where both luma show the same surface, 0 where they do not, by the frame's own noise."""
-    error = luma - reference
-    noise = error.abs().median() * 1.4826 + 0.004
-    edges = (box(reference, 3) - reference).abs()
-    distance = box(error.square(), 3).sqrt() / (noise + box(edges, 3) / 2)
-    return (2.0 - distance / 1.2).clamp(0, 1)
+def _tolerance(luma: Tensor, expected: Tensor) -> Tensor:
+    """The squared error of the luma that the frame's own noise and its edges explain."""
+    noise = median((luma - expected).abs()) * 1.4826 + 0.004
+    edges = box((box(luma, 3) - luma).abs(), 3)
+    return (noise + edges / 3).square()
+
+
+def _sameness(error: Tensor, tolerance: Tensor) -> Tensor:
+    """1 where the luma show the same surface, 0 where they do not."""
+    distance = box(error.square(), 3) / tolerance
+    return ((OTHER**2 - distance) / (OTHER**2 - ALIKE**2)).clamp(0, 1)
+
+
+def _neighbours(correction: Tensor, weight: Tensor) -> Tensor:
+    """How ``correction`` differs from that of the pixels around, of which ``weight`` is known."""
+    around = box(torch.cat((weight, weight * correction), dim=1), 9)
+    return around[:, 1:] / (around[:, :1] + 0.05) - correction
