@@ -162,7 +162,8 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
         )
     if cuts:
         left = (Steady()(chroma, small) - chroma)[cuts].abs().amax((1, 2, 3)).mul(255).tolist()
-        print("  cuts", ", ".join(f"{cut} ({rest:.1f})" for cut, rest in zip(cuts, left, strict=True)))
+        shown = zip(cuts, left, strict=True)
+        print("  cuts", ", ".join(f"{cut} ({rest:.1f})" for cut, rest in shown))
 
 
 def _times(value: float, reference: float) -> str:

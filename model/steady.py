@@ -62,7 +62,9 @@ class Steady:
             found = self.detector(luma)
             cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]
         frames = torch.cat((luma, chroma), dim=1)
-        frames = torch.cat((frames[:1] if self.last is None else self.last, frames))
+        # Nothing comes before the first frame of a shot, which may have a size of its own.
+        cuts = [cuts[0] or self.last is None, *cuts[1:]]
+        frames = torch.cat((frames[:1] if cuts[0] else self.last, frames))
         flow = estimate_motion(frames[:, :1])
         moved, moved_chroma = warp(frames[:-1], flow).split((1, 2), dim=1)
         gain, offset = _match_exposure(moved, luma)
@@ -74,7 +76,7 @@ class Steady:
         steady = torch.empty_like(chroma)
         for i in range(len(chroma)):
             now = slice(i, i + 1)
-            if cuts[i] or self.seen == 0:
+            if cuts[i]:
                 self._begin(chroma[now], luma[now])
             else:
                 if moves[i]:

@@ -75,6 +75,14 @@ def test_a_cut_is_clean_to_the_frame(told):
     assert torch.equal(Steady(1)(chroma, luma, cuts), chroma)
 
 
+def test_a_shot_may_have_a_size_of_its_own():
+    steady = Steady()
+    steady(colors(0.1, -0.1, 3), ground().expand(3, -1, -1, -1))
+    chroma = torch.full((3, 2, 24, 32), 0.1)
+    luma = ground(1, 24, 32).expand(3, -1, -1, -1)
+    assert (steady(chroma, luma, [True, False, False]) - chroma).abs().max() < 1e-6
+
+
 @pytest.mark.parametrize(
     "light",
     [
