@@ -41,7 +41,8 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     torch.minimum(least, blue, out=least).neg_().clamp_min_(1e-12)
     above = (1 - luma).div_(most)
     scale = torch.minimum(above, torch.div(luma, least, out=least), out=above).clamp_(0, 1)
-    rgb = luma.new_empty(*torch.broadcast_shapes(luma.shape, red.shape)[:-3], 3, *luma.shape[-2:])
+    # Not broadcast_shapes, which imports sympy: 40 MB.
+    rgb = luma.new_empty(*torch.broadcast_tensors(luma, red)[0].shape[:-3], 3, *luma.shape[-2:])
     for channel, offset in enumerate((red, green, blue)):
         torch.addcmul(luma, offset, scale, out=rgb[..., channel : channel + 1, :, :])
     return rgb
