@@ -47,7 +47,7 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
-    colour.add_argument("--quality", choices=("full", "fast"), default="full")
+    colour.add_argument("--quality", choices=("auto", "full", "fast"), default="auto")
     colour.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
 
 

@@ -15,7 +15,7 @@ from .parallel import spread
 from .resize import resize, resize_columns, resize_rows
 
 DEFAULT_RENDER_SIZE = 48
-QUALITIES = ("full", "fast")
+QUALITIES = ("auto", "full", "fast")
 MODES = ("merge", "network")
 BATCH, BATCH_PIXELS = 8, 1 << 24  # the most frames, and pixels of them, in work at once
 BAND = 1 << 18  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
@@ -32,7 +32,8 @@ class Colorizer:
     ``saturation``: gain on the network's chroma, 0 and up; 1 is the gain that the weights were
     calibrated for, by their metadata.
     ``quality``: ``"full"`` runs the whole network, ``"fast"`` one pixel parity of it on a half-size
-    picture, for a quarter of the work.
+    picture, for a quarter of the work. ``"auto"`` is what the weights were made for, by their
+    metadata, or full.
     ``precision``: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"auto"`` (fp16 on CUDA,
     bf16 on CPUs that have it, else fp32).
     ``mode``: ``"merge"``, or ``"network"`` for the network's own RGB without the source's luma.
@@ -45,7 +46,7 @@ class Colorizer:
         render_size: int | None = None,
         strength: float = 1.0,
         saturation: float = 1.0,
-        quality: str = "full",
+        quality: str = "auto",
         precision: str = "auto",
         mode: str = "merge",
         device: torch.device | str = "cpu",
@@ -59,6 +60,9 @@ class Colorizer:
             raise ValueError(f"strength is {strength}; choose a value from 0 to 1.")
         if render_size is None:
             render_size = int(network.metadata.get("render_size", DEFAULT_RENDER_SIZE))
+        if quality == "auto":
+            # In network mode the output is the whole network's, whatever suits the merge.
+            quality = network.metadata.get("quality", "full") if mode == "merge" else "full"
         if saturation < 0 or render_size < 0:
             raise ValueError("saturation and render_size cannot be negative.")
         self.render_size, self.quality, self.mode = render_size, quality, mode

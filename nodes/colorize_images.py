@@ -42,7 +42,7 @@ class ColorizeImages(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, images, render_size, strength, saturation, mask=None, quality="full",
+        cls, model, images, render_size, strength, saturation, mask=None, quality="auto",
         output="keep luma",
     ) -> io.NodeOutput:
         settings = model.settings(

@@ -63,7 +63,7 @@ class ColorizeVideo(io.ComfyNode):
     @classmethod
     def execute(
         cls, model, video, render_size, strength, saturation, stability, keyframes=None,
-        shots=None, teach_steps=STEPS, quality="full", format="h264", crf=-1,
+        shots=None, teach_steps=STEPS, quality="auto", format="h264", crf=-1,
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")

@@ -73,11 +73,13 @@ def colour_inputs() -> list:
 def quality_input():
     return io.Combo.Input(
         "quality",
-        options=["full", "fast"],
-        default="full",
+        options=["auto", "full", "fast"],
+        default="auto",
         optional=True,
         advanced=True,
-        tooltip="fast runs a quarter of the network's work, with slightly coarser colour edges.",
+        tooltip="fast does a quarter of the network's work: calmer colour with coarser edges. full "
+        "follows small things better, which pays with taught weights. auto is what the weights "
+        "were made for.",
     )
 
 

@@ -122,6 +122,18 @@ def test_network_mode_is_the_networks_own_rgb(vivid):
     assert (found - expected).abs().max() < 1e-5
 
 
+def test_the_weights_say_how_they_are_best_used(vivid):
+    images = torch.rand(1, 40, 52, 3)
+    chosen = Colorizer(vivid, render_size=24, saturation=1.5, quality="fast")(images)
+    plain = Colorizer(vivid, render_size=0, mode="network")(images)
+    calibrated = ColorizationNet()
+    calibrated.load_state_dict(vivid.state_dict())
+    calibrated.metadata = {"render_size": "24", "saturation": "1.5", "quality": "fast"}
+    assert torch.equal(Colorizer(calibrated)(images), chosen)
+    # The network's own output stays the whole network's.
+    assert torch.equal(Colorizer(calibrated, render_size=0, mode="network")(images), plain)
+
+
 def test_half_precision_images_come_back_as_such(vivid):
     images = torch.rand(1, 40, 52, 3)
     colorizer = Colorizer(vivid, render_size=32)

@@ -356,7 +356,7 @@ def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
                    "--saturations", "1", "1.5", "--sheets", str(sheets)])
     printed = capsys.readouterr().out
     assert "Kodak: 3 pictures" in printed and "| one tint |" in printed
-    assert "| network at 16 px, saturation 1.5 |" in printed
+    assert "| fast at 16 px, saturation 1.5 |" in printed
     assert Image.open(sheets / "kodak-00.png").width > 12 * 192
 
 

@@ -11,13 +11,14 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..model.color import rgb_to_chroma
+from ..model.color import rgb_to_chroma, rgb_to_luma
 from .degrade import degrade
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 VALIDATION_SHARE = 0.06
 FOLDS = 4
-GREEN_ENOUGH = 0.3  # share of a picture
+GREEN_ENOUGH = 0.2  # share of a picture
+ROUGH = 0.05  # standard deviation of luma over neighbours on a 24x32 grid
 
 # Height and width of a training picture, in units of its short side.
 SHAPES = ((1, 1.5), (1.5, 1), (1, 1.25))
@@ -150,10 +151,19 @@ class Photos:
 
 
 def green_share(picture: Tensor) -> float:
-    """Share of a picture ``(3, H, W)`` uint8 that is green, as foliage and lawns are."""
+    """Share of a picture ``(3, H, W)`` uint8 that is green and rough, as foliage and lawns are.
+
+    Smooth green (walls, wallpapers, blurred leaves) does not count: a network that is shown much
+    of it paints faces green.
+    """
     small = F.interpolate(picture[None].float() / 255, (24, 32), mode="area")
     cb, cr = rgb_to_chroma(small)[0]
-    return ((cb < -0.02) & (cr < -0.01)).float().mean().item()
+    luma = rgb_to_luma(small)
+    mean, power = (
+        F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) for x in (luma, luma.square())
+    )
+    variance = power - mean.square()
+    return ((cb < -0.02) & (cr < -0.01) & (variance[0, 0] > ROUGH**2)).float().mean().item()
 
 
 def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from torchvision.utils import make_grid, save_image
 
 from ..model import Colorizer, load_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model.colorizer import QUALITIES
 from .data import find_photos, read_photo, split
 from .metrics import ChromaScore, ciede2000, colorfulness, psnr
 
@@ -164,18 +165,19 @@ def main(arguments: list[str] | None = None) -> None:
                              "and the tint baselines are fitted to its training split")
     parser.add_argument("--legacy", type=Path, help="folder of real old photos, for sheets only")
     parser.add_argument("--render-sizes", type=int, nargs="+", default=[32, 48, 64, 96, 128, 224])
+    parser.add_argument("--quality", choices=QUALITIES, default="auto")
     parser.add_argument("--saturations", type=float, nargs="+", default=[1.0, 1.25, 1.5, 2.0])
     parser.add_argument("--sheets", type=Path, metavar="DIR",
                         help="write contact sheets at the first render size and saturation")
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
-    # Measured is the gain on the network's own chroma, so without the file's calibration.
-    network.metadata.pop("saturation", None)
-    network.metadata = {}  # saturations and sizes are those of the table, not the calibrated ones
+    if args.quality == "auto":
+        args.quality = network.metadata.get("quality", "full")
+    network.metadata = {}  # measured is the gain on the network's own chroma, not the calibrated
     colorizers = {
-        f"network at {size} px, saturation {saturation:g}": through(
-            Colorizer(network, render_size=size, saturation=saturation)
+        f"{args.quality} at {size} px, saturation {saturation:g}": through(
+            Colorizer(network, render_size=size, saturation=saturation, quality=args.quality)
         )
         for size in args.render_sizes
         for saturation in args.saturations

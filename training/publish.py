@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--render-size", type=int, required=True, metavar="PX")
     parser.add_argument("--saturation", type=float, required=True,
                         help="gain on the network's chroma that its users see as 1")
+    parser.add_argument("--quality", choices=("full", "fast"), default="full")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--figures", required=True)
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     networks = [load_model(path) for path in args.weights]
     network = average(networks, args.shares or [1.0] * len(networks))
-    names = ("render_size", "saturation", "recipe", "data", "figures", "license")
+    names = ("render_size", "saturation", "quality", "recipe", "data", "figures", "license")
     save_model(network, args.output, {name: str(getattr(args, name)) for name in names})
 
 
