@@ -38,7 +38,7 @@ from ..model import (
 )
 from ..model.motion import box, estimate_motion, warp
 from ..model.resize import resize
-from ..model.steady import DEFAULT_STABILITY, Stabilizer
+from ..model.steady import DEFAULT_STABILITY, Stabilizer, steady_size
 from ..video import probe, read_frames
 
 SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
@@ -137,13 +137,14 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
     rgb = read_clip(path, frames)
     luma, truth = rgb_to_luma(rgb), rgb_to_chroma(rgb)
     in_color = truth.square().mean().sqrt() > GREY
-    clean = colorizer.shrink(luma)
+    size = steady_size(*colorizer.small_size(*luma.shape[2:]))
+    clean = resize(luma, size).clamp(0, 1)
     if in_color:
         noise = torch.randn(luma.shape, generator=torch.Generator().manual_seed(0))
         luma = (luma + GRAIN * noise).clamp(0, 1)
         rgb = merge(luma, truth)
-    small = colorizer.shrink(luma)
-    chroma = torch.cat([colorizer.see_small(batch) for batch in small.split(BATCH)])
+    chroma = torch.cat([colorizer.see(batch) for batch in luma.split(BATCH)])
+    chroma, small = resize(chroma, size), resize(luma, size).clamp(0, 1)
     motion, cuts = along_motion(clean), find_cuts(small)
     true_cdc = f"{cdc(rgb):6.3f}" if in_color else "     -"
     print(f"{path.name}, {len(rgb)} frames, {'colour' if in_color else 'black and white'}")
@@ -179,11 +180,13 @@ def cost(path: Path, frames: int) -> None:
     for side in COST_SIDES:
         colorizer, steady = Colorizer(load_model(), render_size=side), Steady()
         seeing, steadying = [], []
-        for batch in colorizer.shrink(luma).split(BATCH):
+        size = steady_size(*colorizer.small_size(*luma.shape[2:]))
+        for batch in luma.split(BATCH):
+            small, fine = colorizer.shrink(batch), resize(batch, size).clamp(0, 1)
             started = time.perf_counter()
-            chroma = colorizer.see_small(batch)
+            chroma = colorizer.see_small(small)
             seen = time.perf_counter()
-            steady(chroma, batch)
+            steady(chroma, fine)
             steadying.append((time.perf_counter() - seen) / len(batch) * 1000)
             seeing.append((seen - started) / len(batch) * 1000)
         # The first batches warm up.

@@ -77,19 +77,23 @@ def see_planes(
     in [0, 1] that it was made from, on the colorizer's device. ``tick`` is called several times a
     second; what it raises ends the work.
     """
+    size = colorizer.small_size(*_checked(planes, coding).shape[1:])
+    small = small_luma(planes, size, coding).to(colorizer.device)
+    return colorizer.see_small(small, tick), small
+
+
+def small_luma(planes: np.ndarray, size: tuple[int, int], coding: Coding) -> Tensor:
+    """Y ``planes`` ``(n, H, W)`` as luma ``(n, 1, *size)`` in [0, 1]."""
     planes = _checked(planes, coding)
-    height, width = colorizer.small_size(*planes.shape[1:])
     black, white = coding.luma
-    small = torch.empty(len(planes), 1, height, width)
+    small = torch.empty(len(planes), 1, *size)
 
     def shrink(index: int) -> None:
         plane = torch.from_numpy(planes[index].astype(np.float32))
-        resized = resize(plane, (height, width))
-        small[index, 0] = resized.sub_(black).div_(white - black).clamp_(0, 1)
+        small[index, 0] = resize(plane, size).sub_(black).div_(white - black).clamp_(0, 1)
 
     spread(shrink, range(len(planes)))
-    small = small.to(colorizer.device)
-    return colorizer.see_small(small, tick), small
+    return small
 
 
 def chroma_planes(

@@ -20,7 +20,14 @@ LEAN = 0.25  # weight of a frame in the recent deviation of the chroma
 CALM = 0.1  # and in the variance of its flicker
 SURPRISE = 6  # (deviation / flicker)^2 at which a change of colour is one that lasts
 UNSEEN = 3 / 255  # deviation of chroma that nobody minds
+LEAST = 48  # rows and columns of luma that motion is found in, at least
 THUMB = 12  # rows or columns on the short side at which exposure is matched
+
+
+def steady_size(height: int, width: int) -> tuple[int, int]:
+    """The size of luma by which chroma ``(height, width)`` is steadied best: no less than 48 px."""
+    scale = max(1.0, LEAST / min(height, width))
+    return round(scale * height), round(scale * width)
 
 
 class Steady:
@@ -53,11 +60,13 @@ class Steady:
     def __call__(self, chroma: Tensor, luma: Tensor, cuts: Sequence[bool] | None = None) -> Tensor:
         """Steady the next ``chroma`` ``(n, 2, h, w)`` by their ``luma`` ``(n, 1, h, w)``.
 
+        The luma may be finer than the chroma (`steady_size`); the result is then as fine.
         Batches of any size, in order: the size does not change the result. ``cuts`` says for each
         frame whether a shot begins with it; by default the luma is asked (`CutDetector`).
         """
         if self.stability == 0 or not len(chroma):
             return chroma
+        chroma = resize(chroma, luma.shape[2:])
         if cuts is None:
             found = self.detector(luma)
             cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]

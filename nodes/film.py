@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .. import host
 from ..model import Colorizer, Steady, merge
-from ..model.planes import Coding, chroma_planes, see_planes
+from ..model.planes import Coding, chroma_planes, see_planes, small_luma
 from ..model.resize import resize
+from ..model.steady import steady_size
 from ..video import Clip, Planes, recolor
 from ..video.read import as_clip
 
@@ -58,6 +59,9 @@ class Painter:
 
     def _paint(self, begins: bool, luma: np.ndarray, size: tuple[int, int], coding: Coding):
         chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
+        fine = steady_size(*small.shape[2:])
+        if self.steady.stability and fine != small.shape[2:]:
+            small = small_luma(luma, fine, coding).to(small.device)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
         chroma = self.steady(chroma, small, cuts).mul(self.colorizer.strength)
         if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:

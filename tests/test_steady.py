@@ -2,7 +2,8 @@ import pytest
 import torch
 from colorizationnet.model import Steady, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.motion import box, estimate_motion, warp
-from colorizationnet.model.steady import Stabilizer
+from colorizationnet.model.resize import resize
+from colorizationnet.model.steady import Stabilizer, steady_size
 from torch.nn.functional import interpolate
 
 HEIGHT, WIDTH = 64, 96
@@ -187,3 +188,12 @@ def test_any_size(size):
     random = torch.Generator().manual_seed(0)
     chroma, luma = torch.rand(3, 2, *size, generator=random), torch.rand(3, 1, *size)
     assert Steady()(chroma - 0.5, luma).isfinite().all()
+
+
+def test_coarse_chroma_is_steadied_by_finer_luma():
+    luma = noisy(ground().expand(8, -1, -1, -1), 0.01)
+    chroma = noisy(torch.full((8, 2, 12, 20), 0.1), 0.02)
+    steady = Steady()(chroma, luma)
+    assert steady.shape == (8, 2, *luma.shape[2:])
+    assert torch.equal(steady, Steady()(resize(chroma, luma.shape[2:]), luma))
+    assert steady_size(24, 42) == (48, 84) and steady_size(64, 100) == (64, 100)
