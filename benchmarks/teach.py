@@ -26,7 +26,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import Colorizer, load_model
+from ..model import ColorizationNet, Colorizer, load_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
 from ..model.cuts import CutDetector
 from ..model.keyframes import KeyframePicker
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path, help="clips, or folders of them")
     parser.add_argument("--sheets", type=Path, help="folder for a contact sheet of every shot")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--weights", type=Path, help="to begin with (default: the shipped ones)")
     parser.add_argument("--every", type=int, default=1, help="judge by every nth frame")
     args = parser.parse_args()
     files = [
@@ -70,7 +71,7 @@ def main() -> None:
             continue
         results = []
         for number, shot in enumerate(shots, 1):
-            results.append(judge(shot, args.steps, args.every))
+            results.append(judge(shot, load_model(args.weights), args.steps, args.every))
             if args.sheets is not None:
                 args.sheets.mkdir(parents=True, exist_ok=True)
                 sheet(shot, results[-1].taught).save(args.sheets / f"{file.stem}-{number}.png")
@@ -95,11 +96,10 @@ class Result:
     seconds: float
 
 
-def judge(shot: Shot, steps: int, every: int) -> Result:
+def judge(shot: Shot, shipped: ColorizationNet, steps: int, every: int) -> Result:
     """PSNR of every way on the frames that are in neither set of keyframes."""
     taken = {index for keyframes in shot.keyframes.values() for index in keyframes}
     rest = [i for i in range(0, len(shot.frames), every) if i not in taken]
-    shipped = load_model()
     began = time.process_time()
     taught = learn(shipped, shot, 1, steps)
     seconds = time.process_time() - began
