@@ -74,10 +74,8 @@ def small_picture(plane: np.ndarray, chroma: Tensor, coding: Coding) -> Tensor:
     """A Y plane ``(H, W)`` in its ``chroma`` ``(2, h, w)``, at most `PREVIEW_WIDTH` wide."""
     scale = min(1.0, PREVIEW_WIDTH / plane.shape[1])
     size = tuple(max(1, round(side * scale)) for side in plane.shape)
-    black, white = coding.luma
-    luma = resize(torch.from_numpy(plane.astype(np.float32)), size)
-    luma = luma.sub_(black).div_(white - black).clamp_(0, 1)
-    return merge(luma[None], resize(chroma, size)).permute(1, 2, 0)
+    luma = small_luma(plane[None], size, coding)[0]
+    return merge(luma, resize(chroma, size)).permute(1, 2, 0)
 
 
 @torch.inference_mode()
