@@ -304,8 +304,9 @@ def main(arguments: list[str] | None = None) -> None:
     log.info("%d photos for training, %d for validation, on %s",
              sum(map(len, parts)), len(validation), args.device)
 
-    sources = [Source(Photos(sum(parts, []), recipe.greenery))]
-    if args.teacher_steps:
+    if not args.teacher_steps:
+        sources = [Source(Photos(sum(parts, []), recipe.greenery))]
+    else:
         sources = []
         for number, part in enumerate(parts):
             teachers_recipe = teacher_recipe(recipe, args.teacher_steps, number)
