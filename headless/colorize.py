@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from ..host.paths import SUFFIXES
@@ -47,7 +48,7 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
-    colour.add_argument("--quality", choices=("auto", "full", "fast"), default="auto")
+    colour.add_argument("--quality", choices=("auto", "best", "full", "fast"), default="auto")
     colour.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
 
 
@@ -60,14 +61,17 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
-    colorizer = make_colorizer(args)
+    from ..model import load_model
+
+    network = load_model(args.model)
+    colorizer = cache(lambda film: _colorizer(args, network, film))
     failed = 0
     for source, target in jobs:
         try:
             if is_video(source):
-                _colorize_clip(source, target, colorizer, args)
+                _colorize_clip(source, target, network, colorizer, args)
             else:
-                _colorize_photo(source, target, colorizer)
+                _colorize_photo(source, target, colorizer(False))
         except (ValueError, RuntimeError) as error:
             if len(jobs) == 1:
                 raise
@@ -80,10 +84,10 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise RuntimeError(f"{failed} of {len(jobs)} files failed, each named above.")
 
 
-def make_colorizer(args: argparse.Namespace):
-    from ..model import Colorizer, load_model
+def _colorizer(args: argparse.Namespace, network, film: bool):
+    from ..model import Colorizer
 
-    return Colorizer(load_model(args.model), **_settings(args))
+    return Colorizer(network, film=film, **_settings(args))
 
 
 def _settings(args: argparse.Namespace) -> dict:
@@ -99,17 +103,17 @@ def _settings(args: argparse.Namespace) -> dict:
     }
 
 
-def _shots(args: argparse.Namespace, colorizer, clip) -> Iterable:
+def _shots(args: argparse.Namespace, network, colorizer, clip) -> Iterable:
     if not args.keyframes:
-        return [(0, lambda: colorizer)]
-    from ..model import load_model
+        return [(0, lambda: colorizer(True))]
     from ..model.teach import STEPS
     from ..nodes.shots import taught_shots
     from .keyframes import read_keyframes
 
     shots, references = read_keyframes(args.keyframes)
     shots.check_clip(clip)
-    return taught_shots(shots, references, load_model(args.model), STEPS, **_settings(args))
+    settings = _settings(args) | {"film": True}
+    return taught_shots(shots, references, network, STEPS, **settings)
 
 
 def is_video(path: Path) -> bool:
@@ -198,7 +202,9 @@ def _colorize_photo(source: Path, target: Path, colorizer) -> None:
     write_photo(target, colorizer(photo.image[None])[0], photo.alpha, photo.keep)
 
 
-def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespace) -> None:
+def _colorize_clip(
+    source: Path, target: Path, network, colorizer, args: argparse.Namespace
+) -> None:
     from ..model.steady import DEFAULT_STABILITY
     from ..nodes.film import colorize_film
     from ..video import probe
@@ -208,7 +214,7 @@ def _colorize_clip(source: Path, target: Path, colorizer, args: argparse.Namespa
     colorize_film(
         clip,
         target,
-        _shots(args, colorizer, clip),
+        _shots(args, network, colorizer, clip),
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,

@@ -68,7 +68,8 @@ class ColorizeVideo(io.ComfyNode):
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
         settings = model.settings(
-            render_size=render_size, strength=strength, saturation=saturation, quality=quality
+            render_size=render_size, strength=strength, saturation=saturation, quality=quality,
+            film=True,
         )
         source, start, duration = host.video_source(video, host.temp_folder())
         clip = probe(source, host.check_cancelled)

@@ -43,7 +43,7 @@ def golden(net, images, size, saturation=1.0, strength=1.0):
     width=SIDES,
     batch=st.integers(1, 3),
     render_size=st.sampled_from([0, 1, 16, 31, 224]),
-    quality=st.sampled_from(["full", "fast"]),
+    quality=st.sampled_from(["best", "full", "fast"]),
     saturation=st.floats(0, 4),
     strength=st.floats(0, 1),
     masked=st.booleans(),
@@ -66,6 +66,33 @@ def test_the_way_of_a_frame(vivid, height, width, size):
     expected = golden(vivid, images, size, 0.7, 0.8)
     assert colorizer.small_size(height, width) == size
     assert (colorizer(images) - expected).abs().max() < 1e-5
+
+
+def test_best_is_the_mean_of_three_looks(vivid):
+    images = torch.rand(1, 60, 80, 3)
+    luma = luma_of(images)
+    small = interpolate(luma, (28, 37), mode="bicubic", antialias=True).clamp(0, 1)
+    looks = []
+    for size in ((8, 11), (16, 21), (28, 37)):
+        look = interpolate(small, size, mode="bicubic", antialias=True).clamp(0, 1)
+        # Every second pixel of the dilated network is the undilated one.
+        doubled = look.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        rgb = vivid.double()(doubled)[..., ::2, ::2]
+        looks.append(interpolate(rgb, (28, 37), mode="bicubic", antialias=True))
+    vivid.float()
+    chroma = rgb_to_chroma(sum(looks) / 3)
+    chroma = interpolate(chroma, luma.shape[2:], mode="bicubic", antialias=True)
+    expected = merge(luma, chroma).permute(0, 2, 3, 1)
+    colorizer = Colorizer(vivid, render_size=24, quality="best")
+    assert colorizer.small_size(60, 80) == (28, 37)
+    assert (colorizer(images) - expected).abs().max() < 1e-5
+
+
+def test_best_never_enlarges(vivid):
+    images = torch.rand(1, 12, 16, 3)
+    best, fast = (Colorizer(vivid, render_size=36, quality=q) for q in ("best", "fast"))
+    assert best.small_size(12, 16) == fast.small_size(12, 16) == (6, 8)
+    assert (best(images) - fast(images)).abs().max() < 1e-5
 
 
 def test_strength_zero_is_the_input(vivid):
@@ -99,7 +126,7 @@ def test_a_coloured_picture_is_judged_by_its_luma(vivid):
     assert (colorizer(images) - colorizer(grey)).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("quality", ["full", "fast"])
+@pytest.mark.parametrize("quality", ["best", "full", "fast"])
 def test_batches_keep_count_and_order(vivid, quality):
     images = torch.rand(5, 33, 41, 3)
     colorizer = Colorizer(vivid, render_size=20, quality=quality)
@@ -132,6 +159,20 @@ def test_the_weights_say_how_they_are_best_used(vivid):
     assert torch.equal(Colorizer(calibrated)(images), chosen)
     # The network's own output stays the whole network's.
     assert torch.equal(Colorizer(calibrated, render_size=0, mode="network")(images), plain)
+
+
+def test_where_the_weights_say_best_a_film_is_looked_at_fast(vivid):
+    calibrated = ColorizationNet()
+    calibrated.load_state_dict(vivid.state_dict())
+    calibrated.metadata = {"render_size": "24", "quality": "best"}
+    images = torch.rand(1, 40, 52, 3)
+    for options, quality in (
+        ({}, "best"),
+        ({"film": True}, "fast"),
+        ({"film": True, "quality": "best"}, "best"),
+    ):
+        expected = Colorizer(vivid, render_size=24, quality=quality)(images)
+        assert torch.equal(Colorizer(calibrated, **options)(images), expected)
 
 
 def test_half_precision_images_come_back_as_such(vivid):
@@ -226,7 +267,7 @@ def test_masks_that_do_not_match_are_refused(vivid):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("quality", "best"),
+        ("quality", "finest"),
         ("mode", "rgb"),
         ("precision", "fp8"),
         ("strength", 1.5),

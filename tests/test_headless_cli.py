@@ -276,7 +276,7 @@ def test_nothing_below_the_output_folder_is_a_source(scans, run):
 
 @pytest.mark.parametrize("name", ["coloured", "coloured.mp4", "coloured.gif"])
 def test_a_photo_needs_the_name_of_a_photo(folder, run, monkeypatch, name):
-    monkeypatch.setattr("colorizationnet.headless.colorize.make_colorizer", pytest.fail)
+    monkeypatch.setattr("colorizationnet.model.load_model", pytest.fail)
     code, saved, errors = run("colorize", "photo.png", "-o", name)
     assert (code, saved, len(errors)) == (2, [], 1)
     assert errors[0].startswith(f"{name} is no folder") and "make the folder first" in errors[0]

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--render-size", type=int, required=True, metavar="PX")
     parser.add_argument("--saturation", type=float, required=True,
                         help="gain on the network's chroma that its users see as 1")
-    parser.add_argument("--quality", choices=("full", "fast"), default="full")
+    parser.add_argument("--quality", choices=("best", "full", "fast"), default="full")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--figures", required=True)
