@@ -5,7 +5,8 @@ from .colorizer import Colorizer
 from .cuts import CutDetector
 from .keyframes import KeyframePicker
 from .network import ColorizationNet
-from .steady import Stabilizer, Steady
+from .stabilizer import Stabilizer
+from .steady import Steady
 from .teach import teach
 from .weights import WeightsError, load_model, save_model
 

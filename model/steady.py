@@ -1,12 +1,13 @@
 """Colours that hold still: chroma averaged over time along the motion of the luma."""
 
+from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .color import merge, rgb_to_chroma, rgb_to_luma
 from .cuts import CutDetector
 from .motion import box, estimate_motion, median, warp
 from .resize import resize
@@ -15,11 +16,10 @@ DEFAULT_STABILITY = 0.5
 LONGEST = 4000  # frames averaged at stability 1
 ALIKE, OTHER = 1.5, 2.6  # error of the luma, in tolerances: surely the same surface, surely another
 MOVING = 0.15  # pixels a frame from which on a surface moves
-LONGEST_MOVING = 12  # frames averaged then: errors of the motion add up
 LEAN = 0.25  # weight of a frame in the recent deviation of the chroma
 CALM = 0.1  # and in the variance of its flicker
 SURPRISE = 6  # (deviation / flicker)^2 at which a change of colour is one that lasts
-UNSEEN = 3 / 255  # deviation of chroma that nobody minds
+LOOK_AHEAD = 12  # frames, half a second of film
 LEAST = 48  # rows and columns of luma that motion is found in, at least
 THUMB = 12  # rows or columns on the short side at which exposure is matched
 
@@ -30,6 +30,27 @@ def steady_size(height: int, width: int) -> tuple[int, int]:
     return round(scale * height), round(scale * width)
 
 
+class _Manner(NamedTuple):
+    """What depends on the kind of chroma."""
+
+    longest_moving: int  # frames averaged of what moves: errors of the motion add up
+    farthest: float  # pixels up to which a surface is followed into the frames ahead
+    unseen: float  # deviation of chroma that nobody minds
+
+
+SMOOTH = _Manner(16, 1.5, 3 / 255)
+DETAILED = _Manner(40, 12, 1 / 255)
+
+
+class _Waiting(NamedTuple):
+    """A frame as the frames up to it tell it: ``(1, c, h, w)`` each."""
+
+    held: Tensor
+    count: Tensor
+    luma: Tensor
+    tolerance: Tensor
+
+
 class Steady:
     """Holds chroma still over time where the scene does, and follows it where it moves.
 
@@ -38,38 +59,54 @@ class Steady:
     that shows the same surface, up to ``4000 ** stability``; it starts anew where the luma, once
     its exposure is matched, says that something else is there, and where the chroma itself changes
     for longer than its own flicker explains. A surface newly seen is corrected as its neighbours
-    are.
+    are, and by what is known of it ``look_ahead`` frames later (fixed-lag smoothing), so that many
+    frames later is when a frame comes out.
 
-    ``stability``: 0 (the chroma untouched) to 1 (a surface keeps its mean colour for as long as
-    its luma says that it is the same). Memory does not grow with the length of the clip.
+    ``stability``: 0 (the chroma untouched, at once) to 1 (a surface keeps its mean colour for as
+    long as its luma says that it is the same). ``detailed``: the chroma has detail of its own (a
+    camera's, or another colorizer's, not a small network's): where the picture moves, only what is
+    smooth in a correction is used. Memory does not grow with the length of the clip.
     """
 
-    def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
+    def __init__(
+        self,
+        stability: float = DEFAULT_STABILITY,
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        detailed: bool = False,
+    ) -> None:
         if not 0 <= stability <= 1:
             raise ValueError(f"stability is {stability}; choose a value from 0 to 1.")
-        self.stability = stability
+        self.stability, self.detailed = stability, detailed
+        self.look_ahead = look_ahead if stability else 0
+        self.manner = DETAILED if detailed else SMOOTH
         self.longest = LONGEST**stability
-        self.reset()
+        self._forget()
 
-    def reset(self) -> None:
-        """Forget what was seen: the next frame begins a new clip."""
+    def _forget(self) -> None:
         self.detector = CutDetector()
         self.seen = 0
         self.last: Tensor | None = None  # luma and chroma of the last frame (1, 3, h, w)
+        self.waiting: deque[_Waiting] = deque()
+        self.paths: Tensor | None = None  # from the pixels of each waiting frame to the last one's
 
-    def __call__(self, chroma: Tensor, luma: Tensor, cuts: Sequence[bool] | None = None) -> Tensor:
+    def __call__(
+        self, chroma: Tensor, luma: Tensor, cuts: Sequence[bool] | None = None
+    ) -> list[Tensor]:
         """Steady the next ``chroma`` ``(n, 2, h, w)`` by their ``luma`` ``(n, 1, h, w)``.
 
-        The luma may be finer than the chroma (`steady_size`); the result is then as fine.
-        Batches of any size, in order: the size does not change the result. ``cuts`` says for each
-        frame whether a shot begins with it; by default the luma is asked (`CutDetector`).
+        Gives the frames that are ready by now, in order, ``(2, h, w)`` each. The luma may be finer
+        than the chroma (`steady_size`); the result is then as fine. Batches of any size: the size
+        does not change the result. ``cuts`` says for each frame whether a shot begins with it; by
+        default the luma is asked (`CutDetector`).
         """
         if self.stability == 0 or not len(chroma):
-            return chroma
+            return list(chroma)
         chroma = resize(chroma, luma.shape[2:])
         if cuts is None:
             found = self.detector(luma)
             cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]
+        ready = self._release() if cuts[0] else []
         frames = torch.cat((luma, chroma), dim=1)
         # Nothing comes before the first frame of a shot, which may have a size of its own.
         cuts = [cuts[0] or self.last is None, *cuts[1:]]
@@ -80,24 +117,70 @@ class Steady:
         tolerance = _tolerance(luma, gain * moved + offset)
         flicker = box((chroma - moved_chroma).square().sum(1, keepdim=True), 5) / 2
         moving = flow.square().sum(1, keepdim=True) > MOVING**2
-        longest = torch.where(moving, min(self.longest, LONGEST_MOVING), self.longest)
+        longest = torch.where(moving, min(self.longest, self.manner.longest_moving), self.longest)
         moves = flow.flatten(1).any(1).tolist()
-        steady = torch.empty_like(chroma)
         for i in range(len(chroma)):
             now = slice(i, i + 1)
             if cuts[i]:
+                ready += self._release()
                 self._begin(chroma[now], luma[now])
             else:
                 if moves[i]:
                     self.held = warp(self.held, flow[now], "bicubic")
                     self.state = warp(self.state, flow[now])
+                    self.paths = self.paths - warp(flow[now].expand_as(self.paths), self.paths)
                 reference = gain[now] * self.state[:, :1] + offset[now]
                 same = _sameness(luma[now] - reference, tolerance[now])
-                self._step(chroma[now], luma[now], reference, same * longest[now], flicker[now])
-            steady[i] = self.held[0]
+                self._step(
+                    chroma[now], luma[now], reference, same * longest[now], flicker[now],
+                    moving[now],
+                )
+            self._await(luma[now], tolerance[now])
+            if len(self.waiting) > self.look_ahead:
+                ready += self._release(1)
             self.seen += 1
         self.last = frames[-1:]
-        return steady
+        return ready
+
+    def finish(self) -> list[Tensor]:
+        """The frames that still wait for later ones, in order; the next frame begins a new clip."""
+        ready = self._release()
+        self._forget()
+        return ready
+
+    def _await(self, luma: Tensor, tolerance: Tensor) -> None:
+        here = torch.zeros_like(self.held)
+        self.paths = torch.cat((self.paths, here)) if self.waiting else here
+        self.waiting.append(_Waiting(self.held, self.state[:, 1:2], luma, tolerance))
+
+    def _release(self, count: int | None = None) -> list[Tensor]:
+        """The first ``count`` waiting frames, or all, corrected by what is known now."""
+        count = len(self.waiting) if count is None else count
+        if not count:
+            return []
+        age = torch.arange(len(self.waiting) - 1.0, -1.0, -1.0, device=self.held.device)
+        age = age[:count].view(-1, 1, 1, 1)
+        frames = [self.waiting.popleft() for _ in range(count)]
+        held, seen, luma, tolerance = map(torch.cat, zip(*frames, strict=True))
+        path, self.paths = self.paths[:count], self.paths[count:]
+        later = torch.cat((self.held, self.state[:, :2]), dim=1).expand(count, -1, -1, -1)
+        if path.any():
+            later = warp(later, path)
+        later, reference, known = later.split((2, 1, 1), dim=1)
+        error = luma - reference
+        length = path.norm(dim=1, keepdim=True)
+        # It is the same surface if it has been seen for as long.
+        share = (known - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
+        share = share * _sameness(error - box(error, 13), tolerance)
+        # Old averages have little to gain from the few frames ahead.
+        share = box(share * (age / seen).clamp(max=1), 5)
+        gain = later - held
+        if self.detailed:
+            around = box(torch.cat((share, share * gain), dim=1), 9)
+            moving = (length / 2).clamp(max=1)
+            gain = torch.lerp(gain, around[:, 1:] / (around[:, :1] + 0.05), moving)
+            share = torch.lerp(share, around[:, :1], moving)
+        return list(held + share * gain)
 
     def _begin(self, chroma: Tensor, luma: Tensor) -> None:
         # The state's channels: reference luma, frames averaged, recent deviation of the chroma (2),
@@ -107,61 +190,31 @@ class Steady:
         self.state = torch.cat((luma, blank + 1, blank, blank, blank), dim=1)
 
     def _step(
-        self, chroma: Tensor, luma: Tensor, reference: Tensor, limit: Tensor, flicker: Tensor
+        self,
+        chroma: Tensor,
+        luma: Tensor,
+        reference: Tensor,
+        limit: Tensor,
+        flicker: Tensor,
+        moving: Tensor,
     ) -> None:
         _, count, lean, variance = self.state.split((1, 1, 2, 1), dim=1)
-        deviation = chroma - self.held
+        deviation, unseen = chroma - self.held, self.manner.unseen**2
         # A change that lasts leans to one side; flicker and grain do not.
         lean = torch.lerp(lean * limit.clamp(max=1), deviation, LEAN)
         # At most a few times more at once, or the change itself would count as flicker.
-        variance = torch.lerp(variance, torch.minimum(flicker, 4 * variance + UNSEEN**2), CALM)
-        expected = variance * (LEAN / (2 - LEAN)) + UNSEEN**2
+        variance = torch.lerp(variance, torch.minimum(flicker, 4 * variance + unseen), CALM)
+        expected = variance * (LEAN / (2 - LEAN)) + unseen
         surprise = box(lean, 5).square().sum(1, keepdim=True) / expected
         turn = (surprise * ((1 - self.stability) / SURPRISE) - 1).clamp(0, 1)
         count = torch.minimum(count, limit) * (1 - turn) + 1
         held = self.held + deviation / count
         reference = reference + (luma - reference) / count.clamp(max=4)
-        self.held = held + _neighbours(held - chroma, 1 - 2 / (count + 1)) / count.square()
+        borrowed = 1 / count.square()
+        if self.detailed:
+            borrowed = torch.where(moving, 1, borrowed)
+        self.held = held + _neighbours(held - chroma, 1 - 2 / (count + 1)) * borrowed
         self.state = torch.cat((reference, count, lean * (1 - turn), variance), dim=1)
-
-
-class Stabilizer:
-    """Holds the colours of a film still that any colorizer made, and keeps its luma exactly.
-
-    What changes is computed at ``SHORT_SIDE`` pixels and put on the full-size chroma as a
-    correction, so fine detail in the colours stays. Call it with the film's frames in order.
-    """
-
-    SHORT_SIDE = 128
-
-    def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
-        self.steady = Steady(stability)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """The next frames ``(n, H, W, 3)`` in [0, 1], steadied: same shape and dtype.
-
-        Batches of any size: the size does not change the result. Raises ``ValueError`` for other
-        shapes.
-        """
-        if images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(
-                f"Frames of shape {tuple(images.shape)} cannot be steadied; they must be "
-                "(frames, height, width, 3): remove their alpha channel first."
-            )
-        if self.steady.stability == 0:
-            return images
-        result = torch.empty_like(images)
-        height, width = images.shape[1:3]
-        scale = min(1.0, self.SHORT_SIDE / min(height, width))
-        size = max(1, round(height * scale)), max(1, round(width * scale))
-        for index, image in enumerate(images):
-            rgb = image.float().permute(2, 0, 1).unsqueeze(0)
-            luma, chroma = rgb_to_luma(rgb), rgb_to_chroma(rgb)
-            small = resize(chroma, size)
-            correction = self.steady(small, resize(luma, size)) - small
-            steady = merge(luma, chroma + resize(correction, (height, width)))
-            result[index] = steady.squeeze(0).permute(1, 2, 0)
-        return result
 
 
 def _match_exposure(reference: Tensor, luma: Tensor) -> tuple[Tensor, Tensor]:

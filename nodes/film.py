@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -35,16 +37,31 @@ class Painter:
         self.colorizer: Colorizer | None = None
         self.steady = Steady(stability)
         self.frame = 0
+        self.ready: deque[Tensor] = deque()  # small chroma (2, h, w) of frames not yet painted
         self.preview: Tensor | None = None  # (H, W, 3), small: a frame painted of late
         self.previewed = -PREVIEW_INTERVAL
 
-    def __call__(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
-        coding = Coding(planes.bit_depth, planes.full_range, planes.matrix)
-        parts = [
-            self._paint(begins, luma[rows], planes.chroma_size, coding)
-            for begins, rows in self._by_shot(len(luma))
-        ]
+    def see(self, luma: np.ndarray, planes: Planes) -> None:
+        """Look at the next Y planes, ``steady.look_ahead`` frames before they are painted."""
+        coding = _coding(planes)
+        for begins, rows in self._by_shot(len(luma)):
+            self.ready += self._see(begins, luma[rows], coding)
         self.frame += len(luma)
+
+    def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
+        """The chroma planes of the next Y planes that were seen."""
+        if len(self.ready) < len(luma):  # the film has no frames to come
+            self.ready += self.steady.finish()
+        coding, done, parts = _coding(planes), 0, []
+        chroma = [self.ready.popleft() for _ in luma]
+        for _, frames in groupby(chroma, lambda frame: frame.shape):
+            small = torch.stack(list(frames))
+            rows = slice(done, done + len(small))
+            parts.append(chroma_planes(small, luma[rows], planes.chroma_size, coding))
+            done = rows.stop
+        if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:
+            self.preview = small_picture(luma[-1], chroma[-1].cpu(), coding)
+            self.previewed = time.monotonic()
         u, v = zip(*parts, strict=True)
         return np.concatenate(u), np.concatenate(v)
 
@@ -57,17 +74,17 @@ class Painter:
                     self.colorizer = make_colorizer()
                 yield start == first, slice(start - self.frame, stop - self.frame)
 
-    def _paint(self, begins: bool, luma: np.ndarray, size: tuple[int, int], coding: Coding):
+    def _see(self, begins: bool, luma: np.ndarray, coding: Coding) -> list[Tensor]:
         chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
         fine = steady_size(*small.shape[2:])
         if self.steady.stability and fine != small.shape[2:]:
             small = small_luma(luma, fine, coding).to(small.device)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
-        chroma = self.steady(chroma, small, cuts).mul(self.colorizer.strength)
-        if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:
-            self.preview = small_picture(luma[-1], chroma[-1].cpu(), coding)
-            self.previewed = time.monotonic()
-        return chroma_planes(chroma, luma, size, coding)
+        return self.steady(chroma.mul_(self.colorizer.strength), small, cuts)
+
+
+def _coding(planes: Planes) -> Coding:
+    return Coding(planes.bit_depth, planes.full_range, planes.matrix)
 
 
 def small_picture(plane: np.ndarray, chroma: Tensor, coding: Coding) -> Tensor:
@@ -108,7 +125,9 @@ def colorize_film(
         recolor(
             clip,
             target,
-            painter,
+            painter.paint,
+            see=painter.see,
+            look_ahead=painter.steady.look_ahead,
             start=start,
             duration=duration,
             progress=show,

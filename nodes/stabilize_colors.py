@@ -29,12 +29,18 @@ class StabilizeColors(io.ComfyNode):
     @classmethod
     def execute(cls, frames, stability) -> io.NodeOutput:
         stabilizer = Stabilizer(stability[0])
-        batches = []
+        batches = [torch.empty_like(batch) for batch in frames]
+        targets = (frame for batch in batches for frame in batch)
         with host.Progress(sum(map(len, frames))) as progress:
+
+            def put(ready):
+                for frame in ready:
+                    next(targets).copy_(frame)
+                    progress.update(preview=frame)
+
             for batch in frames:
-                steady = torch.empty_like(batch)
                 for index in range(len(batch)):
-                    steady[index] = stabilizer(batch[index : index + 1])[0]
-                    progress.update(preview=steady[index])
-                batches.append(steady)
+                    put(stabilizer(batch[index : index + 1]))
+                    host.check_cancelled()
+            put(stabilizer.finish())
         return io.NodeOutput(batches)

@@ -3,7 +3,8 @@ import torch
 from colorizationnet.model import Steady, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.motion import box, estimate_motion, warp
 from colorizationnet.model.resize import resize
-from colorizationnet.model.steady import Stabilizer, steady_size
+from colorizationnet.model.stabilizer import Stabilizer
+from colorizationnet.model.steady import LOOK_AHEAD, steady_size
 from torch.nn.functional import interpolate
 
 HEIGHT, WIDTH = 64, 96
@@ -18,6 +19,11 @@ def ground(seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> torch.Ten
 def noisy(x: torch.Tensor, deviation: float, seed: int = 1) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
     return x + deviation * torch.randn(x.shape, generator=random)
+
+
+def steadied(chroma, luma, stability=0.5, cuts=None, **options) -> torch.Tensor:
+    steady = Steady(stability, **options)
+    return torch.stack(steady(chroma, luma, cuts) + steady.finish())
 
 
 def colors(blue: float, red: float, frames: int) -> torch.Tensor:
@@ -40,32 +46,49 @@ def test_grain_is_no_motion():
 
 def test_stability_zero_changes_nothing():
     chroma = noisy(colors(0.1, -0.1, 3), 0.02)
-    assert torch.equal(Steady(0)(chroma, ground().expand(3, -1, -1, -1)), chroma)
+    assert torch.equal(steadied(chroma, ground().expand(3, -1, -1, -1), 0), chroma)
 
 
 def test_chroma_of_a_still_scene_becomes_the_mean():
     chroma = noisy(colors(0.1, -0.1, 30), 0.02)
-    steady = Steady(1)(chroma, noisy(ground().expand(30, -1, -1, -1), 0.01))
+    luma = noisy(ground().expand(30, -1, -1, -1), 0.01)
+    steady = steadied(chroma, luma, 1, look_ahead=0)
     assert torch.equal(steady[0], chroma[0])
     assert (steady[-1] - chroma.mean(0)).abs().mean() < 0.002
     assert chroma[15:].std(0).mean() > 8 * steady[15:].std(0).mean()
 
 
+def test_the_frames_ahead_tell_what_is_new():
+    chroma = noisy(colors(0.1, -0.1, 30), 0.02)
+    luma = noisy(ground().expand(30, -1, -1, -1), 0.01)
+    steady = Steady()
+    assert not steady(chroma[:LOOK_AHEAD], luma[:LOOK_AHEAD])
+    first = steady(chroma[LOOK_AHEAD:], luma[LOOK_AHEAD:])[0]
+    known = chroma[: LOOK_AHEAD + 1].mean(0)
+    assert (first - known).abs().mean() < 0.3 * (chroma[0] - known).abs().mean()
+
+
+def test_a_cut_ends_what_the_frames_ahead_can_tell():
+    luma = torch.cat((ground(0).expand(8, -1, -1, -1), ground(9).expand(8, -1, -1, -1)))
+    chroma = torch.cat((colors(0.1, -0.1, 8), noisy(colors(-0.1, 0.1, 8), 0.02)))
+    alone = steadied(chroma[8:], luma[8:])
+    assert torch.equal(steadied(chroma, luma), torch.cat((chroma[:8], alone)))
+
+
 def test_batches_do_not_change_the_numbers():
     luma = torch.cat([ground().roll(i, 3) for i in range(12)])
     chroma = noisy(colors(0.1, -0.1, 12), 0.02)
-    whole = Steady()(chroma, luma)
-    steady = Steady()
+    steady = Steady(look_ahead=4)
     parts = [steady(c, y) for c, y in zip(chroma.split(5), luma.split(5), strict=True)]
-    assert torch.equal(whole, torch.cat(parts))
+    parts = torch.stack(sum(parts, []) + steady.finish())
+    assert torch.equal(steadied(chroma, luma, look_ahead=4), parts)
 
 
-def test_reset_begins_anew():
+def test_the_end_of_a_clip_is_the_beginning_of_another():
     luma, chroma = ground().expand(6, -1, -1, -1), noisy(colors(0.1, 0.1, 6), 0.02)
     steady = Steady()
-    first = steady(chroma, luma)
-    steady.reset()
-    assert torch.equal(steady(chroma, luma), first)
+    first, again = (steady(chroma, luma) + steady.finish() for _ in range(2))
+    assert torch.equal(torch.stack(first), torch.stack(again))
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -73,15 +96,17 @@ def test_a_cut_is_clean_to_the_frame(told):
     luma = torch.cat((ground(0).expand(8, -1, -1, -1), ground(9).expand(8, -1, -1, -1)))
     chroma = torch.cat((colors(0.1, -0.1, 8), colors(-0.1, 0.1, 8)))
     cuts = [i == 8 for i in range(16)] if told else None
-    assert torch.equal(Steady(1)(chroma, luma, cuts), chroma)
+    assert torch.equal(steadied(chroma, luma, 1, cuts), chroma)
 
 
 def test_a_shot_may_have_a_size_of_its_own():
-    steady = Steady()
-    steady(colors(0.1, -0.1, 3), ground().expand(3, -1, -1, -1))
+    steady, large = Steady(), colors(0.1, -0.1, 3)
+    assert not steady(large, ground().expand(3, -1, -1, -1))
     chroma = torch.full((3, 2, 24, 32), 0.1)
     luma = ground(1, 24, 32).expand(3, -1, -1, -1)
-    assert (steady(chroma, luma, [True, False, False]) - chroma).abs().max() < 1e-6
+    first, second = steady(chroma, luma, [True, False, False]), steady.finish()
+    assert (torch.stack(first) - large).abs().max() < 1e-6
+    assert (torch.stack(second) - chroma).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -96,7 +121,7 @@ def test_a_shot_may_have_a_size_of_its_own():
 def test_exposure_neither_resets_nor_smears(light):
     gain, offset = light(torch.arange(30.0).view(-1, 1, 1, 1))
     chroma = noisy(colors(0.1, -0.1, 30), 0.02)
-    steady = Steady()(chroma, (gain * ground() + offset).clamp(0, 1).expand(30, -1, -1, -1))
+    steady = steadied(chroma, (gain * ground() + offset).clamp(0, 1).expand(30, -1, -1, -1))
     assert steady[10:].std(0).mean() < 0.25 * chroma[10:].std(0).mean()
     assert (steady[10:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.003
 
@@ -106,7 +131,7 @@ def test_a_flash_leaves_the_colors_as_they_were():
     luma[12] = 1.0
     chroma = noisy(colors(0.1, -0.1, 20), 0.02)
     chroma[12] = 0
-    steady = Steady()(chroma, luma)
+    steady = steadied(chroma, luma)
     assert (steady[13:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.015
     assert (steady[13] - steady[11]).abs().mean() < 0.02
 
@@ -120,7 +145,7 @@ def test_a_moving_object_leaves_no_ghost_and_keeps_its_color():
         inside[i, :, 22 : 22 + side, 3 * i : 3 * i + side] = True
     luma[inside] = 0.5 + luma[inside]
     truth = torch.where(inside, -truth, truth)
-    steady = Steady()(truth, noisy(luma, 0.01))
+    steady = steadied(truth, noisy(luma, 0.01))
     left = torch.stack([inside[max(0, i - 8) : i + 1].any(0) for i in range(frames)]) & ~inside
     error = (steady - truth)[:, 1:].abs() / 0.1
     assert error[left].mean() < 0.03  # most of it in the mixed pixels of the edge
@@ -132,20 +157,20 @@ def test_colors_follow_a_pan():
     luma = torch.cat([wide[..., 3 * i : 3 * i + WIDTH] for i in range(24)])
     truth = torch.cat([tint[..., 3 * i : 3 * i + WIDTH] for i in range(24)]).repeat(1, 2, 1, 1)
     chroma = noisy(truth, 0.03)
-    error = (Steady()(chroma, luma) - truth)[12:, :, :, :-40]
+    error = (steadied(chroma, luma) - truth)[12:, :, :, :-40]
     assert error.square().mean().sqrt() < 0.4 * 0.03
 
 
 def test_a_lasting_change_of_color_comes_through():
     chroma = torch.cat((colors(0.1, 0.0, 20), colors(0.0, 0.1, 20)))
     luma = ground().expand(40, -1, -1, -1)
-    steady = Steady()(noisy(chroma, 0.005), luma)
+    steady = steadied(noisy(chroma, 0.005), luma)
     assert (steady[28:] - chroma[28:]).abs().mean() < 0.01
 
 
 def test_stability_1_holds_through_a_change_of_color():
     chroma = torch.cat((colors(0.1, 0.0, 20), colors(0.0, 0.1, 20)))
-    steady = Steady(1)(chroma, ground().expand(40, -1, -1, -1))
+    steady = steadied(chroma, ground().expand(40, -1, -1, -1), 1)
     assert (steady[-1] - chroma.mean(0)).abs().max() < 0.01
 
 
@@ -159,7 +184,8 @@ def test_stabilizer_removes_flicker_and_keeps_the_luma():
     tint = interpolate(tint, (height, width), mode="bilinear").permute(0, 2, 3, 1)
     film = true + tint - (tint * torch.tensor((0.299, 0.587, 0.114))).sum(-1, keepdim=True)
     stabilizer = Stabilizer()
-    steady = torch.cat([stabilizer(batch) for batch in film.split(7)])
+    ready = sum((stabilizer(batch) for batch in film.split(7)), [])
+    steady = torch.stack(ready + stabilizer.finish())
 
     def planes(x):
         return x.permute(0, 3, 1, 2)
@@ -173,7 +199,7 @@ def test_stabilizer_removes_flicker_and_keeps_the_luma():
         rgb_to_chroma(planes(steady[-1:] - film[-1:])), 9
     )
     assert detail_lost.abs().mean() < 0.0005
-    assert Stabilizer(0)(film) is film
+    assert torch.equal(torch.stack(Stabilizer(0)(film)), film)
 
 
 def test_bad_input_is_told():
@@ -187,13 +213,13 @@ def test_bad_input_is_told():
 def test_any_size(size):
     random = torch.Generator().manual_seed(0)
     chroma, luma = torch.rand(3, 2, *size, generator=random), torch.rand(3, 1, *size)
-    assert Steady()(chroma - 0.5, luma).isfinite().all()
+    assert steadied(chroma - 0.5, luma).isfinite().all()
 
 
 def test_coarse_chroma_is_steadied_by_finer_luma():
     luma = noisy(ground().expand(8, -1, -1, -1), 0.01)
     chroma = noisy(torch.full((8, 2, 12, 20), 0.1), 0.02)
-    steady = Steady()(chroma, luma)
+    steady = steadied(chroma, luma)
     assert steady.shape == (8, 2, *luma.shape[2:])
-    assert torch.equal(steady, Steady()(resize(chroma, luma.shape[2:]), luma))
+    assert torch.equal(steady, steadied(resize(chroma, luma.shape[2:]), luma))
     assert steady_size(24, 42) == (48, 84) and steady_size(64, 100) == (64, 100)

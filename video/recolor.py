@@ -4,7 +4,8 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from .write import Encoder, color_tags, stream_options
 
 log = logging.getLogger(__name__)
 
-BATCHES = 3  # one each for the decoder, the caller and the encoder
+BATCHES = 3  # one each for the decoder, the caller and the encoder, beside those that wait
 BATCH_BYTES = 8 << 20
 # Matrices with a luma that is a weighted sum of R'G'B' (ITU-T H.273).
 MATRICES = ("bt709", "smpte170m", "bt470bg", "fcc", "smpte240m", "bt2020nc")
@@ -65,6 +66,8 @@ def recolor(
     target: str | os.PathLike,
     make_chroma: MakeChroma,
     *,
+    see: Callable[[np.ndarray, Planes], None] | None = None,
+    look_ahead: int = 0,
     format: str = "h264",
     quality: float | None = None,
     bit_depth: int | None = None,
@@ -80,7 +83,8 @@ def recolor(
 
     ``make_chroma(luma, planes)`` receives Y planes as they are coded, ``(n, height, width)`` of
     ``planes.dtype``, valid during the call only, and returns the coded U and V planes, ``(n,
-    *planes.chroma_size)`` each.
+    *planes.chroma_size)`` each. ``see(luma, planes)`` is shown every frame before: at least
+    ``look_ahead`` frames further than ``make_chroma`` asks for, unless the clip ends there.
 
     The luma keeps its codes: depth (8 or 10 bits; ``bit_depth`` None: the source's, as far as the
     format has it), range and matrix are the source's, and tagged. HDR (PQ, HLG) keeps its tags.
@@ -139,8 +143,8 @@ def recolor(
         delay=clip.time_of(first) - origin,
     )
     try:
-        count = _Relay(clip, planes, first, end, encoder, batch_size).run(
-            make_chroma, progress, check
+        count = _Relay(clip, planes, first, end, encoder, batch_size, look_ahead).run(
+            make_chroma, see, progress, check
         )
         encoder.finish()
     finally:
@@ -234,24 +238,33 @@ class _Relay:
     """
 
     def __init__(
-        self, clip: Clip, planes: Planes, first: int, end: int, encoder: Encoder, batch_size: int
+        self,
+        clip: Clip,
+        planes: Planes,
+        first: int,
+        end: int,
+        encoder: Encoder,
+        batch_size: int,
+        look_ahead: int,
     ) -> None:
         self._clip = clip
         self._planes = planes
         self._first = first
         self._total = end - first
         self._encoder = encoder
+        self._look_ahead = look_ahead
         frame_bytes = planes.count * planes.dtype.itemsize
         size = max(1, min(batch_size, BATCH_BYTES // frame_bytes))
         self._free: queue.SimpleQueue = queue.SimpleQueue()
         self._decoded: queue.SimpleQueue = queue.SimpleQueue()
         self._coloured: queue.SimpleQueue = queue.SimpleQueue()
-        for _ in range(BATCHES):
+        for _ in range(BATCHES + -(-look_ahead // size)):
             self._free.put(np.empty((size, planes.count), planes.dtype))
 
     def run(
         self,
         make_chroma: MakeChroma,
+        see: Callable[[np.ndarray, Planes], None] | None,
         progress: Callable[[int, int], None] | None,
         check: Callable[[], None] | None,
     ) -> int:
@@ -269,9 +282,7 @@ class _Relay:
         encoding.start()
         done = 0
         try:
-            while (batch := self._next(check)) is not None:
-                if not batch.times:
-                    continue
+            for batch in self._seen(see, check):
                 self._color(batch, make_chroma)
                 self._coloured.put(batch)
                 done += len(batch.times)
@@ -297,6 +308,26 @@ class _Relay:
             decoder.close()
         return done
 
+    def _seen(
+        self,
+        see: Callable[[np.ndarray, Planes], None] | None,
+        check: Callable[[], None] | None,
+    ) -> Iterator[_Batch]:
+        """The decoded batches, each when enough of the frames behind it were shown to ``see``."""
+        waiting: deque[_Batch] = deque()
+        ahead = 0  # frames behind the first batch that waits
+        while (batch := self._next(check)) is not None:
+            if not batch.times:
+                continue
+            if see:
+                see(self._luma(batch), self._planes)
+            ahead += len(batch.times) if waiting else 0
+            waiting.append(batch)
+            while waiting and ahead >= self._look_ahead:
+                yield waiting.popleft()
+                ahead -= len(waiting[0].times) if waiting else 0
+        yield from waiting
+
     def _next(self, check: Callable[[], None] | None) -> _Batch | None:
         while True:
             if check:
@@ -315,10 +346,13 @@ class _Relay:
                 raise item
 
     def _color(self, batch: _Batch, make_chroma: MakeChroma) -> None:
-        planes, samples = self._planes, batch.samples
-        luma = samples[:, : planes.luma_count].reshape(-1, *planes.luma_size)
-        chroma = samples[:, planes.luma_count :].reshape(-1, 2, *planes.chroma_size)
-        chroma[:, 0], chroma[:, 1] = make_chroma(luma, planes)
+        planes = self._planes
+        chroma = batch.samples[:, planes.luma_count :].reshape(-1, 2, *planes.chroma_size)
+        chroma[:, 0], chroma[:, 1] = make_chroma(self._luma(batch), planes)
+
+    def _luma(self, batch: _Batch) -> np.ndarray:
+        planes = self._planes
+        return batch.samples[:, : planes.luma_count].reshape(-1, *planes.luma_size)
 
     def _decode(self, decoder: Decoder) -> None:
         try:
