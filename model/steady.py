@@ -48,7 +48,15 @@ class _Waiting(NamedTuple):
     held: Tensor
     count: Tensor
     luma: Tensor
-    tolerance: Tensor
+
+
+class _Due(NamedTuple):
+    """A frame that has waited, and what is known ``age`` frames later, ``path`` from its pixels."""
+
+    frame: _Waiting
+    path: Tensor
+    later: Tensor  # held chroma, luma and count (1, 4, h, w)
+    age: int
 
 
 class Steady:
@@ -106,7 +114,7 @@ class Steady:
         if cuts is None:
             found = self.detector(luma)
             cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]
-        ready = self._release() if cuts[0] else []
+        ready, due = self._settle(self._release() if cuts[0] else []), []
         frames = torch.cat((luma, chroma), dim=1)
         # Nothing comes before the first frame of a shot, which may have a size of its own.
         cuts = [cuts[0] or self.last is None, *cuts[1:]]
@@ -122,56 +130,69 @@ class Steady:
         for i in range(len(chroma)):
             now = slice(i, i + 1)
             if cuts[i]:
-                ready += self._release()
+                due += self._release()
                 self._begin(chroma[now], luma[now])
             else:
                 if moves[i]:
                     self.held = warp(self.held, flow[now], "bicubic")
                     self.state = warp(self.state, flow[now])
-                    self.paths = self.paths - warp(flow[now].expand_as(self.paths), self.paths)
+                    # Of what is smooth only the nearest is followed: there the flow is the same.
+                    step = flow[now]
+                    if self.detailed:
+                        step = warp(step.expand_as(self.paths), self.paths)
+                    self.paths = self.paths - step
                 reference = gain[now] * self.state[:, :1] + offset[now]
                 same = _sameness(luma[now] - reference, tolerance[now])
                 self._step(
                     chroma[now], luma[now], reference, same * longest[now], flicker[now],
                     moving[now],
                 )
-            self._await(luma[now], tolerance[now])
+            self._await(luma[now])
             if len(self.waiting) > self.look_ahead:
-                ready += self._release(1)
+                due += self._release(1)
             self.seen += 1
         self.last = frames[-1:]
-        return ready
+        return ready + self._settle(due)
 
     def finish(self) -> list[Tensor]:
         """The frames that still wait for later ones, in order; the next frame begins a new clip."""
-        ready = self._release()
+        ready = self._settle(self._release())
         self._forget()
         return ready
 
-    def _await(self, luma: Tensor, tolerance: Tensor) -> None:
+    def _await(self, luma: Tensor) -> None:
         here = torch.zeros_like(self.held)
         self.paths = torch.cat((self.paths, here)) if self.waiting else here
-        self.waiting.append(_Waiting(self.held, self.state[:, 1:2], luma, tolerance))
+        self.waiting.append(_Waiting(self.held, self.state[:, 1:2], luma))
 
-    def _release(self, count: int | None = None) -> list[Tensor]:
-        """The first ``count`` waiting frames, or all, corrected by what is known now."""
+    def _release(self, count: int | None = None) -> list[_Due]:
+        """The first ``count`` waiting frames, or all, with what is known now."""
         count = len(self.waiting) if count is None else count
         if not count:
             return []
-        age = torch.arange(len(self.waiting) - 1.0, -1.0, -1.0, device=self.held.device)
-        age = age[:count].view(-1, 1, 1, 1)
-        frames = [self.waiting.popleft() for _ in range(count)]
-        held, seen, luma, tolerance = map(torch.cat, zip(*frames, strict=True))
-        path, self.paths = self.paths[:count], self.paths[count:]
-        later = torch.cat((self.held, self.state[:, :2]), dim=1).expand(count, -1, -1, -1)
+        later, last = torch.cat((self.held, self.state[:, :2]), dim=1), len(self.waiting) - 1
+        paths, self.paths = self.paths[:count], self.paths[count:]
+        return [
+            _Due(self.waiting.popleft(), path, later, last - index)
+            for index, path in enumerate(paths.split(1))
+        ]
+
+    def _settle(self, due: list[_Due]) -> list[Tensor]:
+        """The frames corrected by what is known later, as far as it is of the same surface."""
+        if not due:
+            return []
+        frames, path, later, age = zip(*due, strict=True)
+        held, seen, luma = map(torch.cat, zip(*frames, strict=True))
+        path, later, age = torch.cat(path), torch.cat(later), path[0].new_tensor(age)
         if path.any():
             later = warp(later, path)
         later, reference, known = later.split((2, 1, 1), dim=1)
-        error = luma - reference
-        length = path.norm(dim=1, keepdim=True)
+        error, age = luma - reference, age.view(-1, 1, 1, 1)
+        error = error - box(error, 13)  # without the change of exposure
+        length = path.square().sum(1, keepdim=True).sqrt()
         # It is the same surface if it has been seen for as long.
         share = (known - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
-        share = share * _sameness(error - box(error, 13), tolerance)
+        share = share * _sameness(error, _tolerance(luma, luma - error))
         # Old averages have little to gain from the few frames ahead.
         share = box(share * (age / seen).clamp(max=1), 5)
         gain = later - held
