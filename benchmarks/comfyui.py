@@ -111,7 +111,7 @@ WORKFLOWS = {
                 "strength": 1.0,
                 "saturation": 1.0,
                 "stability": 0.5,
-                "quality": "full",
+                "quality": "auto",
                 "crf": CRF,
             },
         },

@@ -82,14 +82,17 @@ class Cases:
     def frames(self, name: str, height: int, width: int) -> dict:
         """An RGB frame in, an RGB frame out.
 
-        ``full`` and ``fast`` look at the whole aspect at 224 lines, ``default`` at the lines that
-        the shipped weights were made for.
+        ``full`` and ``fast`` look at the whole aspect at 224 lines, ``default`` and ``default,
+        film`` as the shipped weights are used for pictures and for film.
         """
         images = torch.rand(1, height, width, 3)
         subject = f"{name} frame"
         cases = {("seed", subject): (lambda: self.seed_script(images), None)}
-        default = Colorizer(self.network, precision=self.precision, device=self.device)
-        cases["default", subject] = (lambda: default(images), None)
+        for label, film in (("default", False), ("default, film", True)):
+            colorizer = Colorizer(
+                self.network, film=film, precision=self.precision, device=self.device
+            )
+            cases[label, subject] = (lambda run=colorizer: run(images), None)
         for quality in ("full", "fast"):
             colorizer = Colorizer(
                 self.network,
