@@ -1,5 +1,6 @@
 """The training room: photos in, weights and figures out."""
 
+import functools
 import json
 import math
 
@@ -10,18 +11,19 @@ from colorizationnet.model import ColorizationNet, load_model, save_model
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.muon import orthogonalize
 from colorizationnet.training import evaluate, publish, train
+from colorizationnet.training.balance import weigh
 from colorizationnet.training.data import (
     Photos,
     as_seen,
     find_photos,
     folds,
-    green_share,
     read_photo,
     read_photos,
     split,
 )
 from colorizationnet.training.degrade import degrade
 from colorizationnet.training.metrics import ChromaScore, ciede2000, colorfulness, delta_e, psnr
+from colorizationnet.training.teacher import Teacher, tell
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -101,7 +103,9 @@ def test_the_parts_hold_every_training_photo_once_and_crops_of_one_together(phot
 def test_a_view_is_luma_and_the_chroma_of_the_same_picture(photos):
     data = Photos(read_photos(find_photos(photos), 48))
     generator = torch.Generator().manual_seed(3)
-    luma, chroma = as_seen(data.views(8, 24, generator), 0, generator)
+    rgb, told = data.views(8, 24, generator)
+    assert told is None
+    luma, chroma = as_seen(rgb, 0, generator)
     assert luma.shape[:2] == (8, 1) and chroma.shape[:2] == (8, 2)
     assert luma.shape[2:] == chroma.shape[2:] and min(luma.shape[2:]) == 12
     # Blue above, green below: Cb falls from top to bottom in every one.
@@ -111,19 +115,76 @@ def test_a_view_is_luma_and_the_chroma_of_the_same_picture(photos):
 @given(smallest=st.floats(0.05, 1), stretch=st.floats(1, 3), seed=st.integers(0, 2**32))
 def test_views_are_of_the_asked_size_whatever_they_show(smallest, stretch, seed):
     data = Photos([torch.randint(256, (3, 7, 31), dtype=torch.uint8)])
-    views = data.views(2, 12, torch.Generator().manual_seed(seed), smallest_crop=smallest,
-                       stretch=stretch)
+    views, _ = data.views(2, 12, torch.Generator().manual_seed(seed), smallest_crop=smallest,
+                          stretch=stretch)
     assert min(views.shape[2:]) == 12 and views.min() >= 0 and views.max() <= 1
 
 
-def test_green_pictures_are_seen_oftener():
-    rough = torch.rand(1, 24, 32, generator=torch.Generator().manual_seed(1)) * 160
-    rough = rough.repeat_interleave(2, 1).repeat_interleave(2, 2)
-    grey = rough.expand(3, -1, -1).byte()
-    lawn = (rough * torch.tensor([0.5, 1, 0.4]).view(3, 1, 1)).byte()
-    wall = torch.tensor([60, 130, 60]).view(3, 1, 1).expand(3, 48, 64).byte()
-    assert green_share(grey) == green_share(wall) == 0 and green_share(lawn) > 0.5
-    views = Photos([grey, lawn], 3).views(400, 8, torch.Generator().manual_seed(0))
+def smooth_pictures(*sizes):
+    """Pictures in which chroma changes slowly, in every direction."""
+    coarse = 255 * torch.rand(len(sizes), 3, 3, 4, generator=torch.Generator().manual_seed(4))
+    return [
+        torch.nn.functional.interpolate(picture[None], size, mode="bicubic")[0].clamp(0, 255).byte()
+        for picture, size in zip(coarse, sizes, strict=True)
+    ]
+
+
+def halved(planes):
+    return torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True)
+
+
+def test_views_of_what_was_told_are_of_the_same_part():
+    pictures = smooth_pictures((48, 72), (60, 50), (49, 71))
+    told = [halved(rgb_to_chroma(picture / 255)).half() for picture in pictures]
+    data = Photos(pictures, told=told)
+    for seed in range(12):
+        views, told = data.views(4, 24, torch.Generator().manual_seed(seed), smallest_crop=0.3,
+                                 stretch=1.5)
+        expected = halved(rgb_to_chroma(views))
+        assert told.shape == expected.shape
+        assert (told - expected).abs().mean() < 0.005
+
+
+def rough(color, size=(48, 64)):
+    """A picture of one colour and of strong texture."""
+    gain = torch.rand(1, 24, 32, generator=torch.Generator().manual_seed(1))
+    gain = torch.nn.functional.interpolate(gain[None], size)[0]
+    return (gain * torch.tensor(color).view(3, 1, 1)).byte()
+
+
+def plain(color, size=(48, 64)):
+    return torch.tensor(color, dtype=torch.uint8).view(3, 1, 1).expand(3, *size)
+
+
+GREY, GREEN, BLUE, SKIN = (128, 128, 128), (80, 160, 64), (110, 150, 220), (200, 150, 120)
+
+
+def top(picture, share):
+    """A grey picture with the uppermost part of another."""
+    rows = round(share * picture.shape[1])
+    return torch.cat((picture[:, :rows], plain(GREY)[:, rows:]), dim=1)
+
+
+@pytest.mark.parametrize(("picture", "weight"), [
+    (plain(GREY), 1), (rough(GREY), 1),
+    (rough(GREEN), 5), (plain(GREEN), 1), (top(rough(GREEN), 1 / 12), 2.5),
+    (top(plain(BLUE), 1 / 3), 3), (top(rough(BLUE), 1 / 3), 1), (plain(BLUE).div(4).byte(), 1),
+    (top(plain(BLUE), 1 / 3).flip(1), 1),
+    (plain(SKIN), 4), (top(plain(SKIN), 1 / 4), 4), (top(plain(SKIN), 1 / 6), 2.9),
+    (rough(SKIN), 1), (plain((220, 40, 60)), 1),
+])
+def test_pictures_weigh_more_by_rough_green_blue_tops_and_skin(picture, weight):
+    assert weigh([picture], (4, 2, 3)).item() == pytest.approx(weight, abs=0.4)
+
+
+def test_foliage_sky_and_skin_add_up():
+    picture = torch.cat((plain(BLUE)[:, :16], plain(SKIN)[:, :16], rough(GREEN)[:, :16]), dim=1)
+    assert weigh([plain(GREY), picture], (4, 2, 3)).tolist() == pytest.approx([1, 10])
+
+
+def test_pictures_are_seen_by_their_weights():
+    data = Photos([plain(GREY), plain(GREEN)], torch.tensor([1.0, 4.0]))
+    views, _ = data.views(400, 8, torch.Generator().manual_seed(0))
     seen = (views[:, 1] > views[:, 0] + 0.02).all(-1).all(-1).float().mean()
     assert 0.73 < seen < 0.87  # 4 of 5
 
@@ -132,7 +193,7 @@ def test_views_depend_on_the_generator_alone(photos):
     data = Photos(read_photos(find_photos(photos), 48))
 
     def views(seed):
-        return data.views(4, 12, torch.Generator().manual_seed(seed))
+        return data.views(4, 12, torch.Generator().manual_seed(seed))[0]
 
     assert torch.equal(views(1), views(1))
     assert views(1).shape != views(2).shape or not torch.equal(views(1), views(2))
@@ -241,46 +302,162 @@ def test_one_parity_of_the_dilated_network_is_the_undilated_one():
     torch.testing.assert_close(train.undilated(network)(luma[..., 1::2, 0::2]), whole)
 
 
+def asymmetric(network):
+    """Weights that give a mirrored picture other colours than the mirrored ones."""
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("network", [Teacher(), train.undilated(ColorizationNet())])
+def test_a_mirrored_photo_is_told_the_mirrored_chroma(network):
+    (picture,) = smooth_pictures((39, 50))
+    told = tell(asymmetric(network), picture, (16, 24))
+    assert told.shape == (2, 20, 25) and told.std() > 1e-3
+    torch.testing.assert_close(tell(network, picture.flip(2), (16, 24)), told.flip(2))
+    assert (told - told.flip(2)).abs().max() > 1e-3
+
+
+class Looks(torch.nn.Module):
+    """Remembers the shapes that it was shown and says that blue is their height."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def forward(self, luma):
+        self.shapes.append(tuple(luma.shape[2:]))
+        return luma + luma.new_tensor((0, 0, luma.shape[2])).view(1, 3, 1, 1)
+
+
+def test_what_is_told_is_the_mean_over_the_sizes():
+    (picture,) = smooth_pictures((40, 61))
+    looks = Looks()
+    told = tell(looks, picture, (8, 16))
+    assert set(looks.shapes) == {(8, 12), (16, 24)}
+    blue = rgb_to_chroma(torch.tensor((0.0, 0.0, 12.0)).view(3, 1, 1))
+    torch.testing.assert_close(told, blue.expand(2, 20, 31))
+
+
+def test_a_teacher_looks_at_sides_that_it_can_halve(monkeypatch):
+    (picture,) = smooth_pictures((40, 61))
+    shapes = []
+    forward = Teacher.forward
+
+    def remember(self, luma):
+        shapes.append(tuple(luma.shape[2:]))
+        return forward(self, luma)
+
+    monkeypatch.setattr(Teacher, "forward", remember)
+    tell(Teacher().eval(), picture, (24, 40))
+    assert set(shapes) == {(24, 40), (40, 64)}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Small teachers, and one look at a photo."""
+    monkeypatch.setattr(train, "Teacher", functools.partial(Teacher, 8))
+    monkeypatch.setattr(train, "TEACHERS_LOOKS", (8,))
+    monkeypatch.setattr(train, "LOOKS", (8,))
+
+
 @pytest.mark.parametrize("teacher_steps", [0, 4])
 def test_training_learns_blue_above_green_and_writes_all_its_files(
-    photos, tmp_path, teacher_steps
+    photos, tmp_path, quick, teacher_steps
 ):
     output = tmp_path / "net.safetensors"
-    train.main([str(photos), "-o", str(output), "--steps", "50", "--batch", "4", "--sizes", "8",
-                "--report-every", "50", "--teacher-steps", str(teacher_steps)])
+    train.main([str(photos), "-o", str(output), "--steps", "40", "--batch", "4", "--sizes", "8",
+                "--report-every", "40", "--teacher-steps", str(teacher_steps)])
     network = load_model(output)
-    assert network.metadata["validation"].startswith("step 50 of 50")
+    assert network.metadata["validation"].startswith("step 40 of 40")
     assert (tmp_path / "net.samples.jpg").is_file()
     teachers = list(tmp_path.glob("net.teacher?.safetensors"))
     assert len(teachers) == (4 if teacher_steps else 0)
+    rounds = list(tmp_path.glob("net.round?.safetensors"))
+    assert len(rounds) == (2 if teacher_steps else 1)
     truth = read_photo(split(photos)[1][0]).float()[None] / 255
     luma = torch.nn.functional.interpolate(rgb_to_luma(truth), (16, 24), mode="area")
     chroma = rgb_to_chroma(network(luma))[0]
     assert chroma[0, :4].mean() > chroma[0, -4:].mean() + 0.05
 
 
-class Told(torch.nn.Module):
-    """A teacher that says pink to everything."""
+def test_photos_are_told_by_who_has_not_seen_them_then_mostly_by_the_network(
+    photos, tmp_path, quick, monkeypatch
+):
+    output = tmp_path / "net.safetensors"
+    step = train.Trainer.train
+    seen, rounds = {}, []
 
-    def forward(self, luma):
-        return luma + luma.new_tensor((0.2, -0.1, 0.1)).view(1, 3, 1, 1)
+    def watched_step(trainer, data):
+        seen[trainer] = {id(picture) for picture in data.pictures}
+        if data.told:
+            told = torch.cat([planes.flatten() for planes in data.told]).unique().tolist()
+            rounds.append((trainer.recipe.trust, trainer.recipe.muon_lr, told))
+            if len(rounds) == 2:  # the second round begins with the first one's average
+                first = load_model(output).state_dict().values()
+                assert all(map(torch.equal, trainer.network.state_dict().values(), first))
+        return step(trainer, data)
+
+    def tell_nought_or_one(trainer, pictures, looks):
+        is_teacher = isinstance(trainer.network, Teacher)
+        assert is_teacher == seen[trainer].isdisjoint(map(id, pictures))
+        assert looks == (train.TEACHERS_LOOKS if is_teacher else train.LOOKS)
+        shapes = [(2, (p.shape[1] + 1) // 2, (p.shape[2] + 1) // 2) for p in pictures]
+        return [torch.full(shape, 0.0 if is_teacher else 1.0).half() for shape in shapes]
+
+    monkeypatch.setattr(train.Trainer, "train", watched_step)
+    monkeypatch.setattr(train.Trainer, "tell", tell_nought_or_one)
+    monkeypatch.setattr(train, "TEACHERS_LOOKS", (16,))
+    train.main([str(photos), "-o", str(output), "--steps", "1", "--batch", "2", "--sizes", "8",
+                "--teacher-steps", "1"])
+    rate = train.Recipe().muon_lr
+    assert rounds == [(0.7, rate, [0]), (0.6, rate / 2, [pytest.approx(0.8, abs=1e-3)])]
 
 
-def test_the_network_learns_from_the_teacher_too(photos):
-    data = Photos(read_photos(find_photos(photos), 48))
+def test_the_network_learns_from_what_is_told_too(photos):
+    pictures = read_photos(find_photos(photos), 48)
+    pink = [
+        torch.tensor((-0.1, 0.2)).view(2, 1, 1).expand(2, p.shape[1] // 2, p.shape[2] // 2)
+        for p in pictures
+    ]
     recipe = train.Recipe(steps=30, batch=4, sizes=(8,), degraded=0, dropout=0)
     reds = []
-    for teacher in (None, Told()):
+    for told in (None, pink):
         trainer = train.Trainer(train.student(recipe), recipe, "cpu")
         for _ in range(recipe.steps):
-            trainer.train([train.Source(data, teacher)])
+            trainer.train(Photos(pictures, told=told))
         reds.append(rgb_to_chroma(trainer.average(torch.full((1, 1, 12, 12), 0.5)))[0, 1].mean())
     assert reds[1] > reds[0] + 0.05
 
 
+class Watched(Photos):
+    """Photos that remember what was seen of them."""
+
+    def views(self, *args, **kwargs):
+        self.seen = super().views(*args, **kwargs)[0]
+        return self.seen, None
+
+
+def test_seeds_and_steps_draw_different_batches_and_dropout():
+    data = Watched(smooth_pictures((24, 36), (24, 36)))
+
+    def draws(seed):
+        recipe = train.Recipe(steps=2, batch=2, sizes=(4,), seed=seed)
+        trainer = train.Trainer(train.student(recipe), recipe, "cpu")
+        for _ in range(2):
+            trainer.train(data)
+            yield torch.cat((data.seen.flatten(), torch.rand(4)))
+
+    (first, second), (other, _), (again, _) = map(draws, (0, 1, 0))
+    assert torch.equal(first, again)
+    for different in (second, other):
+        assert not torch.equal(first[:-4], different[:-4])  # pictures
+        assert not torch.equal(first[-4:], different[-4:])  # what dropout draws from
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos, dropout):
-    sources = [train.Source(Photos(read_photos(find_photos(photos), 32)))]
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(photos, dropout):
+    data = Photos(read_photos(find_photos(photos), 32))
     recipe = train.Recipe(steps=8, batch=2, sizes=(8,), dropout=dropout)
 
     def begin():
@@ -288,19 +465,59 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(photos, dropout):
 
     whole = begin()
     for _ in range(8):
-        whole.train(sources)
+        whole.train(data)
 
     first = begin()
     for _ in range(4):
-        first.train(sources)
-    first.save(checkpoint := photos / "half.checkpoint.safetensors")
+        first.train(data)
+    first.save(checkpoint := photos / "half.round1.safetensors")
     second = begin()
     second.resume(checkpoint)
     assert second.step == 4
     for _ in range(4):
-        second.train(sources)
+        second.train(data)
     for name, tensor in whole.tensors().items():
         torch.testing.assert_close(second.tensors()[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_command_killed_in_any_part_goes_on_as_if_nothing_had_happened(
+    photos, tmp_path, quick, monkeypatch
+):
+    step, save = train.Trainer.train, train.save_model
+    steps_left = saves_left = math.inf
+
+    def kill_at_a_step(trainer, data):
+        nonlocal steps_left
+        steps_left -= 1
+        if steps_left < 0:
+            raise KeyboardInterrupt
+        return step(trainer, data)
+
+    def kill_at_a_save(*args):
+        nonlocal saves_left
+        saves_left -= 1
+        if saves_left < 0:
+            raise KeyboardInterrupt
+        save(*args)
+
+    monkeypatch.setattr(train.Trainer, "train", kill_at_a_step)
+    monkeypatch.setattr(train, "save_model", kill_at_a_save)
+
+    def run(name):
+        output = tmp_path / f"{name}.safetensors"
+        train.main([str(photos), "-o", str(output), "--steps", "4", "--batch", "2", "--sizes", "8",
+                    "--report-every", "2", "--teacher-steps", "2"])
+        return load_model(output).state_dict()
+
+    whole = run("whole")
+    # In the second teacher; in the first round; in the second round; at its last save.
+    for steps, saves in ((3, 9), (9, 9), (5, 9), (9, 0)):
+        steps_left, saves_left = steps, saves
+        with pytest.raises(KeyboardInterrupt):
+            run("killed")
+    steps_left, saves_left = 2, 1
+    for name, tensor in run("killed").items():
+        torch.testing.assert_close(tensor, whole[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_published_weights_are_the_average_and_say_what_they_are(tmp_path):
@@ -358,7 +575,7 @@ def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
                    "--saturations", "1", "1.5", "--sheets", str(sheets)])
     printed = capsys.readouterr().out
     assert "Kodak: 3 pictures" in printed and "| one tint |" in printed
-    assert "| fast at 16 px, saturation 1.5 |" in printed
+    assert f"| {load_model().metadata['quality']} at 16 px, saturation 1.5 |" in printed
     assert Image.open(sheets / "kodak-00.png").width > 12 * 192
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +13,12 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..model.color import rgb_to_chroma, rgb_to_luma
+from ..model.color import rgb_to_chroma
 from .degrade import degrade
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 VALIDATION_SHARE = 0.06
 FOLDS = 4
-GREEN_ENOUGH = 0.2  # share of a picture
-ROUGH = 0.05  # standard deviation of luma over neighbours on a 24x32 grid
 
 # Height and width of a training picture, in units of its short side.
 SHAPES = ((1, 1.5), (1.5, 1), (1, 1.25))
@@ -110,13 +110,18 @@ class Photos:
 
     A view is a whole picture or a large part of one, because where the border lies and how a
     picture is composed are most of what a network with a small field of view can know. Pictures
-    of which `GREEN_ENOUGH` is green are seen ``1 + greenery`` times as often as those with none.
+    are seen in proportion to ``weights``, all alike without. ``told`` holds the chroma that a
+    network guesses for each, ``(2, height / 2, width / 2)``, odd sides rounded up.
     """
 
-    def __init__(self, pictures: list[Tensor], greenery: float = 0) -> None:
-        self.pictures = pictures
-        green = torch.tensor([green_share(picture) for picture in pictures])
-        self.weights = 1 + greenery * (green / GREEN_ENOUGH).clamp(max=1)
+    def __init__(
+        self,
+        pictures: list[Tensor],
+        weights: Tensor | None = None,
+        told: list[Tensor] | None = None,
+    ) -> None:
+        self.pictures, self.told = pictures, told
+        self.weights = torch.ones(len(pictures)) if weights is None else weights
         aspects = torch.tensor([p.shape[2] / p.shape[1] for p in self.pictures]).log()
         targets = torch.tensor([width / height for height, width in SHAPES]).log()
         nearest = (aspects[:, None] - targets).abs().argmin(1)
@@ -134,36 +139,26 @@ class Photos:
         *,
         smallest_crop: float = 0.6,
         stretch: float = 1.2,
-    ) -> Tensor:
-        """RGB ``(count, 3, h, w)`` in [0, 1], all of one shape, half of them mirrored.
+    ) -> tuple[Tensor, Tensor | None]:
+        """RGB ``(count, 3, 2 h, 2 w)`` in [0, 1] and what was told of it, ``(count, 2, h, w)``.
 
-        Each shows ``smallest_crop`` to all of its picture's height, with an aspect wrong by up to
-        a factor of ``stretch``.
+        All are of one shape, ``short_side`` (even) of the RGB, and half of them mirrored. Each
+        shows ``smallest_crop`` to all of its picture's height, with an aspect wrong by up to a
+        factor of ``stretch``. Without ``told`` the second is ``None``.
         """
         shares = torch.stack([self.weights[group].sum() for _, group in self.groups])
         (tall, wide), group = self.groups[torch.multinomial(shares, 1, generator=generator)]
-        size = round(tall * short_side), round(wide * short_side)
+        size = round(tall * short_side / 2), round(wide * short_side / 2)
         chosen = torch.multinomial(self.weights[group], count, True, generator=generator)
-        return torch.stack([
-            _random_view(self.pictures[group[i]], size, smallest_crop, stretch, generator)
-            for i in chosen.tolist()
-        ])
-
-
-def green_share(picture: Tensor) -> float:
-    """Share of a picture ``(3, H, W)`` uint8 that is green and rough, as foliage and lawns are.
-
-    Smooth green (walls, wallpapers, blurred leaves) does not count: a network that is shown much
-    of it paints faces green.
-    """
-    small = F.interpolate(picture[None].float() / 255, (24, 32), mode="area")
-    cb, cr = rgb_to_chroma(small)[0]
-    luma = rgb_to_luma(small)
-    mean, power = (
-        F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) for x in (luma, luma.square())
-    )
-    variance = power - mean.square()
-    return ((cb < -0.02) & (cr < -0.01) & (variance[0, 0] > ROUGH**2)).float().mean().item()
+        rgb, told = [], []
+        for index in (group[i] for i in chosen.tolist()):
+            picture = self.pictures[index]
+            look = _random_look(picture.shape[1:], size, smallest_crop, stretch, generator)
+            rgb.append(_view(picture, look, 2, size))
+            if self.told is not None:
+                told.append(_view(self.told[index], look, 1, size))
+        rgb = torch.stack(rgb).div_(255).clamp_(0, 1)
+        return rgb, torch.stack(told) if told else None
 
 
 def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -178,24 +173,37 @@ def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor,
     return luma[..., row::2, column::2].contiguous(), F.avg_pool2d(rgb_to_chroma(rgb), 2)
 
 
-def _random_view(
-    picture: Tensor,
+class _Look(NamedTuple):
+    """A part of a picture on a grid of 2x2 pixels, where its chroma is told."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    mirrored: bool
+
+
+def _random_look(
+    shape: Sequence[int],
     size: tuple[int, int],
     smallest_crop: float,
     most_stretch: float,
     generator: Generator,
-) -> Tensor:
+) -> _Look:
     scale, stretch, down, across, mirror = torch.rand(5, generator=generator).tolist()
-    full_height, full_width = picture.shape[1:]
+    full_height, full_width = ((side + 1) // 2 for side in shape)
     aspect = size[1] / size[0] * most_stretch ** (2 * stretch - 1)
     height = min(full_height, full_width / aspect) * (1 - scale * (1 - smallest_crop))
     width = max(1, min(full_width, round(height * aspect)))
     height = max(1, min(full_height, round(height)))
     top = int(down * (full_height - height + 1))
     left = int(across * (full_width - width + 1))
-    crop = picture[:, top : top + height, left : left + width]
-    if mirror < 0.5:
-        crop = crop.flip(2)
-    return F.interpolate(
-        crop[None].float() / 255, size, mode="bilinear", antialias=True
-    ).clamp_(0, 1)[0]
+    return _Look((top, top + height), (left, left + width), mirror < 0.5)
+
+
+def _view(planes: Tensor, look: _Look, unit: int, size: tuple[int, int]) -> Tensor:
+    """What ``look`` shows of ``planes``, which have ``unit`` pixels a step of its grid."""
+    rows, columns = (slice(unit * start, unit * end) for start, end in look[:2])
+    crop = planes[None, :, rows, columns].float()
+    if look.mirrored:
+        crop = crop.flip(3)
+    shape = [unit * side for side in size]
+    return F.interpolate(crop, shape, mode="bilinear", antialias=True)[0]

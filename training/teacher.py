@@ -1,8 +1,12 @@
-"""Teachers: larger networks that see the whole picture, for training only."""
+"""Teachers: larger networks that see the whole picture, and what networks say about photos."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..model.color import rgb_to_chroma, rgb_to_luma
 
 
 class Teacher(nn.Module):
@@ -16,6 +20,7 @@ class Teacher(nn.Module):
 
     def __init__(self, channels: int = 32, halvings: int = 3, dropout: float = 0.3) -> None:
         super().__init__()
+        self.multiple = 1 << halvings  # of pixels that the sides should have
         widths = [channels << level for level in range(halvings + 1)]
         self.first = nn.Conv2d(3, channels, 5, padding=2)
         self.down = nn.ModuleList(
@@ -47,6 +52,28 @@ class Teacher(nn.Module):
             x = F.interpolate(x, finer.shape[2:], mode="nearest")
             x = layer(torch.cat((x, finer), dim=1))
         return torch.sigmoid(self.last(x))
+
+
+@torch.no_grad()
+def tell(network: nn.Module, picture: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Chroma ``(2, H / 2, W / 2)`` that ``network`` guesses for a photo ``(3, H, W)`` uint8.
+
+    It is the mean over looks at the whole photo with short sides of ``sizes`` pixels, and at the
+    mirrored photo; odd sides are rounded up.
+    """
+    luma = rgb_to_luma(picture[None].float() / 255)
+    half = [(side + 1) // 2 for side in picture.shape[1:]]
+    multiple = network.multiple if isinstance(network, Teacher) else 1
+    looks = []
+    for size in sizes:
+        scale = size / min(luma.shape[2:]) / multiple
+        shape = [round(scale * side) * multiple for side in luma.shape[2:]]
+        small = F.interpolate(luma, shape, mode="bicubic", antialias=True).clamp_(0, 1)
+        plain, mirrored = rgb_to_chroma(network(torch.cat((small, small.flip(3))))).split(1)
+        looks.append(F.interpolate(
+            (plain + mirrored.flip(3)) / 2, half, mode="bilinear", antialias=True
+        ))
+    return torch.cat(looks).mean(0)
 
 
 def _layer(channels: int, features: int, stride: int = 1) -> tuple[nn.Module, ...]:

@@ -3,10 +3,11 @@
     python -m colorizationnet.training.train PHOTOS -o WEIGHTS.safetensors
 
 First four teachers are trained, each on three quarters of the photos; then the network learns from
-the photos and, for each of them, from the teacher that has not seen it. Killed or stopped, the same
-command goes on where it was: beside the weights lie checkpoints (``.teacher0.safetensors`` and so
-on, ``.checkpoint.safetensors``), and a picture of validation samples (``.samples.jpg``: grey,
-network, truth), renewed at every report.
+the photos and, for each of them, from what the teacher says that has not seen it; then, in a second
+round as long, mostly from what it says itself. Killed or stopped, the same command goes on where it
+was: beside the weights lie checkpoints (``.teacher0.safetensors`` and so on,
+``.round1.safetensors``, ``.round2.safetensors``), and a picture of validation samples
+(``.samples.jpg``: grey, network, truth), renewed at every report.
 """
 
 import argparse
@@ -14,11 +15,12 @@ import copy
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
@@ -29,25 +31,28 @@ from torchvision.utils import make_grid, save_image
 from ..model import ColorizationNet, load_model, save_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
 from ..model.muon import Muon
-from .data import Photos, as_seen, folds, read_photos, split
+from .balance import weigh
+from .data import FOLDS, Photos, as_seen, folds, read_photos, split
 from .metrics import ChromaScore
-from .teacher import Teacher
+from .teacher import Teacher, tell
 
 log = logging.getLogger(__name__)
 
 LUMA_WEIGHT = 0.1  # so that the network's own RGB is a picture too
 EMA_STEPS = 200
 WARM_UP = 100  # steps
-TEACHERS_SIZE = 24  # short side of what a teacher sees, in pixels
-TRUST = 0.7  # share of the teacher's chroma in the target, the rest is the truth's
+TEACHERS_SIZE = 24  # short side of what a teacher learns from, in pixels
+# Short sides at which whole photos are looked at for what is told of them.
+TEACHERS_LOOKS, LOOKS = (24, 40), (16, 32, 56)
+OWN_SHARE = 0.8  # of what is told in the second round, the rest is the teacher's
 
 
 @dataclass
 class Recipe:
     """``sizes``: short sides of the training pictures in pixels of one parity, in turn.
 
-    ``greenery``: see `Photos`. Most photos in free collections are of things and people indoors;
-    a network that sees few lawns paints every lawn brown.
+    ``emphasis``: on foliage, sky and skin, see `weigh`. ``trust``: the share of what is told in
+    the chroma to aim at, the rest is the truth's.
     """
 
     steps: int = 4000
@@ -58,7 +63,8 @@ class Recipe:
     degraded: float = 0.5
     smallest_crop: float = 0.3
     stretch: float = 1.5
-    greenery: float = 2.0
+    emphasis: tuple[float, float, float] = (4.0, 2.0, 2.0)
+    trust: float = 0.7
     dropout: float = 0.2
     seed: int = 0
 
@@ -69,14 +75,6 @@ class Recipe:
     def rate(self, step: int) -> float:
         """Share of the learning rate: a short rise, then a straight way down to 0."""
         return min(1.0, (step + 1) / WARM_UP, (self.steps - step) / self.steps)
-
-
-@dataclass
-class Source:
-    """Photos to learn from, and a teacher that has not seen them, or none."""
-
-    photos: Photos
-    teacher: Teacher | None = None
 
 
 class Trainer:
@@ -97,13 +95,14 @@ class Trainer:
             torch.optim.Adam(others, recipe.adam_lr, betas=(0.9, 0.99)),
         )
 
-    def train(self, sources: Sequence[Source]) -> float:
+    def train(self, photos: Photos) -> float:
         """One step; gives the share of the batch's chroma that the network explained."""
         recipe = self.recipe
-        # A generator a step: a run that goes on sees the pictures that it would have seen.
-        generator = Generator().manual_seed(recipe.seed << 32 | self.step)
-        torch.manual_seed(recipe.seed << 32 | self.step)  # what dropout draws from
-        luma, chroma, target = self._batch(sources, generator)
+        # Seeds of each step: a run that goes on sees the pictures that it would have seen. 32 bits
+        # each, because torch's generator on the CPU ignores all others.
+        views, dropout = np.random.SeedSequence((recipe.seed, self.step)).generate_state(2).tolist()
+        torch.manual_seed(dropout)
+        luma, chroma, target = self._batch(photos, Generator().manual_seed(views))
         for optimizer, rate in zip(
             self.optimizers, (recipe.muon_lr, recipe.adam_lr), strict=True
         ):
@@ -125,29 +124,22 @@ class Trainer:
         self.step += 1
         return 1 - error.item() / chroma.square().sum(1).mean().item()
 
-    def _batch(
-        self, sources: Sequence[Source], generator: Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, photos: Photos, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Luma, its true chroma, and the chroma to aim at."""
-        recipe, size = self.recipe, self.recipe.size(self.step)
-        shares = torch.stack([source.photos.weights.sum() for source in sources])
-        source = sources[torch.multinomial(shares, 1, generator=generator)]
-        shown = TEACHERS_SIZE if source.teacher else size
-        rgb = source.photos.views(
-            recipe.batch, 2 * shown, generator,
+        recipe = self.recipe
+        rgb, told = photos.views(
+            recipe.batch, 2 * recipe.size(self.step), generator,
             smallest_crop=recipe.smallest_crop, stretch=recipe.stretch,
-        ).to(self.device)
-        if source.teacher is None:
-            luma, chroma = as_seen(rgb, recipe.degraded, generator)
-            return luma, chroma, chroma
-        clean, _ = as_seen(rgb, 0, generator)
-        with torch.no_grad():
-            told = rgb_to_chroma(source.teacher(clean))
-        small = [2 * round(side * size / shown / 2) for side in rgb.shape[2:]]
-        rgb = F.interpolate(rgb, small, mode="bilinear", antialias=True).clamp_(0, 1)
-        luma, chroma = as_seen(rgb, recipe.degraded, generator)
-        told = F.interpolate(told, chroma.shape[2:], mode="bilinear", antialias=True)
-        return luma, chroma, chroma.lerp(told, TRUST)
+        )
+        luma, chroma = as_seen(rgb.to(self.device), recipe.degraded, generator)
+        target = chroma if told is None else chroma.lerp(told.to(self.device), recipe.trust)
+        return luma, chroma, target
+
+    def tell(self, pictures: list[Tensor], looks: tuple[int, ...]) -> list[Tensor]:
+        """What the average says about whole photos, as `tell` gives it; float16, on the CPU."""
+        return [
+            tell(self.average, picture.to(self.device), looks).half().cpu() for picture in pictures
+        ]
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a run needs to go on, by name; the live tensors themselves."""
@@ -216,31 +208,36 @@ def teacher_recipe(students: Recipe, steps: int, number: int) -> Recipe:
                    stretch=1.3, seed=10 * students.seed + number + 1)
 
 
+def second_recipe(first: Recipe) -> Recipe:
+    return replace(first, trust=0.6, muon_lr=first.muon_lr / 2, adam_lr=first.adam_lr / 2,
+                   seed=10 * first.seed + FOLDS + 1)
+
+
 class Report(NamedTuple):
     text: str
     samples: Tensor  # grey, network, truth, as one RGB picture (3, H, W)
 
 
 def fit(
-    trainer: Trainer, sources: Sequence[Source], validation: Photos, checkpoint: Path, every: int
+    trainer: Trainer, photos: Photos, validation: Photos, checkpoint: Path, every: int
 ) -> Iterator[Report]:
-    """Train to the recipe's end, from ``checkpoint`` if there is one, which every report renews."""
+    """Train to the recipe's end, from ``checkpoint`` if it is there; each report renews it."""
     if checkpoint.is_file():
         trainer.resume(checkpoint)
     recipe, explained = trainer.recipe, []
     while trainer.step < recipe.steps:
-        explained.append(trainer.train(sources))
+        explained.append(trainer.train(photos))
         if trainer.step % every and trainer.step != recipe.steps:
             continue
         size = recipe.size(trainer.step)
         score, samples = validate(trainer.average, validation, size, trainer.device)
-        trainer.save(checkpoint)
         mean = sum(explained) / len(explained)
         yield Report(
             f"step {trainer.step} of {recipe.steps}: explained {mean:.3f} in training, "
             f"{score.explained:.3f} in validation, corr {score.corr:.3f}",
             samples,
         )
+        trainer.save(checkpoint)  # not before: who is killed while writing the weights writes again
         explained.clear()
 
 
@@ -286,8 +283,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=default.sizes, metavar="PX",
                         help="short side of the training pictures, half the render size; several "
                              "are taken in turn, each for an equal part of the steps")
-    parser.add_argument("--greenery", type=float, default=default.greenery,
-                        help="how much oftener green pictures are shown")
+    parser.add_argument("--emphasis", type=float, nargs=3, default=default.emphasis,
+                        metavar=("FOLIAGE", "SKY", "SKIN"),
+                        help="how much oftener pictures with enough of each are shown")
     parser.add_argument("--degraded", type=float, default=default.degraded,
                         help="share of the pictures that look like old material")
     parser.add_argument("--seed", type=int, default=default.seed)
@@ -297,35 +295,44 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
 
     recipe = Recipe(args.steps, args.batch, tuple(args.sizes), degraded=args.degraded,
-                    greenery=args.greenery, seed=args.seed)
+                    emphasis=tuple(args.emphasis), seed=args.seed)
     side = 3 * 2 * max(*recipe.sizes, TEACHERS_SIZE)  # room for crops of a third
     parts = [read_photos(paths, side) for paths in folds(args.photos)]
+    weights = [weigh(part, recipe.emphasis) for part in parts]
+    pictures = sum(parts, [])
     validation = Photos(read_photos(split(args.photos)[1], side))
     log.info("%d photos for training, %d for validation, on %s",
-             sum(map(len, parts)), len(validation), args.device)
+             len(pictures), len(validation), args.device)
 
-    if not args.teacher_steps:
-        sources = [Source(Photos(sum(parts, []), recipe.greenery))]
-    else:
-        sources = []
-        for number, part in enumerate(parts):
-            teachers_recipe = teacher_recipe(recipe, args.teacher_steps, number)
-            torch.manual_seed(teachers_recipe.seed)
-            trainer = Trainer(Teacher(), teachers_recipe, args.device)
-            others = Photos(sum((p for p in parts if p is not part), []), recipe.greenery)
-            checkpoint = args.output.with_suffix(f".teacher{number}.safetensors")
-            for report in fit(trainer, [Source(others)], validation, checkpoint,
-                              args.report_every):
-                log.info("teacher %d of %d: %s", number + 1, len(parts), report.text)
-            sources.append(Source(Photos(part, recipe.greenery), trainer.average))
+    told: list[Tensor] = []
+    for number, part in enumerate(parts if args.teacher_steps else []):
+        teachers_recipe = teacher_recipe(recipe, args.teacher_steps, number)
+        torch.manual_seed(teachers_recipe.seed)
+        trainer = Trainer(Teacher(), teachers_recipe, args.device)
+        others = [other for other in range(len(parts)) if other != number]
+        seen = Photos(sum((parts[i] for i in others), []), torch.cat([weights[i] for i in others]))
+        checkpoint = args.output.with_suffix(f".teacher{number}.safetensors")
+        for report in fit(trainer, seen, validation, checkpoint, args.report_every):
+            log.info("teacher %d of %d: %s", number + 1, len(parts), report.text)
+        told += trainer.tell(part, TEACHERS_LOOKS)
+
+    photos = Photos(pictures, torch.cat(weights), told or None)
+
+    def learn(trainer: Trainer, number: int) -> None:
+        checkpoint = args.output.with_suffix(f".round{number}.safetensors")
+        for report in fit(trainer, photos, validation, checkpoint, args.report_every):
+            log.info("round %d: %s", number, report.text)
+            save_image(report.samples, args.output.with_suffix(".samples.jpg"))
+            metadata = {"recipe": str(trainer.recipe), "validation": report.text}
+            save_model(trainer.average, args.output, metadata)
 
     trainer = Trainer(student(recipe, args.start), recipe, args.device)
-    checkpoint = args.output.with_suffix(".checkpoint.safetensors")
-    for report in fit(trainer, sources, validation, checkpoint, args.report_every):
-        log.info(report.text)
-        save_image(report.samples, args.output.with_suffix(".samples.jpg"))
-        metadata = {"recipe": str(recipe), "validation": report.text}
-        save_model(trainer.average, args.output, metadata)
+    learn(trainer, 1)
+    if photos.told:
+        # The mean over sizes and mirrors knows more than one look, so the network learns from it.
+        for teachers, own in zip(photos.told, trainer.tell(pictures, LOOKS), strict=True):
+            teachers.lerp_(own, OWN_SHARE)
+        learn(Trainer(trainer.average.requires_grad_(), second_recipe(recipe), args.device), 2)
 
 
 if __name__ == "__main__":
