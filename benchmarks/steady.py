@@ -10,8 +10,8 @@ over 16 frames, without motion.
   nothing moves by a quarter of a pixel (levels of 255, RMS)
 - warp: difference of the chroma to the frame before, along the motion (levels, RMS). The motion is
   our own estimate, from the luma without the added grain, and counts where the luma agrees
-- cuts: the frames where a shot was found to begin, and the difference of the steadied chroma to the
-  network's own on them (0: nothing of the old shot is left)
+- cuts: the frames where a shot was found to begin, and the difference of their steadied chroma to
+  that of the new shot alone (0: nothing of the old shot is left)
 - CDC x 1000 (TCVC 2021) of the RGB frames, beside the true frames'
 - PSNR of the RGB frames against the true colours with the same luma, in dB
 """
@@ -168,10 +168,10 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
             + (f"  PSNR {psnr:5.2f}" if in_color else ""),
             flush=True,
         )
-    if cuts:
-        left = (steadied(chroma, small) - chroma)[cuts].abs().amax((1, 2, 3)).mul(255).tolist()
-        shown = zip(cuts, left, strict=True)
-        print("  cuts", ", ".join(f"{cut} ({rest:.1f})" for cut, rest in shown))
+    steady = steadied(chroma, small)
+    for cut, end in zip(cuts, [*cuts[1:], len(chroma)], strict=True):
+        left = (steady[cut] - steadied(chroma[cut:end], small[cut:end])[0]).abs().max().item() * 255
+        print(f"  cut {cut} ({left:.1f})")
 
 
 def _times(value: float, reference: float) -> str:
@@ -185,7 +185,8 @@ def cost(path: Path, frames: int) -> None:
     luma = rgb_to_luma(read_clip(path, frames))
     print(f"Milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
     for side in COST_SIDES:
-        colorizer, steady = Colorizer(load_model(), render_size=side), Steady()
+        colorizer = Colorizer(load_model(), render_size=side, film=True)
+        steady = Steady()
         seeing, steadying = [], []
         size = steady_size(*colorizer.small_size(*luma.shape[2:]))
         for batch in luma.split(BATCH):
@@ -280,7 +281,7 @@ def main() -> None:
               "that of the steadied truth (levels, RMS):")
         for path in paths:
             flicker(path, args.frames)
-        colorizer = Colorizer(load_model(), render_size=args.side)
+        colorizer = Colorizer(load_model(), render_size=args.side, film=True)
         print(f"At {colorizer.render_size} px:")
         for path in paths:
             measure(path, args.frames, colorizer)

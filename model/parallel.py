@@ -53,6 +53,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     started = threading.Barrier(threads)
 
     def start() -> None:
+        torch.get_num_threads()  # a thread's first work would otherwise set its count again
         torch.set_num_threads(1)
         started.wait()
 
