@@ -237,6 +237,7 @@ def plot(results: list[Result], path: Path, title: str) -> None:
         "full": "#c8553d",
         "fast": "#e9a03b",
         "default": "#7a9e4b",
+        "default, film": "#a9c47f",
         "DDColor-tiny": "#4a6fa5",
     }
     figure, axes = pyplot.subplots(figsize=(8, 0.34 * len(shown) + 1.2), layout="constrained")

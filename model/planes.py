@@ -115,7 +115,12 @@ def chroma_planes(
     steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
     u = np.empty((len(planes), *size), coding.dtype)
     v = np.empty_like(u)
-    narrow = resize_rows(_to_matrix(chroma.detach().float(), coding.matrix).cpu(), size[0])
+    chroma = chroma.detach().float().cpu()
+    narrow = torch.empty(len(chroma), 2, size[0], chroma.shape[3])
+
+    def widen(index: int) -> None:
+        frame = chroma[index : index + 1]
+        narrow[index] = resize_rows(_to_matrix(frame, coding.matrix)[0], size[0])
 
     def paint(piece: tuple[int, slice]) -> None:
         index, rows = piece
@@ -125,6 +130,7 @@ def chroma_planes(
         u[piece] = _quantized(cb.mul_(scale), coding)
         v[piece] = _quantized(cr.mul_(scale), coding)
 
+    spread(widen, range(len(planes)))
     spread(paint, product(range(len(planes)), _bands(*size)))
     return u, v
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import host
 from ..model import Colorizer, Steady, merge
+from ..model.parallel import spread
 from ..model.planes import Coding, chroma_planes, see_planes, small_luma
 from ..model.resize import resize
 from ..model.steady import steady_size
@@ -51,7 +52,7 @@ class Painter:
     def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         """The chroma planes of the next Y planes that were seen."""
         if len(self.ready) < len(luma):  # the film has no frames to come
-            self.ready += self.steady.finish()
+            self.ready += _on_one_core(self.steady.finish)
         coding, done, parts = _coding(planes), 0, []
         chroma = [self.ready.popleft() for _ in luma]
         for _, frames in groupby(chroma, lambda frame: frame.shape):
@@ -80,7 +81,20 @@ class Painter:
         if self.steady.stability and fine != small.shape[2:]:
             small = small_luma(luma, fine, coding).to(small.device)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
-        return self.steady(chroma.mul_(self.colorizer.strength), small, cuts)
+        return _on_one_core(
+            lambda: self.steady(chroma.mul_(self.colorizer.strength), small, cuts)
+        )
+
+
+def _on_one_core(work: Callable[[], list[Tensor]]) -> list[Tensor]:
+    """What ``work`` gives, done in one thread.
+
+    Over all of torch's threads its many small operations would gain nothing, and the threads would
+    wait for the next one busily, on cores that the encoder needs.
+    """
+    result: list[Tensor] = []
+    spread(lambda work: result.extend(work()), [work])
+    return result
 
 
 def _coding(planes: Planes) -> Coding:
