@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 from ..host.paths import SUFFIXES
@@ -61,17 +60,17 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
-    from ..model import load_model
+    from ..model import Colorizer, load_model
 
     network = load_model(args.model)
-    colorizer = cache(lambda film: _colorizer(args, network, film))
+    colorizer = Colorizer(network, **_settings(args))
     failed = 0
     for source, target in jobs:
         try:
             if is_video(source):
-                _colorize_clip(source, target, network, colorizer, args)
+                _colorize_clip(source, target, network, args)
             else:
-                _colorize_photo(source, target, colorizer(False))
+                _colorize_photo(source, target, colorizer)
         except (ValueError, RuntimeError) as error:
             if len(jobs) == 1:
                 raise
@@ -82,12 +81,6 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
             yield target
     if failed:
         raise RuntimeError(f"{failed} of {len(jobs)} files failed, each named above.")
-
-
-def _colorizer(args: argparse.Namespace, network, film: bool):
-    from ..model import Colorizer
-
-    return Colorizer(network, film=film, **_settings(args))
 
 
 def _settings(args: argparse.Namespace) -> dict:
@@ -103,16 +96,18 @@ def _settings(args: argparse.Namespace) -> dict:
     }
 
 
-def _shots(args: argparse.Namespace, network, colorizer, clip) -> Iterable:
+def _shots(args: argparse.Namespace, network, clip) -> Iterable:
+    from ..model import Colorizer
+
+    settings = _settings(args) | {"film": True}
     if not args.keyframes:
-        return [(0, lambda: colorizer(True))]
+        return [(0, lambda: Colorizer(network, **settings))]
     from ..model.teach import STEPS
     from ..nodes.shots import taught_shots
     from .keyframes import read_keyframes
 
     shots, references = read_keyframes(args.keyframes)
     shots.check_clip(clip)
-    settings = _settings(args) | {"film": True}
     return taught_shots(shots, references, network, STEPS, **settings)
 
 
@@ -202,9 +197,7 @@ def _colorize_photo(source: Path, target: Path, colorizer) -> None:
     write_photo(target, colorizer(photo.image[None])[0], photo.alpha, photo.keep)
 
 
-def _colorize_clip(
-    source: Path, target: Path, network, colorizer, args: argparse.Namespace
-) -> None:
+def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace) -> None:
     from ..model.steady import DEFAULT_STABILITY
     from ..nodes.film import colorize_film
     from ..video import probe
@@ -214,7 +207,7 @@ def _colorize_clip(
     colorize_film(
         clip,
         target,
-        _shots(args, network, colorizer, clip),
+        _shots(args, network, clip),
         stability=DEFAULT_STABILITY if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,

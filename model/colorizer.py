@@ -12,7 +12,7 @@ from .color import merge, rgb_to_chroma, rgb_to_luma
 from .engine import Engine, choose_dtype
 from .network import ColorizationNet
 from .parallel import spread
-from .resize import resize, resize_columns, resize_rows
+from .resize import resize, resize_columns, resize_rows, scaled
 
 DEFAULT_RENDER_SIZE = 48
 QUALITIES = ("auto", "best", "full", "fast")
@@ -139,7 +139,7 @@ class Colorizer:
         """The size at which the network sees a picture of this height and width, at the most."""
         side = self.render_size * (BEST_SCALES[-1] if self.quality == "best" else 1)
         scale = min(1.0, side / min(height, width)) if side else 1.0
-        return _scaled((height, width), scale if self.quality == "full" else scale / 2)
+        return scaled((height, width), scale if self.quality == "full" else scale / 2)
 
     def _see(self, small: Tensor, tick: Callable[[], None] | None) -> Tensor:
         return rgb_to_chroma(self._run(small, tick)).mul_(self.saturation)
@@ -161,7 +161,7 @@ class Colorizer:
         largest = self.render_size * BEST_SCALES[-1] / 2 or min(size)
         looks = {
             # What is smaller than the render size is looked at once where it would be enlarged.
-            _scaled(size, min(1.0, scale / BEST_SCALES[-1] * largest / min(size)))
+            scaled(size, min(1.0, scale / BEST_SCALES[-1] * largest / min(size)))
             for scale in BEST_SCALES
         }
         rgb = [
@@ -212,10 +212,6 @@ class Colorizer:
         else:
             for band in bands:
                 work(band)
-
-
-def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    return tuple(max(1, round(side * scale)) for side in size)
 
 
 def _at_intervals(

@@ -5,12 +5,18 @@ The kernel is Keys' (1981) with a = -1/2, widened for shrinking, as in Pillow an
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 BLOCK = 128  # the longer side of a block of results; a block reads only the pixels near to it
+
+
+def scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
+    """Height and width ``scale`` times ``size``, 1 px at least."""
+    return tuple(max(1, round(side * scale)) for side in size)
 
 
 def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:

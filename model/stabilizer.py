@@ -5,7 +5,7 @@ from collections import deque
 from torch import Tensor
 
 from .color import merge, rgb_to_chroma, rgb_to_luma
-from .resize import resize
+from .resize import resize, scaled
 from .steady import DEFAULT_STABILITY, Steady
 
 
@@ -36,9 +36,8 @@ class Stabilizer:
             )
         if self.steady.stability == 0:
             return list(images)
-        height, width = images.shape[1:3]
-        scale = min(1.0, self.SHORT_SIDE / min(height, width))
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+        full = images.shape[1:3]
+        size = scaled(full, min(1.0, self.SHORT_SIDE / min(full)))
         ready = []
         for image in images:
             rgb = resize(image.float().permute(2, 0, 1).unsqueeze(0), size)

@@ -197,10 +197,9 @@ class Steady:
         share = box(share * (age / seen).clamp(max=1), 5)
         gain = later - held
         if self.detailed:
-            around = box(torch.cat((share, share * gain), dim=1), 9)
             moving = (length / 2).clamp(max=1)
-            gain = torch.lerp(gain, around[:, 1:] / (around[:, :1] + 0.05), moving)
-            share = torch.lerp(share, around[:, :1], moving)
+            smooth, near = _around(gain, share)
+            gain, share = torch.lerp(gain, smooth, moving), torch.lerp(share, near, moving)
         return list(held + share * gain)
 
     def _begin(self, chroma: Tensor, luma: Tensor) -> None:
@@ -234,7 +233,8 @@ class Steady:
         borrowed = 1 / count.square()
         if self.detailed:
             borrowed = torch.where(moving, 1, borrowed)
-        self.held = held + _neighbours(held - chroma, 1 - 2 / (count + 1)) * borrowed
+        correction = held - chroma
+        self.held = held + (_around(correction, 1 - 2 / (count + 1))[0] - correction) * borrowed
         self.state = torch.cat((reference, count, lean * (1 - turn), variance), dim=1)
 
 
@@ -271,7 +271,7 @@ def _sameness(error: Tensor, tolerance: Tensor) -> Tensor:
     return ((OTHER**2 - distance) / (OTHER**2 - ALIKE**2)).clamp(0, 1)
 
 
-def _neighbours(correction: Tensor, weight: Tensor) -> Tensor:
-    """How ``correction`` differs from that of the pixels around, of which ``weight`` is known."""
-    around = box(torch.cat((weight, weight * correction), dim=1), 9)
-    return around[:, 1:] / (around[:, :1] + 0.05) - correction
+def _around(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of ``x`` over the pixels around by their ``weight``, and the mean weight."""
+    sums = box(torch.cat((weight, weight * x), dim=1), 9)
+    return sums[:, 1:] / (sums[:, :1] + 0.05), sums[:, :1]

@@ -14,7 +14,7 @@ from .. import host
 from ..model import Colorizer, Steady, merge
 from ..model.parallel import spread
 from ..model.planes import Coding, chroma_planes, see_planes, small_luma
-from ..model.resize import resize
+from ..model.resize import resize, scaled
 from ..model.steady import steady_size
 from ..video import Clip, Planes, recolor
 from ..video.read import as_clip
@@ -104,7 +104,7 @@ def _coding(planes: Planes) -> Coding:
 def small_picture(plane: np.ndarray, chroma: Tensor, coding: Coding) -> Tensor:
     """A Y plane ``(H, W)`` in its ``chroma`` ``(2, h, w)``, at most `PREVIEW_WIDTH` wide."""
     scale = min(1.0, PREVIEW_WIDTH / plane.shape[1])
-    size = tuple(max(1, round(side * scale)) for side in plane.shape)
+    size = scaled(plane.shape, scale)
     luma = small_luma(plane[None], size, coding)[0]
     return merge(luma, resize(chroma, size)).permute(1, 2, 0)
 

@@ -8,6 +8,7 @@ import torch
 from .. import host
 from ..host import io
 from ..model import ColorizationNet
+from ..model.colorizer import QUALITIES
 from ..model.engine import memory_used
 from ..model.steady import DEFAULT_STABILITY
 
@@ -73,7 +74,7 @@ def colour_inputs() -> list:
 def quality_input():
     return io.Combo.Input(
         "quality",
-        options=["auto", "best", "full", "fast"],
+        options=list(QUALITIES),
         default="auto",
         optional=True,
         advanced=True,

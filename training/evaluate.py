@@ -172,8 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
-    if args.quality == "auto":
-        args.quality = network.metadata.get("quality", "full")
+    args.quality = Colorizer(network, quality=args.quality).quality  # what auto means
     network.metadata = {}  # measured is the gain on the network's own chroma, not the calibrated
     colorizers = {
         f"{args.quality} at {size} px, saturation {saturation:g}": through(
