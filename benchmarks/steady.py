@@ -21,6 +21,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -91,13 +92,16 @@ def stillness(
     return torch.cat(deviations).mean().sqrt().item() * 255
 
 
-def along_motion(luma: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """For each settled frame: the motion to the frame before, and where the luma agrees."""
+def along_motion(luma: Tensor, cuts: list[int]) -> list[tuple[Tensor, Tensor]]:
+    """For each settled frame: the motion to the frame before, and where the luma agrees.
+
+    Nothing agrees across a cut.
+    """
     pairs = []
     for i in range(SETTLED, len(luma)):
         flow = estimate_motion(luma[i - 1 : i + 1])
         moved = warp(luma[i - 1, None], flow, "bicubic")
-        pairs.append((flow, (luma[i, None] - moved).abs() < 4 / 255))
+        pairs.append((flow, ((luma[i, None] - moved).abs() < 4 / 255) & (i not in cuts)))
     return pairs
 
 
@@ -152,7 +156,8 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
         rgb = merge(luma, truth)
     chroma = torch.cat([colorizer.see(batch) for batch in luma.split(BATCH)])
     chroma, small = resize(chroma, size), resize(luma, size).clamp(0, 1)
-    motion, cuts = along_motion(clean), find_cuts(small)
+    cuts = find_cuts(small)
+    motion = along_motion(clean, cuts)
     true_cdc = f"{cdc(rgb):6.3f}" if in_color else "     -"
     print(f"{path.name}, {len(rgb)} frames, {'colour' if in_color else 'black and white'}")
     reference = None
@@ -169,7 +174,7 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
             flush=True,
         )
     steady = steadied(chroma, small)
-    for cut, end in zip(cuts, [*cuts[1:], len(chroma)], strict=True):
+    for cut, end in pairwise([*cuts, len(chroma)]):
         left = (steady[cut] - steadied(chroma[cut:end], small[cut:end])[0]).abs().max().item() * 255
         print(f"  cut {cut} ({left:.1f})")
 

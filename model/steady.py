@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 
 from .cuts import CutDetector
+from .exposure import match_exposure
 from .motion import box, estimate_motion, median, warp
 from .resize import resize
 
@@ -21,7 +22,7 @@ CALM = 0.1  # and in the variance of its flicker
 SURPRISE = 6  # (deviation / flicker)^2 at which a change of colour is one that lasts
 LOOK_AHEAD = 12  # frames, half a second of film
 LEAST = 48  # rows and columns of luma that motion is found in, at least
-THUMB = 12  # rows or columns on the short side at which exposure is matched
+FEW = 0.05  # share of what is around that counts no more than what lies farther
 
 
 def steady_size(height: int, width: int) -> tuple[int, int]:
@@ -34,12 +35,12 @@ class _Manner(NamedTuple):
     """What depends on the kind of chroma."""
 
     longest_moving: int  # frames averaged of what moves: errors of the motion add up
-    farthest: float  # pixels up to which a surface is followed into the frames ahead
+    farthest: float  # pixels that a surface is followed at most into the frames ahead
     unseen: float  # deviation of chroma that nobody minds
 
 
 SMOOTH = _Manner(16, 1.5, 3 / 255)
-DETAILED = _Manner(40, 12, 1 / 255)
+DETAILED = _Manner(40, 24, 1 / 255)
 
 
 class _Waiting(NamedTuple):
@@ -72,8 +73,9 @@ class Steady:
 
     ``stability``: 0 (the chroma untouched, at once) to 1 (a surface keeps its mean colour for as
     long as its luma says that it is the same). ``detailed``: the chroma has detail of its own (a
-    camera's, or another colorizer's, not a small network's): where the picture moves, only what is
-    smooth in a correction is used. Memory does not grow with the length of the clip.
+    camera's, or another colorizer's, not a small network's): it grows and fades with the light,
+    and where the picture moves or shows something new, only what is smooth in the corrections
+    around is used. Memory does not grow with the length of the clip.
     """
 
     def __init__(
@@ -121,7 +123,9 @@ class Steady:
         frames = torch.cat((frames[:1] if cuts[0] else self.last, frames))
         flow = estimate_motion(frames[:, :1])
         moved, moved_chroma = warp(frames[:-1], flow).split((1, 2), dim=1)
-        gain, offset = _match_exposure(moved, luma)
+        gain, offset, ratio = match_exposure(moved, luma)
+        if self.detailed:
+            moved_chroma = ratio * moved_chroma
         tolerance = _tolerance(luma, gain * moved + offset)
         flicker = box((chroma - moved_chroma).square().sum(1, keepdim=True), 5) / 2
         moving = flow.square().sum(1, keepdim=True) > MOVING**2
@@ -141,6 +145,8 @@ class Steady:
                     if self.detailed:
                         step = warp(step.expand_as(self.paths), self.paths)
                     self.paths = self.paths - step
+                if self.detailed:
+                    self._fade(ratio[now])
                 reference = gain[now] * self.state[:, :1] + offset[now]
                 same = _sameness(luma[now] - reference, tolerance[now])
                 self._step(
@@ -187,20 +193,21 @@ class Steady:
         if path.any():
             later = warp(later, path)
         later, reference, known = later.split((2, 1, 1), dim=1)
-        error, age = luma - reference, age.view(-1, 1, 1, 1)
-        error = error - box(error, 13)  # without the change of exposure
+        gain, offset, ratio = match_exposure(reference, luma)
+        error, age = luma - gain * reference - offset, age.view(-1, 1, 1, 1)
         length = path.square().sum(1, keepdim=True).sqrt()
         # It is the same surface if it has been seen for as long.
-        share = (known - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
-        share = share * _sameness(error, _tolerance(luma, luma - error))
+        same = (known - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
+        same = same * _sameness(error, _tolerance(luma, luma - error))
         # Old averages have little to gain from the few frames ahead.
-        share = box(share * (age / seen).clamp(max=1), 5)
-        gain = later - held
-        if self.detailed:
-            moving = (length / 2).clamp(max=1)
-            smooth, near = _around(gain, share)
-            gain, share = torch.lerp(gain, smooth, moving), torch.lerp(share, near, moving)
-        return list(held + share * gain)
+        young = (age / seen).clamp(max=1)
+        share = box(same * young, 5)
+        if not self.detailed:
+            return list(held + share * (later - held))
+        correction = ratio * later - held
+        smooth = _around(correction, share, farther=True)
+        moving = torch.maximum((length / 2).clamp(max=1), 1 - box(same, 5))
+        return list(held + torch.lerp(share * correction, young * smooth, moving))
 
     def _begin(self, chroma: Tensor, luma: Tensor) -> None:
         # The state's channels: reference luma, frames averaged, recent deviation of the chroma (2),
@@ -208,6 +215,14 @@ class Steady:
         blank = torch.zeros_like(luma)
         self.held = chroma
         self.state = torch.cat((luma, blank + 1, blank, blank, blank), dim=1)
+
+    def _fade(self, ratio: Tensor) -> None:
+        """Bring what is known to another exposure: true colours grow and fade with the light."""
+        luma, count, lean, variance = self.state.split((1, 1, 2, 1), dim=1)
+        self.held = self.held * ratio
+        # What was darker says less of what is brighter now.
+        count = count / ratio.clamp(min=1)
+        self.state = torch.cat((luma, count, lean * ratio, variance * ratio.square()), dim=1)
 
     def _step(
         self,
@@ -234,28 +249,9 @@ class Steady:
         if self.detailed:
             borrowed = torch.where(moving, 1, borrowed)
         correction = held - chroma
-        self.held = held + (_around(correction, 1 - 2 / (count + 1))[0] - correction) * borrowed
+        around = _around(correction, 1 - 2 / (count + 1), farther=self.detailed)
+        self.held = held + (around - correction) * borrowed
         self.state = torch.cat((reference, count, lean * (1 - turn), variance), dim=1)
-
-
-def _match_exposure(reference: Tensor, luma: Tensor) -> tuple[Tensor, Tensor]:
-    """Gain and offset that bring ``reference`` to the exposure of ``luma``: regional, smooth."""
-    size = luma.shape[2:]
-    thumb = [max(1, side * THUMB // min(size)) for side in size]
-    small = interpolate(torch.cat((reference, luma), dim=1), thumb, mode="area").split(1, 1)
-    gain, offset = _fit(*small, torch.ones_like(small[0]))
-    error = small[1] - gain * small[0] - offset
-    fit = torch.cat(_fit(*small, 1 / (1 + (error / 0.03).square())), dim=1)
-    return interpolate(fit, size, mode="bilinear").split(1, 1)
-
-
-def _fit(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    moments = torch.cat((weight, weight * x, weight * y, weight * x * x, weight * x * y), dim=1)
-    w, wx, wy, wxx, wxy = box(moments, THUMB // 2 + 1).split(1, 1)
-    x, y, xx, xy = wx / w, wy / w, wxx / w, wxy / w
-    # Little contrast says little about gain: lean towards 1.
-    gain = (xy - x * y + 1e-3) / (xx - x * x + 1e-3)
-    return gain, y - gain * x
 
 
 def _tolerance(luma: Tensor, expected: Tensor) -> Tensor:
@@ -271,7 +267,18 @@ def _sameness(error: Tensor, tolerance: Tensor) -> Tensor:
     return ((OTHER**2 - distance) / (OTHER**2 - ALIKE**2)).clamp(0, 1)
 
 
-def _around(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of ``x`` over the pixels around by their ``weight``, and the mean weight."""
-    sums = box(torch.cat((weight, weight * x), dim=1), 9)
-    return sums[:, 1:] / (sums[:, :1] + 0.05), sums[:, :1]
+def _around(x: Tensor, weight: Tensor, *, farther: bool) -> Tensor:
+    """The mean of ``x`` around each pixel by its ``weight``, towards 0 where there is little.
+
+    ``farther``: towards the mean of a wider neighbourhood instead.
+    """
+    sums, otherwise = torch.cat((weight, weight * x), dim=1), 0
+    if farther:
+        wide = _mean(avg_pool2d(sums, 4, ceil_mode=True, count_include_pad=False), 0)
+        otherwise = interpolate(wide, x.shape[2:], mode="bilinear")
+    return _mean(sums, otherwise)
+
+
+def _mean(sums: Tensor, otherwise: Tensor | float) -> Tensor:
+    near = box(sums, 9)
+    return (near[:, 1:] + FEW * otherwise) / (near[:, :1] + FEW)

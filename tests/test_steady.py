@@ -126,12 +126,23 @@ def test_exposure_neither_resets_nor_smears(light):
     assert (steady[10:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.003
 
 
-def test_a_flash_leaves_the_colors_as_they_were():
+def test_true_colors_fade_with_the_light():
+    light = torch.linspace(0.2, 1, 30).view(-1, 1, 1, 1)
+    truth = light * colors(0.1, -0.1, 30)
+    luma = noisy(light * ground(), 0.005)
+    flicker = 0.02 * torch.randn(30, 2, 1, 1, generator=torch.Generator().manual_seed(3))
+    steady = steadied(truth + flicker, luma, detailed=True)
+    assert (steady - truth)[10:].square().mean().sqrt() < 0.3 * 0.02
+    assert (steadied(truth, luma, detailed=True) - truth).abs().mean() < 0.003
+
+
+@pytest.mark.parametrize("detailed", [True, False])
+def test_a_flash_leaves_the_colors_as_they_were(detailed):
     luma = ground().repeat(20, 1, 1, 1)
     luma[12] = 1.0
     chroma = noisy(colors(0.1, -0.1, 20), 0.02)
     chroma[12] = 0
-    steady = steadied(chroma, luma)
+    steady = steadied(chroma, luma, detailed=detailed)
     assert (steady[13:].mean((0, 2, 3)) - torch.tensor((0.1, -0.1))).abs().max() < 0.015
     assert (steady[13] - steady[11]).abs().mean() < 0.02
 
@@ -159,6 +170,16 @@ def test_colors_follow_a_pan():
     chroma = noisy(truth, 0.03)
     error = (steadied(chroma, luma) - truth)[12:, :, :, :-40]
     assert error.square().mean().sqrt() < 0.4 * 0.03
+
+
+def test_what_comes_into_view_is_corrected_as_what_is_around():
+    wide, tint = ground(4, HEIGHT, 256), ground(5, HEIGHT, 256).sub(0.45).mul(0.4)
+    luma = torch.cat([wide[..., 3 * i : 3 * i + WIDTH] for i in range(24)])
+    truth = torch.cat([tint[..., 3 * i : 3 * i + WIDTH] for i in range(24)]).repeat(1, 2, 1, 1)
+    flicker = 0.03 * torch.randn(24, 2, 1, 1, generator=torch.Generator().manual_seed(3))
+    steady = steadied(truth + flicker, luma, detailed=True, look_ahead=0)
+    new = (steady - truth)[8:, ..., -6:]  # in view for two frames at most
+    assert new.std(0).mean() < 0.5 * flicker[8:].std(0).mean()
 
 
 def test_a_lasting_change_of_color_comes_through():
