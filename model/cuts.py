@@ -11,7 +11,10 @@ REACH = 3  # thumb pixels that a block may have moved from one frame to the next
 BLANK = 0.02  # standard deviation of luma below which a frame shows nothing (black, white)
 CONTRAST = 0.18  # standard deviation of luma in an ordinary picture
 THRESHOLD = 0.04  # of `differences`, at sensitivity 0.5
-DISSOLVE = 8  # frames from the middle of a dissolve to where its pictures are compared
+HALVES = (4, 8, 12)  # frames from the middle of a dissolve to where its pictures are compared
+SHARE = 0.3  # of each of the two pictures in the middle, at least
+REST = 0.15  # of the middle's variance may be of neither
+DIP = 0.85  # variance of the middle to that of the two: at most, for two pictures' mix is flatter
 
 
 class CutDetector:
@@ -44,7 +47,7 @@ class CutDetector:
         self.held: tuple[int, Tensor] | None = None  # a cut not yet reported, the picture before it
 
     def __call__(self, luma: Tensor) -> list[int]:
-        thumbs = adaptive_avg_pool2d(luma, THUMB)
+        thumbs = adaptive_avg_pool2d(luma, THUMB).cpu()  # once, not with each question below
         # A blank frame says nothing: the next picture is compared with the last one before it.
         blank = (thumbs.flatten(1).std(1) < BLANK).tolist()
         shown = thumbs[[not b for b in blank]]
@@ -57,25 +60,25 @@ class CutDetector:
         self.held = None
         return cuts
 
-    def _compare(self, thumbs: Tensor) -> list[tuple[Tensor, Tensor, bool, bool]]:
-        """Of each thumb: itself, the one before, whether they differ, whether a dissolve ends."""
+    def _compare(self, thumbs: Tensor) -> list[tuple[Tensor, Tensor, bool, int]]:
+        """Of each thumb: itself, the one before, whether they differ, frames since a dissolve.
+
+        Counted from the dissolve's middle; 0 if it shows none.
+        """
         recent = thumbs[:1] if self.recent is None else self.recent
         series = torch.cat((recent, thumbs))
-        self.recent = series[-2 * DISSOLVE :]
+        self.recent = series[-2 * HALVES[-1] :]
         before = series[len(recent) - 1 : -1]
         differ = (differences(thumbs, before, self.threshold) > self.threshold).tolist()
-        span = 2 * DISSOLVE
-        mixed = [False] * (span - len(recent)) + self._mixed(
-            series[:-span], series[DISSOLVE:-DISSOLVE], series[span:]
-        )
-        return list(zip(thumbs, before, differ, mixed[-len(thumbs) :], strict=True))
+        since = self._dissolves(series, len(thumbs))
+        return list(zip(thumbs, before, differ, since, strict=True))
 
-    def _see(self, frame: tuple[Tensor, Tensor, bool, bool] | None) -> list[int]:
+    def _see(self, frame: tuple[Tensor, Tensor, bool, int] | None) -> list[int]:
         cuts = []
         if self.held and self.index > self.held[0] + self.lookahead:
             cuts += self.flush()
         if frame:
-            thumb, before, differs, mixed = frame
+            thumb, before, differs, dissolved = frame
             if differs:
                 if self.held and not self._unlike(thumb, self.held[1]):
                     self.held = None
@@ -84,8 +87,8 @@ class CutDetector:
                     self.held = self.index, before
                 self.since = 0
             self.since += 1
-            if mixed and self.since > 2 * DISSOLVE:
-                cuts.append(self.index - DISSOLVE)
+            if dissolved and self.since > 2 * HALVES[-1]:
+                cuts.append(self.index - dissolved)
                 self.since = 0
         if not self.lookahead:
             cuts += self.flush()
@@ -95,22 +98,61 @@ class CutDetector:
     def _unlike(self, now: Tensor, before: Tensor) -> bool:
         return bool(differences(now[None], before[None], self.threshold) > self.threshold)
 
-    def _mixed(self, before: Tensor, middle: Tensor, after: Tensor) -> list[bool]:
-        """Whether each middle thumb is a mix of the two around it, which differ."""
-        if not len(middle):
-            return []
+    def _dissolves(self, series: Tensor, count: int) -> list[int]:
+        """How many frames before each of the last ``count`` thumbs the middle of a dissolve lies.
+
+        0 if there is none. The middle is flatter than the thumbs around, which differ, and a mix of
+        the two.
+        """
+        since = [0] * count
+        even, deviation = _even(series), series.flatten(1).std(1)
+        for half in HALVES:
+            found = min(count, len(series) - 2 * half)
+            if found <= 0:
+                break
+            ends = [len(series) - places * half for places in (2, 1, 0)]
+            before, middle, after = (slice(end - found, end) for end in ends)
+            flatter = _flatter(deviation[before], deviation[middle], deviation[after])
+            differ = (even[after] - even[before]).abs().mean((1, 2, 3)) > self.threshold
+            likely = (flatter & differ).nonzero().flatten()
+            if len(likely):
+                mixes = self._are_mixes(*(series[end - found + likely] for end in ends))
+                for i in likely[mixes].tolist():
+                    since[i - found] = since[i - found] or half
+        return since
+
+    def _are_mixes(self, before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
+        """Where least squares finds even shares of two unlike thumbs in a third, and no more."""
+        before, after = _panned(before, middle), _panned(after, middle)
         x, y, z = (t.flatten(1) - t.mean((1, 2, 3))[:, None] for t in (before, middle, after))
-        xx, xz, zz, xy, zy, yy = (
-            (a * b).mean(1) for a, b in ((x, x), (x, z), (z, z), (x, y), (z, y), (y, y))
-        )
-        # The least-squares shares of both in the middle one
-        determinant = (xx * zz - xz * xz).clamp(min=1e-9)
-        p, q = (zz * xy - xz * zy) / determinant, (xx * zy - xz * xy) / determinant
-        rest = yy - p * xy - q * zy
-        mixed = (torch.minimum(p, q) > 0.3) & (torch.maximum(p, q) < 0.7) & (rest < 0.04 * yy)
-        return [
-            likely and self._unlike(after[i], before[i]) for i, likely in enumerate(mixed.tolist())
-        ]
+        pairs = torch.stack((x, z), dim=2)
+        shares = torch.linalg.lstsq(pairs, y.unsqueeze(2)).solution
+        rest = (y - (pairs @ shares).squeeze(2)).norm(dim=1) / y.norm(dim=1)
+        even = shares.amin((1, 2)) > SHARE
+        mixed = even & (rest.square() < REST) & _flatter(x.std(1), y.std(1), z.std(1))
+        for i in mixed.nonzero().flatten():
+            mixed[i] = self._unlike(after[i], before[i])
+        return mixed
+
+
+def _flatter(before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
+    """Whether a deviation of luma is below that of the two around, as a mix of pictures is."""
+    return middle.square() < DIP * (before.square() + after.square()) / 2
+
+
+def _panned(thumbs: Tensor, targets: Tensor) -> Tensor:
+    """Each thumb moved as a whole, up to ``REACH`` pixels, to be most like its target."""
+    views = _moves(thumbs)
+    centred = (views - views.mean((2, 3), keepdim=True)).flatten(2)
+    likeness = (centred @ targets.flatten(1).unsqueeze(2)).squeeze(2) / (centred.norm(dim=2) + 1e-6)
+    return views[torch.arange(len(views)), likeness.argmax(1)].unsqueeze(1)
+
+
+def _moves(thumbs: Tensor) -> Tensor:
+    """Thumbs ``(n, 1, h, w)`` moved by up to ``REACH`` pixels each way: ``(n, moves, h, w)``."""
+    height, width = thumbs.shape[2:]
+    wide = pad(thumbs, (REACH,) * 4, mode="replicate")[:, 0]
+    return wide.unfold(1, height, 1).unfold(2, width, 1).flatten(1, 2)
 
 
 def differences(now: Tensor, before: Tensor, least: float) -> Tensor:
@@ -130,18 +172,12 @@ def differences(now: Tensor, before: Tensor, least: float) -> Tensor:
 
 
 def _unexplained(now: Tensor, before: Tensor) -> Tensor:
-    height, width = now.shape[2:]
-
     def texture(x: Tensor) -> Tensor:
         detail = x - box(x, 7)
         return detail / (detail.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.003)
 
-    def moves(x: Tensor) -> Tensor:
-        x = pad(x, (REACH,) * 4, mode="replicate")[:, 0]
-        return x.unfold(1, height, 1).unfold(2, width, 1).flatten(1, 2)
-
-    best = box((moves(texture(before)) - texture(now)).square(), 3).argmin(1, keepdim=True)
-    moved = moves(before).gather(1, best).flatten(1)
+    best = box((_moves(texture(before)) - texture(now)).square(), 3).argmin(1, keepdim=True)
+    moved = _moves(before).gather(1, best).flatten(1)
     target = now.flatten(1)
     moved, target = moved - moved.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
     variance = target.square().mean(1)
