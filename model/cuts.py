@@ -23,8 +23,8 @@ class CutDetector:
     Call it with ``(n, 1, h, w)`` luma in [0, 1], batches of any size in order: it returns the
     indices, counted from the start of the stream, of the shots found to begin. A hard cut is
     reported with the frame itself; a dissolve (by a frame within it) some frames later, once it is
-    well under way. A fade begins the new shot where the picture comes back. Frame 0 is not
-    reported.
+    well under way, if not too much moves in it. A fade begins the new shot where the picture comes
+    back. Frame 0 is not reported.
 
     Frames are compared after compensating motion and exposure, so a pan, a flash, pumping or dirt
     is no cut. ``sensitivity``: 0 (only the plainest cuts) to 1. ``lookahead``: hold a cut back for
@@ -47,12 +47,16 @@ class CutDetector:
         self.held: tuple[int, Tensor] | None = None  # a cut not yet reported, the picture before it
 
     def __call__(self, luma: Tensor) -> list[int]:
+        return sum(self.by_frame(luma), [])
+
+    def by_frame(self, luma: Tensor) -> list[list[int]]:
+        """The same cuts, each in the list of the frame that tells of it."""
         thumbs = adaptive_avg_pool2d(luma, THUMB).cpu()  # once, not with each question below
         # A blank frame says nothing: the next picture is compared with the last one before it.
         blank = (thumbs.flatten(1).std(1) < BLANK).tolist()
         shown = thumbs[[not b for b in blank]]
         frames = iter(self._compare(shown) if len(shown) else ())
-        return [cut for b in blank for cut in self._see(None if b else next(frames))]
+        return [self._see(None if b else next(frames)) for b in blank]
 
     def flush(self) -> list[int]:
         """The cut still held back, if any."""

@@ -20,6 +20,7 @@ MOVING = 0.15  # pixels a frame from which on a surface moves
 LEAN = 0.25  # weight of a frame in the recent deviation of the chroma
 CALM = 0.1  # and in the variance of its flicker
 SURPRISE = 6  # (deviation / flicker)^2 at which a change of colour is one that lasts
+FADED = 2  # frames that the old picture counts for when a dissolve is found
 LOOK_AHEAD = 12  # frames, half a second of film
 LEAST = 48  # rows and columns of luma that motion is found in, at least
 FEW = 0.05  # share of what is around that counts no more than what lies farther
@@ -113,9 +114,11 @@ class Steady:
         if self.stability == 0 or not len(chroma):
             return list(chroma)
         chroma = resize(chroma, luma.shape[2:])
+        dissolves = [False] * len(luma)
         if cuts is None:
-            found = self.detector(luma)
-            cuts = [frame in found for frame in range(self.seen, self.seen + len(luma))]
+            told = list(enumerate(self.detector.by_frame(luma), self.seen))
+            cuts = [frame in found for frame, found in told]
+            dissolves = [any(cut < frame for cut in found) for frame, found in told]
         ready, due = self._settle(self._release() if cuts[0] else []), []
         frames = torch.cat((luma, chroma), dim=1)
         # Nothing comes before the first frame of a shot, which may have a size of its own.
@@ -148,11 +151,10 @@ class Steady:
                 if self.detailed:
                     self._fade(ratio[now])
                 reference = gain[now] * self.state[:, :1] + offset[now]
-                same = _sameness(luma[now] - reference, tolerance[now])
-                self._step(
-                    chroma[now], luma[now], reference, same * longest[now], flicker[now],
-                    moving[now],
-                )
+                limit = longest[now] * _sameness(luma[now] - reference, tolerance[now])
+                if dissolves[i]:
+                    limit = limit.clamp(max=FADED)
+                self._step(chroma[now], luma[now], reference, limit, flicker[now], moving[now])
             self._await(luma[now])
             if len(self.waiting) > self.look_ahead:
                 due += self._release(1)

@@ -80,12 +80,15 @@ def test_a_fade_cuts_where_the_picture_returns():
     assert 25 <= cut <= 29
 
 
-@pytest.mark.parametrize("length", [8, 12, 16])
-def test_a_dissolve_cuts_within_it(length):
-    share = (torch.arange(length) + 1).view(-1, 1, 1, 1) / (length + 1)
-    still = [scene(seed, 1).expand(30, -1, -1, -1) for seed in (1, 2)]
-    mix = still[0][:length] * (1 - share) + still[1][:length] * share
-    (cut,) = cuts_of(torch.cat((still[0], mix, still[1])))
+@pytest.mark.parametrize("moving", [False, True])
+@pytest.mark.parametrize("length", [8, 12, 16, 24])
+def test_a_dissolve_cuts_within_it(length, moving):
+    frames = 30 + length
+    share = ((torch.arange(30 + frames) - 29) / (length + 1)).clamp(0, 1).view(-1, 1, 1, 1)
+    before, after = (scene(seed, frames)[:: 1 if moving else frames] for seed in (1, 2))
+    before = torch.cat((before.expand(frames, -1, -1, -1), before[-1:].expand(30, -1, -1, -1)))
+    after = torch.cat((after[:1].expand(30, -1, -1, -1), after.expand(frames, -1, -1, -1)))
+    (cut,) = cuts_of(torch.lerp(before, after, share))
     assert 30 <= cut <= 30 + length
 
 

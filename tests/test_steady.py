@@ -99,6 +99,27 @@ def test_a_cut_is_clean_to_the_frame(told):
     assert torch.equal(steadied(chroma, luma, 1, cuts), chroma)
 
 
+def dissolve(length: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """Chroma and luma of two pictures, 28 frames each with a dissolve between."""
+    share = ((torch.arange(56.0) - 28 + length / 2) / length).clamp(0, 1).view(-1, 1, 1, 1)
+    chroma = torch.lerp(colors(0.04, -0.04, 56), colors(-0.04, 0.04, 56), share)
+    return chroma, noisy(torch.lerp(ground(0), ground(9), share), 0.005)
+
+
+def test_a_dissolve_leaves_little_of_the_old_colors():
+    chroma, luma = dissolve()
+    error = (steadied(chroma, luma) - chroma).abs().mean((1, 2, 3))
+    assert error[44:].max() < 0.1 * 0.08
+
+
+def test_batches_do_not_change_a_dissolve():
+    chroma, luma = dissolve()
+    steady = Steady()
+    parts = sum((steady(c, y) for c, y in zip(chroma.split(3), luma.split(3), strict=True)), [])
+    parts = torch.stack(parts + steady.finish())
+    assert (steadied(chroma, luma) - parts).abs().max() < 1e-6
+
+
 def test_a_shot_may_have_a_size_of_its_own():
     steady, large = Steady(), colors(0.1, -0.1, 3)
     assert not steady(large, ground().expand(3, -1, -1, -1))
