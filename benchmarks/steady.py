@@ -12,6 +12,8 @@ over 16 frames, without motion.
   our own estimate, from the luma without the added grain, and counts where the luma agrees
 - cuts: the frames where a shot was found to begin, and the difference of their steadied chroma to
   that of the new shot alone (0: nothing of the old shot is left)
+- dissolves, of every two clips with one shot: found within 4 frames of the mix, cuts found beside,
+  and what is left of the old shot's colours 8 frames after the mix (share of the difference, RMS)
 - CDC x 1000 (TCVC 2021) of the RGB frames, beside the true frames'
 - PSNR of the RGB frames against the true colours with the same luma, in dB
 """
@@ -21,7 +23,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import torch
@@ -39,6 +41,7 @@ from ..model import (
     rgb_to_luma,
 )
 from ..model.motion import box, estimate_motion, warp
+from ..model.parallel import spread
 from ..model.resize import resize
 from ..model.steady import DEFAULT_STABILITY, steady_size
 from ..video import probe, read_frames
@@ -47,6 +50,7 @@ SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
 GRAIN = 8 / 255
 SETTLED = 12  # frames after which the measures begin
 WINDOW = 16
+ALONE = 28  # frames of each shot before and after a dissolve
 SHORTEST = 6  # frames of one shot on which stillness is measured
 COST_SIDES = (48, 64, 128, 224)
 BATCH = 4  # frames at a time, as in a film
@@ -143,8 +147,8 @@ def find_cuts(luma: Tensor) -> list[int]:
     return [i for i, frame in enumerate(luma.split(1)) if i in detector(frame)]
 
 
-def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
-    """Print one clip's rows."""
+def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list[int]]:
+    """Print one clip's rows; give its small luma and chroma ``(n, 3, h, w)`` and its cuts."""
     rgb = read_clip(path, frames)
     luma, truth = rgb_to_luma(rgb), rgb_to_chroma(rgb)
     in_color = truth.square().mean().sqrt() > GREY
@@ -160,6 +164,9 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
     motion = along_motion(clean, cuts)
     true_cdc = f"{cdc(rgb):6.3f}" if in_color else "     -"
     print(f"{path.name}, {len(rgb)} frames, {'colour' if in_color else 'black and white'}")
+    if in_color:
+        true_warp = warp_error(resize(truth, size), motion)
+        print(f"  the true colours  warp {true_warp:5.2f}")
     reference = None
     for name, method in METHODS.items():
         steady = method(chroma, small)
@@ -177,6 +184,32 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> None:
     for cut, end in pairwise([*cuts, len(chroma)]):
         left = (steady[cut] - steadied(chroma[cut:end], small[cut:end])[0]).abs().max().item() * 255
         print(f"  cut {cut} ({left:.1f})")
+    return torch.cat((small, chroma), dim=1), cuts
+
+
+def dissolves(shots: list[Tensor]) -> None:
+    print("Dissolves:")
+    shots = [interpolate(shot, (48, 64), mode="area") for shot in shots]
+    for length in (8, 16, 24, 32):
+        share = ((torch.arange(length) + 1) / (length + 1)).view(-1, 1, 1, 1)
+        end, after = ALONE + length, ALONE + length + 8
+        found, beside, left = 0, 0, []
+        pairs = [p for p in permutations(shots, 2) if min(map(len, p)) >= end]
+        for old, new in pairs:
+            mix = torch.lerp(old[ALONE:end], new[:length], share)
+            film = torch.cat((old[:ALONE], mix, new[length:end]))
+            cuts = CutDetector()(film[:, :1])
+            within = [cut for cut in cuts if ALONE - 4 <= cut <= end + 4]
+            found += bool(within)
+            beside += len(cuts) - len(within)
+            alone = steadied(new[:, 1:], new[:, :1])[after - ALONE]
+            error = steadied(film[:, 1:], film[:, :1])[after] - alone
+            left.append((error.norm() / (old[ALONE, 1:] - alone).norm()).item())
+        print(
+            f"  {length:2} frames: {found} of {len(pairs)} found, {beside} beside; "
+            f"left {statistics.mean(left):.0%}",
+            flush=True,
+        )
 
 
 def _times(value: float, reference: float) -> str:
@@ -186,9 +219,9 @@ def _times(value: float, reference: float) -> str:
 
 
 def cost(path: Path, frames: int) -> None:
-    """Print the time of steadying beside the network's own, at several render sizes."""
+    """Print the CPU time of steadying beside the network's own, at several render sizes."""
     luma = rgb_to_luma(read_clip(path, frames))
-    print(f"Milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
+    print(f"CPU milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
     for side in COST_SIDES:
         colorizer = Colorizer(load_model(), render_size=side, film=True)
         steady = Steady()
@@ -196,11 +229,11 @@ def cost(path: Path, frames: int) -> None:
         size = steady_size(*colorizer.small_size(*luma.shape[2:]))
         for batch in luma.split(BATCH):
             small, fine = colorizer.shrink(batch), resize(batch, size).clamp(0, 1)
-            started = time.perf_counter()
+            started = time.process_time()
             chroma = colorizer.see_small(small)
-            seen = time.perf_counter()
-            steady(chroma, fine)
-            steadying.append((time.perf_counter() - seen) / len(batch) * 1000)
+            seen = time.process_time()
+            on_one_core(steady, chroma, fine)
+            steadying.append((time.process_time() - seen) / len(batch) * 1000)
             seeing.append((seen - started) / len(batch) * 1000)
         # The first batches warm up.
         network, own = (statistics.median(times[2:]) for times in (seeing, steadying))
@@ -208,6 +241,11 @@ def cost(path: Path, frames: int) -> None:
             f"  {side:4} px  network {network:6.1f}  steadying {own:5.1f}  ({own / network:.0%})",
             flush=True,
         )
+
+
+def on_one_core(steady: Steady, chroma: Tensor, luma: Tensor) -> None:
+    """As in a film."""
+    spread(lambda _: steady(chroma, luma), [None])
 
 
 def ghosts() -> None:
@@ -288,8 +326,8 @@ def main() -> None:
             flicker(path, args.frames)
         colorizer = Colorizer(load_model(), render_size=args.side, film=True)
         print(f"At {colorizer.render_size} px:")
-        for path in paths:
-            measure(path, args.frames, colorizer)
+        clips = [measure(path, args.frames, colorizer) for path in paths]
+        dissolves([film for film, cuts in clips if not cuts])
 
 
 if __name__ == "__main__":
