@@ -12,6 +12,7 @@ BLANK = 0.02  # standard deviation of luma below which a frame shows nothing (bl
 CONTRAST = 0.18  # standard deviation of luma in an ordinary picture
 THRESHOLD = 0.04  # of `differences`, at sensitivity 0.5
 HALVES = (4, 8, 12)  # frames from the middle of a dissolve to where its pictures are compared
+LATEST = HALVES[-1]  # frames after its middle that a dissolve may be found
 SHARE = 0.3  # of each of the two pictures in the middle, at least
 REST = 0.15  # of the middle's variance may be of neither
 DIP = 0.85  # variance of the middle to that of the two: at most, for two pictures' mix is flatter
@@ -71,7 +72,7 @@ class CutDetector:
         """
         recent = thumbs[:1] if self.recent is None else self.recent
         series = torch.cat((recent, thumbs))
-        self.recent = series[-2 * HALVES[-1] :]
+        self.recent = series[-2 * LATEST :]
         before = series[len(recent) - 1 : -1]
         differ = (differences(thumbs, before, self.threshold) > self.threshold).tolist()
         since = self._dissolves(series, len(thumbs))
@@ -91,7 +92,7 @@ class CutDetector:
                     self.held = self.index, before
                 self.since = 0
             self.since += 1
-            if dissolved and self.since > 2 * HALVES[-1]:
+            if dissolved and self.since > 2 * LATEST:
                 cuts.append(self.index - dissolved)
                 self.since = 0
         if not self.lookahead:

@@ -19,7 +19,7 @@ from ..model import (
     rgb_to_luma,
     teach,
 )
-from ..model.cuts import DISSOLVE
+from ..model.cuts import LATEST
 from ..model.lesson import COLOURLESS
 from ..video import Clip, read_frames
 from ..video.read import as_clip
@@ -30,7 +30,7 @@ Shots = io.Custom("SHOTS")
 LOOK_SIDE = 48  # px on the short side at which frames are compared
 LOOKAHEAD = 6  # frames: a flash is over by then
 MIN_SHOT = 8  # frames
-DELAY = max(LOOKAHEAD + 1, DISSOLVE, MIN_SHOT)  # frames until it is certain where a shot begins
+DELAY = max(LOOKAHEAD + 1, LATEST, MIN_SHOT)  # frames until it is certain where a shot begins
 ASPECT_TOLERANCE = 0.02
 
 
