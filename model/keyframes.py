@@ -6,6 +6,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 THUMB = (18, 32)  # rows, columns
 CANDIDATES = 256  # thumbs kept; a longer shot is thinned out evenly
+EDGE = 12  # frames at each end of a shot that a dissolve may reach into
+RISK = 1.1  # how much better such a frame must be to be chosen
 SWAPS = 20  # rounds of exchange; it settles within a few
 
 
@@ -17,7 +19,8 @@ class KeyframePicker:
     grow with the length of the shot. ``reset()`` begins the next one.
 
     The keyframes are the k medoids of the shot (Kaufman and Rousseeuw 1990, "Partitioning Around
-    Medoids") under the root mean square difference of small pictures.
+    Medoids") under the root mean square difference of small pictures; not the first and last, which
+    a dissolve may mix, unless they are clearly better.
     """
 
     def __init__(self) -> None:
@@ -46,29 +49,33 @@ class KeyframePicker:
             raise ValueError("A shot without frames has no keyframe; check where it is cut.")
         thumbs = torch.stack(self.thumbs)
         distances = torch.cdist(thumbs, thumbs, compute_mode="donot_use_mm_for_euclid_dist")
-        medoids = _medoids(distances, min(count, len(thumbs)))
-        return sorted(index * self.stride for index in medoids)
+        frames = torch.arange(len(thumbs)) * self.stride
+        edges = (frames < EDGE) | (frames >= self.count - EDGE)
+        risk = torch.where(edges, RISK, 1.0)
+        medoids = _medoids(distances, risk, min(count, len(thumbs)))
+        return sorted(frames[medoids].tolist())
 
 
-def _medoids(distances: Tensor, count: int) -> list[int]:
-    """The ``count`` points to whose nearest one the points' distances sum to the least."""
+def _medoids(distances: Tensor, risk: Tensor, count: int) -> list[int]:
+    """The ``count`` points to whose nearest one the points' distances sum to the least.
+
+    A sum counts ``risk`` times as much, which depends on the point added.
+    """
     chosen: list[int] = []
     for _ in range(count):
-        chosen.append(_best_addition(distances, chosen))
+        chosen.append(_best_addition(distances, risk, chosen))
     for _ in range(SWAPS):
         before = list(chosen)
         for place in range(count):
             others = chosen[:place] + chosen[place + 1 :]
-            chosen[place] = _best_addition(distances, others)
+            chosen[place] = _best_addition(distances, risk, others)
         if chosen == before:
             break
     return chosen
 
 
-def _best_addition(distances: Tensor, chosen: list[int]) -> int:
-    if not chosen:
-        return int(distances.sum(0).argmin())
-    nearest = distances[chosen].amin(0)
-    total = torch.minimum(distances, nearest).sum(1)
+def _best_addition(distances: Tensor, risk: Tensor, chosen: list[int]) -> int:
+    nearest = distances[chosen].amin(0) if chosen else distances.new_tensor(torch.inf)
+    total = torch.minimum(distances, nearest).sum(1) * risk
     total[chosen] = torch.inf
     return int(total.argmin())

@@ -32,6 +32,14 @@ def test_one_keyframe_for_each_of_two_settings():
     assert picker.pick(1)[0] < 20
 
 
+def test_the_ends_of_a_shot_are_chosen_only_if_clearly_better():
+    shot = torch.linspace(0.2, 0.6, 48).view(-1, 1, 1, 1).repeat(1, 1, 36, 64)
+    shot[-9:] = 0.38  # a dissolve's mix may be the most ordinary frame of all
+    picker = KeyframePicker()
+    picker(shot)
+    assert 12 <= picker.pick()[0] < 36
+
+
 def test_batches_do_not_matter_and_a_shot_can_follow():
     picker = KeyframePicker()
     picker(pan(40))
