@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         print(_sentence(error), file=sys.stderr)
         return 2 if isinstance(error, TO_CORRECT) else 1
     if not written:
-        print("Nothing was saved; the workflow has no node that saves a file.", file=sys.stderr)
+        print("No picture or film was saved; no node of the workflow saves one.", file=sys.stderr)
     return 0
 
 

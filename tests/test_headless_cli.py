@@ -151,7 +151,7 @@ def test_a_workflow_that_saves_nothing_says_so(folder, run):
     prompt["4"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
     (folder / "workflow.json").write_text(json.dumps(prompt))
     code, saved, errors = run("run", "workflow.json")
-    assert (code, saved) == (0, []) and errors[0].startswith("Nothing was saved")
+    assert (code, saved) == (0, []) and errors[0].startswith("No picture or film was saved")
 
 
 def test_ctrl_c_gives_exit_code_130(folder, run, monkeypatch):

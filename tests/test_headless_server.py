@@ -172,7 +172,7 @@ def test_a_result_never_replaces_a_file(run, tmp_path):
 def test_previews_stay_on_the_server(run, comfy):
     comfy.outputs = {"2": {"images": [SAVED | {"type": "temp"}], "text": ["hello"]}}
     code, saved, errors = run()
-    assert (code, saved) == (0, []) and errors[0].startswith("Nothing was saved")
+    assert (code, saved) == (0, []) and errors[0].startswith("No picture or film was saved")
 
 
 def test_a_result_outside_the_output_folder_is_refused(run, comfy, tmp_path):
