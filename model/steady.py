@@ -57,7 +57,7 @@ class _Due(NamedTuple):
 
     frame: _Waiting
     path: Tensor
-    later: Tensor  # held chroma, luma and count (1, 4, h, w)
+    later: Tensor  # held chroma, luma and frames seen (1, 4, h, w)
     age: int
 
 
@@ -96,7 +96,6 @@ class Steady:
 
     def _forget(self) -> None:
         self.detector = CutDetector()
-        self.seen = 0
         self.last: Tensor | None = None  # luma and chroma of the last frame (1, 3, h, w)
         self.waiting: deque[_Waiting] = deque()
         self.paths: Tensor | None = None  # from the pixels of each waiting frame to the last one's
@@ -116,7 +115,8 @@ class Steady:
         chroma = resize(chroma, luma.shape[2:])
         dissolves = [False] * len(luma)
         if cuts is None:
-            told = list(enumerate(self.detector.by_frame(luma), self.seen))
+            first = self.detector.index
+            told = list(enumerate(self.detector.by_frame(luma), first))
             cuts = [frame in found for frame, found in told]
             dissolves = [any(cut < frame for cut in found) for frame, found in told]
         ready, due = self._settle(self._release() if cuts[0] else []), []
@@ -158,7 +158,6 @@ class Steady:
             self._await(luma[now])
             if len(self.waiting) > self.look_ahead:
                 due += self._release(1)
-            self.seen += 1
         self.last = frames[-1:]
         return ready + self._settle(due)
 
@@ -171,7 +170,7 @@ class Steady:
     def _await(self, luma: Tensor) -> None:
         here = torch.zeros_like(self.held)
         self.paths = torch.cat((self.paths, here)) if self.waiting else here
-        self.waiting.append(_Waiting(self.held, self.state[:, 1:2], luma))
+        self.waiting.append(_Waiting(self.held, self.state[:, 2:3], luma))
 
     def _release(self, count: int | None = None) -> list[_Due]:
         """The first ``count`` waiting frames, or all, with what is known now."""
@@ -190,19 +189,19 @@ class Steady:
         if not due:
             return []
         frames, path, later, age = zip(*due, strict=True)
-        held, seen, luma = map(torch.cat, zip(*frames, strict=True))
+        held, count, luma = map(torch.cat, zip(*frames, strict=True))
         path, later, age = torch.cat(path), torch.cat(later), path[0].new_tensor(age)
         if path.any():
             later = warp(later, path)
-        later, reference, known = later.split((2, 1, 1), dim=1)
+        later, reference, seen = later.split((2, 1, 1), dim=1)
         gain, offset, ratio = match_exposure(reference, luma)
         error, age = luma - gain * reference - offset, age.view(-1, 1, 1, 1)
         length = path.square().sum(1, keepdim=True).sqrt()
         # It is the same surface if it has been seen for as long.
-        same = (known - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
+        same = (seen - age).clamp(0, 1) * (self.manner.farthest - length).clamp(0, 1)
         same = same * _sameness(error, _tolerance(luma, luma - error))
         # Old averages have little to gain from the few frames ahead.
-        young = (age / seen).clamp(max=1)
+        young = (age / count).clamp(max=1)
         share = box(same * young, 5)
         if not self.detailed:
             return list(held + share * (later - held))
@@ -212,19 +211,19 @@ class Steady:
         return list(held + torch.lerp(share * correction, young * smooth, moving))
 
     def _begin(self, chroma: Tensor, luma: Tensor) -> None:
-        # The state's channels: reference luma, frames averaged, recent deviation of the chroma (2),
-        # variance of its flicker
+        # The state's channels: reference luma, frames the surface was seen, frames averaged (fewer
+        # where the light rose since), recent deviation of the chroma (2), variance of its flicker
         blank = torch.zeros_like(luma)
         self.held = chroma
-        self.state = torch.cat((luma, blank + 1, blank, blank, blank), dim=1)
+        self.state = torch.cat((luma, blank + 1, blank + 1, blank, blank, blank), dim=1)
 
     def _fade(self, ratio: Tensor) -> None:
         """Bring what is known to another exposure: true colours grow and fade with the light."""
-        luma, count, lean, variance = self.state.split((1, 1, 2, 1), dim=1)
+        known, count, lean, variance = self.state.split((2, 1, 2, 1), dim=1)
         self.held = self.held * ratio
         # What was darker says less of what is brighter now.
         count = count / ratio.clamp(min=1)
-        self.state = torch.cat((luma, count, lean * ratio, variance * ratio.square()), dim=1)
+        self.state = torch.cat((known, count, lean * ratio, variance * ratio.square()), dim=1)
 
     def _step(
         self,
@@ -235,7 +234,7 @@ class Steady:
         flicker: Tensor,
         moving: Tensor,
     ) -> None:
-        _, count, lean, variance = self.state.split((1, 1, 2, 1), dim=1)
+        _, counts, lean, variance = self.state.split((1, 2, 2, 1), dim=1)
         deviation, unseen = chroma - self.held, self.manner.unseen**2
         # A change that lasts leans to one side; flicker and grain do not.
         lean = torch.lerp(lean * limit.clamp(max=1), deviation, LEAN)
@@ -244,7 +243,8 @@ class Steady:
         expected = variance * (LEAN / (2 - LEAN)) + unseen
         surprise = box(lean, 5).square().sum(1, keepdim=True) / expected
         turn = (surprise * ((1 - self.stability) / SURPRISE) - 1).clamp(0, 1)
-        count = torch.minimum(count, limit) * (1 - turn) + 1
+        counts = torch.minimum(counts, limit) * (1 - turn) + 1
+        count = counts[:, 1:]
         held = self.held + deviation / count
         reference = reference + (luma - reference) / count.clamp(max=4)
         borrowed = 1 / count.square()
@@ -253,7 +253,7 @@ class Steady:
         correction = held - chroma
         around = _around(correction, 1 - 2 / (count + 1), farther=self.detailed)
         self.held = held + (around - correction) * borrowed
-        self.state = torch.cat((reference, count, lean * (1 - turn), variance), dim=1)
+        self.state = torch.cat((reference, counts, lean * (1 - turn), variance), dim=1)
 
 
 def _tolerance(luma: Tensor, expected: Tensor) -> Tensor:

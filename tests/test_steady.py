@@ -157,6 +157,15 @@ def test_true_colors_fade_with_the_light():
     assert (steadied(truth, luma, detailed=True) - truth).abs().mean() < 0.003
 
 
+@pytest.mark.parametrize("light", [lambda t: 1 + 0.05 * (-1) ** t, lambda t: 1.02**t / 2])
+def test_changing_light_does_not_stop_the_look_ahead(light):
+    light = light(torch.arange(20.0)).view(-1, 1, 1, 1)
+    truth = light * colors(0.1, -0.1, 20)
+    chroma = noisy(truth, 0.01)
+    steady = steadied(chroma, light * ground(), detailed=True)
+    assert (steady - truth)[:3].std() < 0.5 * (chroma - truth)[:3].std()
+
+
 @pytest.mark.parametrize("detailed", [True, False])
 def test_a_flash_leaves_the_colors_as_they_were(detailed):
     luma = ground().repeat(20, 1, 1, 1)
@@ -251,11 +260,12 @@ def test_bad_input_is_told():
         Stabilizer()(torch.zeros(1, 8, 8, 4))
 
 
+@pytest.mark.parametrize("detailed", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (17, 5), (33, 31)])
-def test_any_size(size):
+def test_any_size(size, detailed):
     random = torch.Generator().manual_seed(0)
     chroma, luma = torch.rand(3, 2, *size, generator=random), torch.rand(3, 1, *size)
-    assert steadied(chroma - 0.5, luma).isfinite().all()
+    assert steadied(chroma - 0.5, luma, detailed=detailed).isfinite().all()
 
 
 def test_coarse_chroma_is_steadied_by_finer_luma():
