@@ -12,7 +12,7 @@ over 16 frames, without motion.
   our own estimate, from the luma without the added grain, and counts where the luma agrees
 - cuts: the frames where a shot was found to begin, and the difference of their steadied chroma to
   that of the new shot alone (0: nothing of the old shot is left)
-- dissolves, of every two clips with one shot: found within 4 frames of the mix, cuts found beside,
+- dissolves, of every two clips without a cut: found within the mix or 4 frames, cuts found beside,
   and what is left of the old shot's colours 8 frames after the mix (share of the difference, RMS)
 - CDC x 1000 (TCVC 2021) of the RGB frames, beside the true frames'
 - PSNR of the RGB frames against the true colours with the same luma, in dB
@@ -23,6 +23,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise, permutations
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from ..model import (
     rgb_to_luma,
 )
 from ..model.motion import box, estimate_motion, warp
-from ..model.parallel import spread
+from ..model.parallel import on_one_core
 from ..model.resize import resize
 from ..model.steady import DEFAULT_STABILITY, steady_size
 from ..video import probe, read_frames
@@ -194,12 +195,14 @@ def dissolves(shots: list[Tensor]) -> None:
         share = ((torch.arange(length) + 1) / (length + 1)).view(-1, 1, 1, 1)
         end, after = ALONE + length, ALONE + length + 8
         found, beside, left = 0, 0, []
-        pairs = [p for p in permutations(shots, 2) if min(map(len, p)) >= end]
+        pairs = list(permutations([shot for shot in shots if len(shot) >= end], 2))
+        if not pairs:
+            continue
         for old, new in pairs:
             mix = torch.lerp(old[ALONE:end], new[:length], share)
             film = torch.cat((old[:ALONE], mix, new[length:end]))
             cuts = CutDetector()(film[:, :1])
-            within = [cut for cut in cuts if ALONE - 4 <= cut <= end + 4]
+            within = [cut for cut in cuts if ALONE - 4 <= cut < end + 4]
             found += bool(within)
             beside += len(cuts) - len(within)
             alone = steadied(new[:, 1:], new[:, :1])[after - ALONE]
@@ -232,7 +235,7 @@ def cost(path: Path, frames: int) -> None:
             started = time.process_time()
             chroma = colorizer.see_small(small)
             seen = time.process_time()
-            on_one_core(steady, chroma, fine)
+            on_one_core(partial(steady, chroma, fine))  # as in a film
             steadying.append((time.process_time() - seen) / len(batch) * 1000)
             seeing.append((seen - started) / len(batch) * 1000)
         # The first batches warm up.
@@ -241,11 +244,6 @@ def cost(path: Path, frames: int) -> None:
             f"  {side:4} px  network {network:6.1f}  steadying {own:5.1f}  ({own / network:.0%})",
             flush=True,
         )
-
-
-def on_one_core(steady: Steady, chroma: Tensor, luma: Tensor) -> None:
-    """As in a film."""
-    spread(lambda _: steady(chroma, luma), [None])
 
 
 def ghosts() -> None:

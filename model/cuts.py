@@ -11,8 +11,8 @@ REACH = 3  # thumb pixels that a block may have moved from one frame to the next
 BLANK = 0.02  # standard deviation of luma below which a frame shows nothing (black, white)
 CONTRAST = 0.18  # standard deviation of luma in an ordinary picture
 THRESHOLD = 0.04  # of `differences`, at sensitivity 0.5
-HALVES = (4, 8, 12)  # frames from the middle of a dissolve to where its pictures are compared
-LATEST = HALVES[-1]  # frames after its middle that a dissolve may be found
+HALVES = (4, 8, 12)  # frames from within a dissolve to those each side that mix in it
+LATEST = HALVES[-1]  # frames after the one reported that a dissolve may be found
 SHARE = 0.3  # of each of the two pictures in the middle, at least
 REST = 0.15  # of the middle's variance may be of neither
 DIP = 0.85  # variance of the middle to that of the two: at most, for two pictures' mix is flatter
@@ -44,7 +44,8 @@ class CutDetector:
         """Forget the stream; the next frame is number 0."""
         self.index = 0
         self.recent: Tensor | None = None  # the last thumbs that show something
-        self.since = 0  # such thumbs since a shot was found to begin
+        self.since = 0  # such thumbs since a shot was found to begin, or a dissolve to go on
+        self.dissolving = False  # whether the last shot found began with a dissolve
         self.held: tuple[int, Tensor] | None = None  # a cut not yet reported, the picture before it
 
     def __call__(self, luma: Tensor) -> list[int]:
@@ -52,7 +53,7 @@ class CutDetector:
 
     def by_frame(self, luma: Tensor) -> list[list[int]]:
         """The same cuts, each in the list of the frame that tells of it."""
-        thumbs = adaptive_avg_pool2d(luma, THUMB).cpu()  # once, not with each question below
+        thumbs = adaptive_avg_pool2d(luma, THUMB)
         # A blank frame says nothing: the next picture is compared with the last one before it.
         blank = (thumbs.flatten(1).std(1) < BLANK).tolist()
         shown = thumbs[[not b for b in blank]]
@@ -68,7 +69,7 @@ class CutDetector:
     def _compare(self, thumbs: Tensor) -> list[tuple[Tensor, Tensor, bool, int]]:
         """Of each thumb: itself, the one before, whether they differ, frames since a dissolve.
 
-        Counted from the dissolve's middle; 0 if it shows none.
+        0 if it shows none.
         """
         recent = thumbs[:1] if self.recent is None else self.recent
         series = torch.cat((recent, thumbs))
@@ -90,11 +91,13 @@ class CutDetector:
                 else:
                     cuts += self.flush()
                     self.held = self.index, before
-                self.since = 0
+                self.since, self.dissolving = 0, False
             self.since += 1
-            if dissolved and self.since > 2 * LATEST:
+            new = self.since > 2 * LATEST
+            if dissolved and new:
                 cuts.append(self.index - dissolved)
-                self.since = 0
+            if dissolved and (new or self.dissolving):  # as long as it goes on, it is the same
+                self.since, self.dissolving = 0, True
         if not self.lookahead:
             cuts += self.flush()
         self.index += 1
@@ -104,10 +107,10 @@ class CutDetector:
         return bool(differences(now[None], before[None], self.threshold) > self.threshold)
 
     def _dissolves(self, series: Tensor, count: int) -> list[int]:
-        """How many frames before each of the last ``count`` thumbs the middle of a dissolve lies.
+        """How many frames before each of the last ``count`` thumbs one lies within a dissolve.
 
-        0 if there is none. The middle is flatter than the thumbs around, which differ, and a mix of
-        the two.
+        0 if there is none. It is flatter than the thumbs so far to both sides, which differ, and a
+        mix of the two.
         """
         since = [0] * count
         even, deviation = _even(series), series.flatten(1).std(1)

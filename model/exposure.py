@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .motion import box
+from .resize import scaled
 
 THUMB = 12  # rows or columns on the short side at which exposure is matched
 REGION = THUMB // 2 + 1
@@ -20,7 +21,7 @@ def match_exposure(reference: Tensor, luma: Tensor) -> tuple[Tensor, Tensor, Ten
     by which chroma grows when the light does; ``(n, 1, h, w)`` each.
     """
     size = luma.shape[2:]
-    thumb = [max(1, side * THUMB // min(size)) for side in size]
+    thumb = scaled(size, THUMB / min(size))
     x, y = interpolate(torch.cat((reference, luma), dim=1), thumb, mode="area").split(1, 1)
     gain, offset, _ = _fit(x, y, torch.ones_like(x))
     error = y - gain * x - offset

@@ -6,8 +6,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 THUMB = (18, 32)  # rows, columns
 CANDIDATES = 256  # thumbs kept; a longer shot is thinned out evenly
-EDGE = 12  # frames at each end of a shot that a dissolve may reach into
-RISK = 1.1  # how much better such a frame must be to be chosen
+HEAD, TAIL = 24, 12  # frames at a shot's ends that a dissolve may reach into
+RISK = 1.2  # how much better such a frame must be to be chosen
 SWAPS = 20  # rounds of exchange; it settles within a few
 
 
@@ -50,7 +50,7 @@ class KeyframePicker:
         thumbs = torch.stack(self.thumbs)
         distances = torch.cdist(thumbs, thumbs, compute_mode="donot_use_mm_for_euclid_dist")
         frames = torch.arange(len(thumbs)) * self.stride
-        edges = (frames < EDGE) | (frames >= self.count - EDGE)
+        edges = (frames < HEAD) | (frames >= self.count - TAIL)
         risk = torch.where(edges, RISK, 1.0)
         medoids = _medoids(distances, risk, min(count, len(thumbs)))
         return sorted(frames[medoids].tolist())
@@ -59,7 +59,7 @@ class KeyframePicker:
 def _medoids(distances: Tensor, risk: Tensor, count: int) -> list[int]:
     """The ``count`` points to whose nearest one the points' distances sum to the least.
 
-    A sum counts ``risk`` times as much, which depends on the point added.
+    A point's sum counts ``risk`` times as much, which differs from point to point.
     """
     chosen: list[int] = []
     for _ in range(count):

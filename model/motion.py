@@ -17,7 +17,7 @@ COARSEST = 32  # pixels on the short side of the level that is searched, at most
 REACH = 2  # pixels that the search goes to each side there
 FINEST = 128
 NOISE = 0.004  # standard deviation of luma: a clean picture has this much, at least
-SAMPLED = 4096  # pixels that tell a picture's median
+SAMPLED = 4096  # pixels that tell a picture's median, at most
 BETTER = 0.95
 EARNED = 0.5  # share of the error that motion apart from the camera's must fall below
 
@@ -100,7 +100,7 @@ def grain(luma: Tensor) -> Tensor:
 def median(x: Tensor) -> Tensor:
     """The median of each picture in ``x`` ``(n, 1, h, w)``, about: ``(n, 1, 1, 1)``."""
     x = x.flatten(1)
-    x = x[:, :: 1 + x.shape[1] // SAMPLED]
+    x = x[:, :: -(-x.shape[1] // SAMPLED)]
     # Several times faster on a CPU than torch's median:
     return x.kthvalue((x.shape[1] + 1) // 2, dim=1).values.view(-1, 1, 1, 1)
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 
 Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
 
 def spread(
@@ -46,6 +47,17 @@ def spread(
         for piece in waiting:
             piece.cancel()
         wait(waiting)
+
+
+def on_one_core(work: Callable[[], Result]) -> Result:
+    """What ``work`` gives, done in one thread.
+
+    Over all of torch's threads many small operations gain nothing, and the threads wait for the
+    next one busily, on cores that an encoder may need.
+    """
+    result: list[Result] = []
+    spread(lambda work: result.append(work()), [work])
+    return result[0]
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from .cuts import CutDetector
 from .exposure import match_exposure
 from .motion import box, estimate_motion, median, warp
-from .resize import resize
+from .resize import resize, scaled
 
 DEFAULT_STABILITY = 0.5
 LONGEST = 4000  # frames averaged at stability 1
@@ -28,8 +28,7 @@ FEW = 0.05  # share of what is around that counts no more than what lies farther
 
 def steady_size(height: int, width: int) -> tuple[int, int]:
     """The size of luma by which chroma ``(height, width)`` is steadied best: no less than 48 px."""
-    scale = max(1.0, LEAST / min(height, width))
-    return round(scale * height), round(scale * width)
+    return scaled((height, width), max(1.0, LEAST / min(height, width)))
 
 
 class _Manner(NamedTuple):
@@ -108,7 +107,8 @@ class Steady:
         Gives the frames that are ready by now, in order, ``(2, h, w)`` each. The luma may be finer
         than the chroma (`steady_size`); the result is then as fine. Batches of any size: the size
         does not change the result. ``cuts`` says for each frame whether a shot begins with it; by
-        default the luma is asked (`CutDetector`).
+        default the luma is asked (`CutDetector`), which also tells when a dissolve has ended what
+        was there.
         """
         if self.stability == 0 or not len(chroma):
             return list(chroma)

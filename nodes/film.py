@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import host
 from ..model import Colorizer, Steady, merge
-from ..model.parallel import spread
+from ..model.parallel import on_one_core
 from ..model.planes import Coding, chroma_planes, see_planes, small_luma
 from ..model.resize import resize, scaled
 from ..model.steady import steady_size
@@ -52,7 +52,7 @@ class Painter:
     def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         """The chroma planes of the next Y planes that were seen."""
         if len(self.ready) < len(luma):  # the film has no frames to come
-            self.ready += _on_one_core(self.steady.finish)
+            self.ready += on_one_core(self.steady.finish)
         coding, done, parts = _coding(planes), 0, []
         chroma = [self.ready.popleft() for _ in luma]
         for _, frames in groupby(chroma, lambda frame: frame.shape):
@@ -61,7 +61,7 @@ class Painter:
             parts.append(chroma_planes(small, luma[rows], planes.chroma_size, coding))
             done = rows.stop
         if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:
-            self.preview = small_picture(luma[-1], chroma[-1].cpu(), coding)
+            self.preview = small_picture(luma[-1], chroma[-1], coding)
             self.previewed = time.monotonic()
         u, v = zip(*parts, strict=True)
         return np.concatenate(u), np.concatenate(v)
@@ -79,22 +79,12 @@ class Painter:
         chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
         fine = steady_size(*small.shape[2:])
         if self.steady.stability and fine != small.shape[2:]:
-            small = small_luma(luma, fine, coding).to(small.device)
+            small = small_luma(luma, fine, coding)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
-        return _on_one_core(
-            lambda: self.steady(chroma.mul_(self.colorizer.strength), small, cuts)
-        )
-
-
-def _on_one_core(work: Callable[[], list[Tensor]]) -> list[Tensor]:
-    """What ``work`` gives, done in one thread.
-
-    Over all of torch's threads its many small operations would gain nothing, and the threads would
-    wait for the next one busily, on cores that the encoder needs.
-    """
-    result: list[Tensor] = []
-    spread(lambda work: result.extend(work()), [work])
-    return result
+        # On the CPU: for another device the many small operations would be no quicker, and not all
+        # of them are there on each.
+        chroma, small = chroma.cpu() * self.colorizer.strength, small.cpu()
+        return on_one_core(lambda: self.steady(chroma, small, cuts))
 
 
 def _coding(planes: Planes) -> Coding:

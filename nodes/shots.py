@@ -21,6 +21,7 @@ from ..model import (
 )
 from ..model.cuts import LATEST
 from ..model.lesson import COLOURLESS
+from ..model.resize import scaled
 from ..video import Clip, read_frames
 from ..video.read import as_clip
 from .tensors import refuse_if_too_large, to_images
@@ -188,8 +189,7 @@ def _untaught(network: ColorizationNet, settings: dict):
 
 def _small_luma(clip: Clip, first: int, count: int) -> Iterator[Tensor]:
     """Each frame as small ``(1, h, w)`` luma."""
-    scale = LOOK_SIDE / min(clip.width, clip.height)
-    size = max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
+    size = scaled((clip.width, clip.height), LOOK_SIDE / min(clip.width, clip.height))
     with host.Progress(count) as progress:
         for frames in read_frames(
             clip, start_frame=first, frame_count=count, size=size, batch_size=32

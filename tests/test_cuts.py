@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from colorizationnet.model import CutDetector
@@ -80,16 +82,27 @@ def test_a_fade_cuts_where_the_picture_returns():
     assert 25 <= cut <= 29
 
 
-@pytest.mark.parametrize("moving", [False, True])
-@pytest.mark.parametrize("length", [8, 12, 16, 24])
-def test_a_dissolve_cuts_within_it(length, moving):
+def dissolve(length: int, moving: bool) -> torch.Tensor:
+    """Two scenes of 30 frames each, and so many frames of both between."""
     frames = 30 + length
     share = ((torch.arange(30 + frames) - 29) / (length + 1)).clamp(0, 1).view(-1, 1, 1, 1)
     before, after = (scene(seed, frames)[:: 1 if moving else frames] for seed in (1, 2))
     before = torch.cat((before.expand(frames, -1, -1, -1), before[-1:].expand(30, -1, -1, -1)))
     after = torch.cat((after[:1].expand(30, -1, -1, -1), after.expand(frames, -1, -1, -1)))
-    (cut,) = cuts_of(torch.lerp(before, after, share))
-    assert 30 <= cut <= 30 + length
+    return torch.lerp(before, after, share)
+
+
+@pytest.mark.parametrize(
+    ("length", "moving"),
+    [*itertools.product((8, 12, 16, 24), (False, True)), (40, False)],
+)
+def test_a_dissolve_cuts_within_it(length, moving):
+    film = dissolve(length, moving)
+    (cut,) = cuts_of(film)
+    assert 30 <= cut < 30 + length
+    for size in (1, 7):
+        detector = CutDetector()
+        assert [found for batch in film.split(size) for found in detector(batch)] == [cut]
 
 
 def test_sensitivity_orders_the_thresholds():

@@ -292,6 +292,18 @@ def test_shots_found_in_a_stream_are_those_of_the_whole(folders, sensitivity):
         assert shot.keyframes == tuple(shot.first + frame for frame in picker.pick(2))
 
 
+@pytest.mark.parametrize("length", [12, 40])
+def test_a_dissolve_begins_a_shot(folders, length):
+    path = folders / "input" / "dissolve.mkv"
+    sources = [x for kind in ("testsrc2", "smptebars") for x in
+               ("-f", "lavfi", "-i", f"{kind}=size=96x64:rate=25:duration=4")]  # fmt: skip
+    fade = f"xfade=transition=fade:duration={length / 25}:offset=2"
+    ffmpeg(*sources, "-filter_complex", fade, "-pix_fmt", "gray", "-c:v", "ffv1", path)
+    first, second = find_shots(path).shots
+    assert first.first == 0 and 50 <= second.first < 50 + length
+    assert not any(50 <= shot.keyframes[0] < 50 + length for shot in (first, second))
+
+
 def test_the_command_line_keeps_what_the_shots_are_of(clip, folders):
     target = folders / "keyframes"
     assert cli.main(["keyframes", str(clip), "-o", str(target)]) == 0

@@ -1,10 +1,13 @@
 import pytest
 import torch
 from colorizationnet.model import Steady, rgb_to_chroma, rgb_to_luma
+from colorizationnet.model.exposure import match_exposure
 from colorizationnet.model.motion import box, estimate_motion, warp
 from colorizationnet.model.resize import resize
 from colorizationnet.model.stabilizer import Stabilizer
 from colorizationnet.model.steady import LOOK_AHEAD, steady_size
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 HEIGHT, WIDTH = 64, 96
@@ -42,6 +45,16 @@ def test_motion_is_found_through_a_change_of_exposure(shift):
 def test_grain_is_no_motion():
     flow = estimate_motion(noisy(ground().expand(2, -1, -1, -1), 0.03))
     assert flow.norm(dim=1).mean() < 0.1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.6, 1.6))
+def test_a_change_of_exposure_is_measured(light):
+    before = ground().mul(0.5).add(0.1)
+    gain, offset, ratio = match_exposure(before, light * before)
+    left = (gain * before + offset - light * before).abs().mean()
+    assert left <= 0.1 * (light * before - before).abs().mean() + 1e-5
+    assert (ratio - light).abs().max() <= 0.2 * abs(light - 1) + 1e-5
 
 
 def test_stability_zero_changes_nothing():
