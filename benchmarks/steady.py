@@ -72,11 +72,12 @@ def steadied(chroma: Tensor, luma: Tensor, **options) -> Tensor:
     return torch.stack(steady(chroma, luma) + steady.finish())
 
 
+DEFAULT = f"stability {DEFAULT_STABILITY:g}"
 METHODS: dict[str, Method] = {
     "stability 0": lambda chroma, _: chroma,
     "average": average,
     "not looking ahead": lambda chroma, luma: steadied(chroma, luma, look_ahead=0),
-    f"stability {DEFAULT_STABILITY:g}": steadied,
+    DEFAULT: steadied,
     "stability 1": lambda chroma, luma: steadied(chroma, luma, stability=1.0),
 }
 
@@ -169,8 +170,8 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
         true_warp = warp_error(resize(truth, size), motion)
         print(f"  the true colours  warp {true_warp:5.2f}")
     reference = None
-    for name, method in METHODS.items():
-        steady = method(chroma, small)
+    results = {name: method(chroma, small) for name, method in METHODS.items()}
+    for name, steady in results.items():
         colored = merge(luma, resize(steady, luma.shape[2:]))
         row = stillness(steady, small, motion, cuts), warp_error(steady, motion)
         reference = reference or row
@@ -181,7 +182,7 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
             + (f"  PSNR {psnr:5.2f}" if in_color else ""),
             flush=True,
         )
-    steady = steadied(chroma, small)
+    steady = results[DEFAULT]
     for cut, end in pairwise([*cuts, len(chroma)]):
         left = (steady[cut] - steadied(chroma[cut:end], small[cut:end])[0]).abs().max().item() * 255
         print(f"  cut {cut} ({left:.1f})")
@@ -191,23 +192,24 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
 def dissolves(shots: list[Tensor]) -> None:
     print("Dissolves:")
     shots = [interpolate(shot, (48, 64), mode="area") for shot in shots]
+    shots = [(shot, steadied(shot[:, 1:], shot[:, :1])) for shot in shots]
     for length in (8, 16, 24, 32):
         share = ((torch.arange(length) + 1) / (length + 1)).view(-1, 1, 1, 1)
         end, after = ALONE + length, ALONE + length + 8
         found, beside, left = 0, 0, []
-        pairs = list(permutations([shot for shot in shots if len(shot) >= end], 2))
+        pairs = list(permutations([shot for shot in shots if len(shot[0]) >= end], 2))
         if not pairs:
             continue
-        for old, new in pairs:
+        for (old, _), (new, alone) in pairs:
             mix = torch.lerp(old[ALONE:end], new[:length], share)
             film = torch.cat((old[:ALONE], mix, new[length:end]))
             cuts = CutDetector()(film[:, :1])
             within = [cut for cut in cuts if ALONE - 4 <= cut < end + 4]
             found += bool(within)
             beside += len(cuts) - len(within)
-            alone = steadied(new[:, 1:], new[:, :1])[after - ALONE]
-            error = steadied(film[:, 1:], film[:, :1])[after] - alone
-            left.append((error.norm() / (old[ALONE, 1:] - alone).norm()).item())
+            own = alone[after - ALONE]
+            error = steadied(film[:, 1:], film[:, :1])[after] - own
+            left.append((error.norm() / (old[ALONE, 1:] - own).norm()).item())
         print(
             f"  {length:2} frames: {found} of {len(pairs)} found, {beside} beside; "
             f"left {statistics.mean(left):.0%}",

@@ -75,7 +75,7 @@ class CutDetector:
         series = torch.cat((recent, thumbs))
         self.recent = series[-2 * LATEST :]
         before = series[len(recent) - 1 : -1]
-        differ = (differences(thumbs, before, self.threshold) > self.threshold).tolist()
+        differ = self._differ(thumbs, before).tolist()
         since = self._dissolves(series, len(thumbs))
         return list(zip(thumbs, before, differ, since, strict=True))
 
@@ -86,7 +86,7 @@ class CutDetector:
         if frame:
             thumb, before, differs, dissolved = frame
             if differs:
-                if self.held and not self._unlike(thumb, self.held[1]):
+                if self.held and not self._differ(thumb[None], self.held[1][None]):
                     self.held = None
                 else:
                     cuts += self.flush()
@@ -94,17 +94,17 @@ class CutDetector:
                 self.since, self.dissolving = 0, False
             self.since += 1
             new = self.since > 2 * LATEST
-            if dissolved and new:
-                cuts.append(self.index - dissolved)
             if dissolved and (new or self.dissolving):  # as long as it goes on, it is the same
+                if new:
+                    cuts.append(self.index - dissolved)
                 self.since, self.dissolving = 0, True
         if not self.lookahead:
             cuts += self.flush()
         self.index += 1
         return cuts
 
-    def _unlike(self, now: Tensor, before: Tensor) -> bool:
-        return bool(differences(now[None], before[None], self.threshold) > self.threshold)
+    def _differ(self, now: Tensor, before: Tensor) -> Tensor:
+        return differences(now, before, self.threshold) > self.threshold
 
     def _dissolves(self, series: Tensor, count: int) -> list[int]:
         """How many frames before each of the last ``count`` thumbs one lies within a dissolve.
@@ -138,8 +138,9 @@ class CutDetector:
         rest = (y - (pairs @ shares).squeeze(2)).norm(dim=1) / y.norm(dim=1)
         even = shares.amin((1, 2)) > SHARE
         mixed = even & (rest.square() < REST) & _flatter(x.std(1), y.std(1), z.std(1))
-        for i in mixed.nonzero().flatten():
-            mixed[i] = self._unlike(after[i], before[i])
+        likely = mixed.nonzero().flatten()
+        if len(likely):
+            mixed[likely] = self._differ(after[likely], before[likely])
         return mixed
 
 
