@@ -140,8 +140,11 @@ def report_host(clip: Path, vhs: Path | None) -> None:
                 wall = time.perf_counter() - begin
             # VideoHelperSuite leaves a silent clip beside the one with sound.
             frames = probe(max(base.glob("output/out*.mp4"))).frame_count
-        print(f"{label:24}{wall:9.1f}{idle / 1e6:9.0f}{peak.bytes / 1e6:9.0f}"
-              f"{(peak.bytes - idle) / 1e6:11.0f}{frames:8}", flush=True)
+        print(
+            f"{label:24}{wall:9.1f}{idle / 1e6:9.0f}{peak.bytes / 1e6:9.0f}"
+            f"{(peak.bytes - idle) / 1e6:11.0f}{frames:8}",
+            flush=True,
+        )
 
 
 @contextmanager

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import ColorizationNet, Colorizer, load_model
+from ..model import ColorizationNet, load_model
 from ..model.color import rgb_to_luma
-from ..model.engine import Engine, choose_dtype
+from ..model.colorizationnet.engine import Engine, choose_dtype
+from ..pipeline.images import Colorizer
 
 FLOP = 2 * sum(weight.numel() for weight in ColorizationNet().parameters() if weight.ndim == 4)
 PEAK_SIDE = 2048

@@ -31,20 +31,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import (
-    Colorizer,
-    CutDetector,
-    Stabilizer,
-    Steady,
-    load_model,
-    merge,
-    rgb_to_chroma,
-    rgb_to_luma,
-)
-from ..model.motion import box, estimate_motion, warp
+from ..model import CutDetector, Steady, load_model, merge, rgb_to_chroma, rgb_to_luma
 from ..model.parallel import on_one_core
 from ..model.resize import resize
-from ..model.steady import DEFAULT_STABILITY, steady_size
+from ..model.temporal.motion import box, estimate_motion, warp
+from ..model.temporal.steady import DEFAULT_STABILITY, steady_size
+from ..pipeline.images import Colorizer
+from ..pipeline.stabilize import Stabilizer
 from ..video import probe, read_frames
 
 SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
@@ -320,8 +313,10 @@ def main() -> None:
     with torch.inference_mode():
         cost(paths[0], args.frames)
         ghosts()
-        print("Tint of +-10 levels by frame and region: removed, distance from the truth, and "
-              "that of the steadied truth (levels, RMS):")
+        print(
+            "Tint of +-10 levels by frame and region: removed, distance from the truth, and "
+            "that of the steadied truth (levels, RMS):"
+        )
         for path in paths:
             flicker(path, args.frames)
         colorizer = Colorizer(load_model(), render_size=args.side, film=True)

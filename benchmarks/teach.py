@@ -26,11 +26,12 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import ColorizationNet, Colorizer, load_model
+from ..model import ColorizationNet, load_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.cuts import CutDetector
-from ..model.keyframes import KeyframePicker
-from ..model.teach import STEPS, teach
+from ..model.colorizationnet.teach import STEPS, teach
+from ..model.temporal.cuts import CutDetector
+from ..model.temporal.keyframes import KeyframePicker
+from ..pipeline.images import Colorizer
 from ..video import probe, read_frames
 
 SHORT_SIDE = 160

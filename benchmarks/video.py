@@ -48,8 +48,13 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
     parser.add_argument("--format", default="h264", choices=["h264", "hevc", "av1", "vp9", "ffv1"])
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--minutes", type=float, nargs="*", default=[1, 10],
-                        help="lengths of the clips for the memory (none: leave it out)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        nargs="*",
+        default=[1, 10],
+        help="lengths of the clips for the memory (none: leave it out)",
+    )
     parser.add_argument("--memory-size", default="720p", choices=SIZES)
     parser.add_argument("--vhs", type=Path, help="a checkout of VideoHelperSuite")
     arguments = parser.parse_args()
@@ -73,9 +78,33 @@ def make_source(path: Path, size: tuple[int, int], seconds: float, clip: Path | 
         else ["-f", "lavfi", "-i", f"mandelbrot=s={width}x{height}:r=25"]
     )
     run(
-        *picture, "-f", "lavfi", "-i", SOUND, "-t", str(seconds), "-map", "0:v", "-map", "1:a",
-        "-vf", f"scale={width}:{height}", "-r", "25", "-pix_fmt", "yuv420p", "-c:v", "libx264",
-        "-preset", "veryfast", "-crf", "18", "-c:a", "aac", "-y", str(path),
+        *picture,
+        "-f",
+        "lavfi",
+        "-i",
+        SOUND,
+        "-t",
+        str(seconds),
+        "-map",
+        "0:v",
+        "-map",
+        "1:a",
+        "-vf",
+        f"scale={width}:{height}",
+        "-r",
+        "25",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "18",
+        "-c:a",
+        "aac",
+        "-y",
+        str(path),
     )
 
 
@@ -96,8 +125,11 @@ def report_speed(source: Path, arguments: argparse.Namespace) -> None:
         runs = [measure(command, target) for _ in range(arguments.repeat)]
         wall, cpu, peak = (statistics.median(values) for values in zip(*runs, strict=True))
         base = alone or (wall, cpu)
-        print(f"{label:24}{wall:9.2f}{cpu:9.2f}{wall / base[0]:7.2f}x{cpu / base[1]:6.2f}x"
-              f"{clip.frame_count / wall:9.1f}{peak / 1e6:9.0f}", flush=True)
+        print(
+            f"{label:24}{wall:9.2f}{cpu:9.2f}{wall / base[0]:7.2f}x{cpu / base[1]:6.2f}x"
+            f"{clip.frame_count / wall:9.1f}{peak / 1e6:9.0f}",
+            flush=True,
+        )
         return wall, cpu
 
     alone = None
@@ -107,8 +139,11 @@ def report_speed(source: Path, arguments: argparse.Namespace) -> None:
     if "colorize" in arguments.cases:
         command = colorize(source, target, name)
         start = report("colorize, start", [*command, "--duration", "0.01"])
-        print(f"colorize without its start: {(found[0] - start[0]) / alone[0]:.2f}x wall, "
-              f"{(found[1] - start[1]) / alone[1]:.2f}x CPU", flush=True)
+        print(
+            f"colorize without its start: {(found[0] - start[0]) / alone[0]:.2f}x wall, "
+            f"{(found[1] - start[1]) / alone[1]:.2f}x CPU",
+            flush=True,
+        )
 
 
 def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
@@ -119,8 +154,18 @@ def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
         # The picture of a few seconds again and again: only the length differs.
         piece, source = folder / "piece.mp4", folder / f"{minutes}.mp4"
         make_source(piece, size, 10, arguments.clip)
-        run("-stream_loop", "-1", "-i", url(piece), "-t", f"{minutes * 60}", "-c", "copy", "-y",
-            str(source))
+        run(
+            "-stream_loop",
+            "-1",
+            "-i",
+            url(piece),
+            "-t",
+            f"{minutes * 60}",
+            "-c",
+            "copy",
+            "-y",
+            str(source),
+        )
         for case in arguments.cases:
             target = source.with_name(f"out{FORMATS[arguments.format].suffix}")
             wall, _, peak = measure(CASES[case](source, target, arguments.format), target)

@@ -60,7 +60,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
-    from ..model import Colorizer, load_model
+    from ..model import load_model
+    from ..pipeline.images import Colorizer
 
     network = load_model(args.model)
     colorizer = Colorizer(network, **_settings(args))
@@ -97,13 +98,13 @@ def _settings(args: argparse.Namespace) -> dict:
 
 
 def _shots(args: argparse.Namespace, network, clip) -> Iterable:
-    from ..model import Colorizer
+    from ..pipeline.images import Colorizer
 
     settings = _settings(args) | {"film": True}
     if not args.keyframes:
         return [(0, lambda: Colorizer(network, **settings))]
-    from ..model.teach import STEPS
-    from ..nodes.shots import taught_shots
+    from ..model.colorizationnet.teach import STEPS
+    from ..pipeline.shots import taught_shots
     from .keyframes import read_keyframes
 
     shots, references = read_keyframes(args.keyframes)
@@ -117,7 +118,7 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    from .photo import SUFFIXES as WRITABLE
+    from ..pipeline.photo import SUFFIXES as WRITABLE
 
     sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (
@@ -188,7 +189,7 @@ def _suffix(source: Path, format: str) -> str:
 
 
 def _colorize_photo(source: Path, target: Path, colorizer) -> None:
-    from .photo import read_photo, write_photo
+    from ..pipeline.photo import read_photo, write_photo
 
     photo = read_photo(source)
     if photo.bits > 8:
@@ -198,8 +199,8 @@ def _colorize_photo(source: Path, target: Path, colorizer) -> None:
 
 
 def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace) -> None:
-    from ..model.steady import DEFAULT_STABILITY
-    from ..nodes.film import colorize_film
+    from ..model.temporal.steady import DEFAULT_STABILITY
+    from ..pipeline.film import colorize_film
     from ..video import probe
 
     clip = probe(source)

@@ -26,9 +26,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    from ..nodes.shots import find_shots, keyframe_images
+    from ..pipeline.photo import write_photo
+    from ..pipeline.shots import find_shots, keyframe_images
     from ..video import probe
-    from .photo import write_photo
 
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
@@ -51,8 +51,8 @@ def read_keyframes(folder: Path) -> tuple[object, object]:
     """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``."""
     import torch
 
-    from ..nodes.shots import ClipShots, Shot
-    from .photo import read_photo
+    from ..pipeline.photo import read_photo
+    from ..pipeline.shots import ClipShots, Shot
 
     try:
         listed = json.loads((folder / LIST).read_text())

@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def main(args: argparse.Namespace) -> list[Path]:
     """Run the workflow and return the files that it saved."""
     # Not at the top: torch takes seconds to import, and --help should not.
-    from .graph import Graph, read_workflow, saved_files
+    from .standin.graph import Graph, read_workflow, saved_files
 
     if not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
@@ -50,8 +50,8 @@ def main(args: argparse.Namespace) -> list[Path]:
         return server.run(prompt, args.input_dir, args.output_dir)
 
     from .. import nodes
-    from ..host.embedded import settings
-    from .core_nodes import CORE_NODES
+    from .standin.core_nodes import CORE_NODES
+    from .standin.host import settings
 
     settings.input, settings.output = args.input_dir, args.output_dir
     registry = [*nodes.NODES, *CORE_NODES]
@@ -70,7 +70,7 @@ def main(args: argparse.Namespace) -> list[Path]:
 
 def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:
     """Put one NODE.INPUT=VALUE into the workflow; `inputs_of` names the inputs of a node class."""
-    from .graph import WorkflowError
+    from .standin.graph import WorkflowError
 
     where, equals, text = setting.partition("=")
     name, dot, key = where.partition(".")

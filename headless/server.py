@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from ..host import paths
-from .graph import NodeError, Prompt, WorkflowError, saved_files
+from .standin.graph import NodeError, Prompt, WorkflowError, saved_files
 from .websocket import WebSocket
 
 CHUNK = 1 << 20

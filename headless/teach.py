@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     # Deferred: `--help` needs no torch.
     from .. import host
     from ..model import load_model, save_model, teach
-    from ..model.teach import STEPS
+    from ..model.colorizationnet.teach import STEPS
     from ..nodes.teach import painted_pixels
 
     steps = STEPS if args.steps is None else args.steps
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def _read(path: Path):
-    from .photo import read_photo
+    from ..pipeline.photo import read_photo
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}; check the name.")

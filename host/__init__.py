@@ -39,4 +39,5 @@ def __getattr__(name: str):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # ComfyUI imports both before it loads any custom node; nothing else brings them in.
     in_comfyui = {"folder_paths", "comfy_api.latest"} <= sys.modules.keys()
-    return getattr(import_module(".comfyui" if in_comfyui else ".embedded", __name__), name)
+    host = ".comfyui" if in_comfyui else "..headless.standin.host"
+    return getattr(import_module(host, __name__), name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent.parent / "model" / "colorizationnet.safetensors"
+SHIPPED = Path(__file__).parent.parent / "model" / "colorizationnet" / "colorizationnet.safetensors"
 
 # The system's own table of content types often lacks .mkv and .webp.
 SUFFIXES = {

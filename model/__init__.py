@@ -1,21 +1,17 @@
 """Pure torch: the network, its weights, and the colorizer around them. Knows nothing of hosts."""
 
 from .color import merge, rgb_to_chroma, rgb_to_luma
-from .colorizer import Colorizer
-from .cuts import CutDetector
-from .keyframes import KeyframePicker
-from .network import ColorizationNet
-from .stabilizer import Stabilizer
-from .steady import Steady
-from .teach import teach
-from .weights import WeightsError, load_model, save_model
+from .colorizationnet.network import ColorizationNet
+from .colorizationnet.teach import teach
+from .colorizationnet.weights import WeightsError, load_model, save_model
+from .temporal.cuts import CutDetector
+from .temporal.keyframes import KeyframePicker
+from .temporal.steady import Steady
 
 __all__ = [
     "ColorizationNet",
-    "Colorizer",
     "CutDetector",
     "KeyframePicker",
-    "Stabilizer",
     "Steady",
     "WeightsError",
     "load_model",

@@ -1,6 +1,6 @@
 """Film in planes: the Y plane stays as it is, and gets the two chroma planes that belong to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from .color import KB, KG, KR
-from .colorizer import Colorizer
 from .parallel import spread
 from .resize import resize, resize_columns, resize_rows
 
@@ -65,26 +64,9 @@ class Coding:
         return 1 << (self.depth - 1), span
 
 
-def see_planes(
-    colorizer: Colorizer,
-    planes: np.ndarray,
-    coding: Coding,
-    tick: Callable[[], None] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """What the colorizer sees in Y ``planes`` ``(n, H, W)``: small chroma and small luma.
-
-    Returns chroma ``(n, 2, h, w)`` (BT.601, as ``Colorizer.see``) and the luma ``(n, 1, h, w)``
-    in [0, 1] that it was made from, on the colorizer's device. ``tick`` is called several times a
-    second; what it raises ends the work.
-    """
-    size = colorizer.small_size(*_checked(planes, coding).shape[1:])
-    small = small_luma(planes, size, coding).to(colorizer.device)
-    return colorizer.see_small(small, tick), small
-
-
 def small_luma(planes: np.ndarray, size: tuple[int, int], coding: Coding) -> Tensor:
     """Y ``planes`` ``(n, H, W)`` as luma ``(n, 1, *size)`` in [0, 1]."""
-    planes = _checked(planes, coding)
+    planes = checked(planes, coding)
     black, white = coding.luma
     small = torch.empty(len(planes), 1, *size)
 
@@ -109,7 +91,7 @@ def chroma_planes(
     covers, so that no decoder has to clip a channel (which would change the luminance) where it
     repeats the chroma sample for its pixels.
     """
-    planes = _checked(planes, coding)
+    planes = checked(planes, coding)
     if len(chroma) != len(planes):
         raise ValueError(f"There is chroma for {len(chroma)} frames and luma for {len(planes)}.")
     steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
@@ -135,7 +117,7 @@ def chroma_planes(
     return u, v
 
 
-def _checked(planes: np.ndarray, coding: Coding) -> np.ndarray:
+def checked(planes: np.ndarray, coding: Coding) -> np.ndarray:
     planes = np.asarray(planes)
     if planes.ndim != 3 or planes.dtype != coding.dtype:
         raise ValueError(

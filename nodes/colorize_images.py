@@ -1,6 +1,6 @@
 from .. import host
 from ..host import io
-from ..model import Colorizer
+from ..pipeline.images import Colorizer
 from .types import ColorizationModel, colour_inputs, quality_input
 
 MODES = {"keep luma": "merge", "network RGB": "network"}
@@ -18,8 +18,9 @@ class ColorizeImages(io.ComfyNode):
             search_aliases=["colorize", "colorise", "black and white", "restore photo"],
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
-                io.Image.Input("images", tooltip="Pictures of any size; colour ones are judged "
-                               "by their luma."),
+                io.Image.Input(
+                    "images", tooltip="Pictures of any size; colour ones are judged by their luma."
+                ),
                 *colour_inputs(),
                 io.Mask.Input(
                     "mask",
@@ -42,7 +43,14 @@ class ColorizeImages(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, images, render_size, strength, saturation, mask=None, quality="auto",
+        cls,
+        model,
+        images,
+        render_size,
+        strength,
+        saturation,
+        mask=None,
+        quality="auto",
         output="keep luma",
     ) -> io.NodeOutput:
         settings = model.settings(

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 from .. import host
 from ..host import io
-from ..model import Colorizer
-from ..model.teach import STEPS
+from ..model.colorizationnet.teach import STEPS
+from ..pipeline.film import colorize_film
+from ..pipeline.images import Colorizer
+from ..pipeline.shots import taught_shots
 from ..video import FORMATS, probe
-from .film import colorize_film
-from .shots import Shots, taught_shots
-from .types import ColorizationModel, colour_inputs, quality_input, stability_input
+from .types import ColorizationModel, Shots, colour_inputs, quality_input, stability_input
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +39,33 @@ class ColorizeVideo(io.ComfyNode):
                 ),
                 Shots.Input("shots", optional=True, tooltip="From Shot Keyframes."),
                 io.Int.Input(
-                    "teach_steps", default=STEPS, min=1, max=10000, optional=True, advanced=True,
+                    "teach_steps",
+                    default=STEPS,
+                    min=1,
+                    max=10000,
+                    optional=True,
+                    advanced=True,
                     tooltip="How long each shot's network learns from its keyframes.",
                 ),
                 quality_input(),
                 io.Combo.Input(
-                    "format", options=FILM_FORMATS, default="h264", optional=True, advanced=True,
+                    "format",
+                    options=FILM_FORMATS,
+                    default="h264",
+                    optional=True,
+                    advanced=True,
                     tooltip="Codec of the file in the temp folder. Save Video copies the streams "
                     "into an MP4 as they are, unless its own codec is set to h264. Subtitles are "
                     "kept with h264, hevc and av1. For ProRes use Save Video Frames or the command "
                     "line.",
                 ),
                 io.Int.Input(
-                    "crf", default=-1, min=-1, max=63, optional=True, advanced=True,
+                    "crf",
+                    default=-1,
+                    min=-1,
+                    max=63,
+                    optional=True,
+                    advanced=True,
                     tooltip="The encoder's quality number, lower is better; -1 is the format's "
                     "default.",
                 ),
@@ -62,21 +76,38 @@ class ColorizeVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, video, render_size, strength, saturation, stability, keyframes=None,
-        shots=None, teach_steps=STEPS, quality="auto", format="h264", crf=-1,
+        cls,
+        model,
+        video,
+        render_size,
+        strength,
+        saturation,
+        stability,
+        keyframes=None,
+        shots=None,
+        teach_steps=STEPS,
+        quality="auto",
+        format="h264",
+        crf=-1,
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
         settings = model.settings(
-            render_size=render_size, strength=strength, saturation=saturation, quality=quality,
+            render_size=render_size,
+            strength=strength,
+            saturation=saturation,
+            quality=quality,
             film=True,
         )
         source, start, duration = host.video_source(video, host.temp_folder())
         clip = probe(source, host.check_cancelled)
         suffix = FORMATS[format].suffix
         if clip.subtitles and suffix != ".mp4":
-            log.warning("Save Video cannot copy the subtitles of %s from %s: they are left out",
-                        source.name, suffix)
+            log.warning(
+                "Save Video cannot copy the subtitles of %s from %s: they are left out",
+                source.name,
+                suffix,
+            )
             clip = replace(clip, subtitles=())
         if shots:
             shots.check_clip(clip, start, duration or None)

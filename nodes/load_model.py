@@ -1,7 +1,7 @@
 from .. import host
 from ..host import io
 from ..model import load_model
-from ..model.engine import PRECISIONS
+from ..model.colorizationnet.engine import PRECISIONS
 from .types import ColorizationModel, Model
 
 

@@ -5,8 +5,8 @@ import torch
 from .. import host
 from ..host import io
 from ..host.paths import SUFFIXES
+from ..pipeline.frames import refuse_if_too_large, regroup, to_images
 from ..video import count_frames, exact_rate, probe, read_audio, read_frames
-from .tensors import refuse_if_too_large, regroup, to_images
 
 log = logging.getLogger(__name__)
 
@@ -31,35 +31,60 @@ class LoadVideoFrames(io.ComfyNode):
                     tooltip="A clip in the input folder.",
                 ),
                 io.Int.Input(
-                    "start_frame", default=0, min=0, max=2**31 - 1,
+                    "start_frame",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
                     tooltip="The first frame to load, counted from 0.",
                 ),
                 io.Int.Input(
-                    "frame_count", default=0, min=0, max=2**31 - 1,
+                    "frame_count",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
                     tooltip="How many frames to load; 0 loads all to the end.",
                 ),
                 io.Int.Input(
-                    "frame_step", default=1, min=1, max=1000,
+                    "frame_step",
+                    default=1,
+                    min=1,
+                    max=1000,
                     tooltip="Load every n-th frame only; the frame rate falls with it.",
                 ),
                 io.Int.Input(
-                    "batch_size", default=16, min=1, max=4096,
+                    "batch_size",
+                    default=16,
+                    min=1,
+                    max=4096,
                     tooltip="Frames in one batch.",
                 ),
                 io.Float.Input(
-                    "rate", default=0.0, min=0.0, max=240.0, step=0.001, optional=True,
+                    "rate",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.001,
+                    optional=True,
                     advanced=True,
                     tooltip="Frames a second to bring the clip to, by time. 0 keeps every frame "
                     "once; those of a clip with a variable rate are then repeated so that each is "
                     "shown at its own time.",
                 ),
                 io.Int.Input(
-                    "short_side", default=0, min=0, max=8192, optional=True, advanced=True,
+                    "short_side",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    optional=True,
+                    advanced=True,
                     tooltip="Scale frames so that their short side has this many pixels; 0 keeps "
                     "the clip's own size.",
                 ),
                 io.Boolean.Input(
-                    "keep_alpha", default=False, optional=True, advanced=True,
+                    "keep_alpha",
+                    default=False,
+                    optional=True,
+                    advanced=True,
                     tooltip="Give four channels where the clip has transparency.",
                 ),
             ],
@@ -91,7 +116,14 @@ class LoadVideoFrames(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, file, start_frame, frame_count, frame_step, batch_size, rate=0.0, short_side=0,
+        cls,
+        file,
+        start_frame,
+        frame_count,
+        frame_step,
+        batch_size,
+        rate=0.0,
+        short_side=0,
         keep_alpha=False,
     ) -> io.NodeOutput:
         clip = probe(host.input_path(file), host.check_cancelled)
@@ -100,7 +132,9 @@ class LoadVideoFrames(io.ComfyNode):
             rate = clip.steady_rate
             log.warning(
                 "%s has a variable frame rate, which batches cannot carry: its frames are repeated "
-                "to make %.6g a second. Colorize Video keeps every time.", file, rate
+                "to make %.6g a second. Colorize Video keeps every time.",
+                file,
+                rate,
             )
         fps = rate or clip.fps
         channels = 4 if keep_alpha and clip.has_alpha else 3

@@ -3,8 +3,8 @@ from pathlib import PurePosixPath
 
 from .. import host
 from ..host import io, ui
+from ..pipeline.frames import to_frames, to_images
 from ..video import FORMATS, FrameWriter
-from .tensors import to_frames, to_images
 
 SHOWN = ("h264", "av1", "vp9", "gif", "webp", "png")  # by browsers; others get a proxy to look at
 
@@ -23,26 +23,43 @@ class SaveVideoFrames(io.ComfyNode):
             inputs=[
                 io.Image.Input("frames", tooltip="Frames, in one batch or many."),
                 io.Float.Input(
-                    "fps", default=24.0, min=0.01, max=1000.0, step=0.001,
+                    "fps",
+                    default=24.0,
+                    min=0.01,
+                    max=1000.0,
+                    step=0.001,
                     tooltip="Frames a second; from Load Video Frames it is exact.",
                 ),
                 io.Audio.Input("audio", optional=True, tooltip="The clip's sound."),
                 io.String.Input(
-                    "filename_prefix", default="video/ColorizationNet",
+                    "filename_prefix",
+                    default="video/ColorizationNet",
                     tooltip="Name below the output folder; a counter is added, nothing is ever "
                     "overwritten.",
                 ),
                 io.Combo.Input(
-                    "format", options=list(FORMATS), default="h264",
+                    "format",
+                    options=list(FORMATS),
+                    default="h264",
                     tooltip="Codec and container; png is a folder of pictures.",
                 ),
                 io.Int.Input(
-                    "quality", default=-1, min=-1, max=100, optional=True,
+                    "quality",
+                    default=-1,
+                    min=-1,
+                    max=100,
+                    optional=True,
                     tooltip="The encoder's own number (crf for h264, hevc, av1 and vp9: lower is "
                     "better); -1 takes the format's default.",
                 ),
                 io.Int.Input(
-                    "bit_depth", default=8, min=8, max=16, step=2, optional=True, advanced=True,
+                    "bit_depth",
+                    default=8,
+                    min=8,
+                    max=16,
+                    step=2,
+                    optional=True,
+                    advanced=True,
                     tooltip="Bits a channel where the format has the choice.",
                 ),
             ],

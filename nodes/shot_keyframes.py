@@ -1,7 +1,8 @@
 from .. import host
 from ..host import io
+from ..pipeline.shots import find_shots, load_keyframes
 from ..video import probe
-from .shots import Shots, find_shots, load_keyframes
+from .types import Shots
 
 
 class ShotKeyframes(io.ComfyNode):
@@ -17,11 +18,18 @@ class ShotKeyframes(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
                 io.Int.Input(
-                    "keyframes_per_shot", default=1, min=1, max=16,
+                    "keyframes_per_shot",
+                    default=1,
+                    min=1,
+                    max=16,
                     tooltip="1 is enough for a still camera; take 3 where it moves.",
                 ),
                 io.Float.Input(
-                    "sensitivity", default=0.5, min=0.0, max=1.0, step=0.05,
+                    "sensitivity",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
                     tooltip="Higher finds more cuts.",
                 ),
             ],

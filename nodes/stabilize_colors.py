@@ -2,7 +2,7 @@ import torch
 
 from .. import host
 from ..host import io
-from ..model import Stabilizer
+from ..pipeline.stabilize import Stabilizer
 from .types import stability_input
 
 

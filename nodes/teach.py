@@ -7,8 +7,9 @@ from torch import Tensor
 from .. import host
 from ..host import io, ui
 from ..host.paths import SHIPPED
-from ..model import Colorizer, load_model, rgb_to_chroma, save_model, teach
-from ..model.teach import STEPS
+from ..model import load_model, rgb_to_chroma, save_model, teach
+from ..model.colorizationnet.teach import STEPS
+from ..pipeline.images import Colorizer
 from .types import ColorizationModel, Model
 
 PAINTED = 0.03  # of chroma: more than JPEG leaves on grey
@@ -38,21 +39,32 @@ class Teach(io.ComfyNode):
                     "strokes; one mask for all or one each.",
                 ),
                 io.Boolean.Input(
-                    "strokes", default=False,
+                    "strokes",
+                    default=False,
                     tooltip="The references are grey frames with strokes of colour painted on "
                     "them: only the pixels that have colour teach.",
                 ),
                 io.Int.Input(
-                    "steps", default=STEPS, min=1, max=10000,
+                    "steps",
+                    default=STEPS,
+                    min=1,
+                    max=10000,
                     tooltip="How long to learn. More finds more where the camera is still.",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**32 - 1, optional=True, advanced=True,
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    optional=True,
+                    advanced=True,
                     control_after_generate=False,
                     tooltip="The same seed and references give the same model.",
                 ),
                 io.String.Input(
-                    "filename", default="", optional=True,
+                    "filename",
+                    default="",
+                    optional=True,
                     tooltip="Keep the taught model in models/colorization under this name; empty "
                     "keeps it for this run only.",
                 ),

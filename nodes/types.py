@@ -8,11 +8,12 @@ import torch
 from .. import host
 from ..host import io
 from ..model import ColorizationNet
-from ..model.colorizer import QUALITIES
-from ..model.engine import memory_used
-from ..model.steady import DEFAULT_STABILITY
+from ..model.colorizationnet.engine import memory_used
+from ..model.temporal.steady import DEFAULT_STABILITY
+from ..pipeline.images import QUALITIES
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
+Shots = io.Custom("SHOTS")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 import torch
-from colorizationnet.model import ColorizationNet, Colorizer
+from colorizationnet.model import ColorizationNet
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
+from colorizationnet.pipeline.images import Colorizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
@@ -227,7 +228,7 @@ def test_on_frame_can_end_the_work(vivid):
 
 def test_long_frames_are_heard_of_in_between(vivid, monkeypatch):
     seconds = itertools.count()
-    monkeypatch.setattr("colorizationnet.model.colorizer.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("colorizationnet.pipeline.images.time.monotonic", lambda: next(seconds))
     heard = []
     Colorizer(vivid, render_size=0)(
         torch.rand(1, 40, 50, 3), on_frame=lambda count, image: heard.append(count)
@@ -238,7 +239,7 @@ def test_long_frames_are_heard_of_in_between(vivid, monkeypatch):
 def test_bands_do_not_show(vivid, monkeypatch):
     images = torch.rand(1, 61, 83, 3)
     whole = Colorizer(vivid, render_size=20)(images)
-    monkeypatch.setattr("colorizationnet.model.colorizer.BAND", 7 * 83)
+    monkeypatch.setattr("colorizationnet.pipeline.images.BAND", 7 * 83)
     assert (Colorizer(vivid, render_size=20)(images) - whole).abs().max() < 1e-6
 
 

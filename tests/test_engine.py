@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
-from colorizationnet.model.engine import Engine, memory_used
+from colorizationnet.model.colorizationnet.engine import Engine, memory_used
 from colorizationnet.model.parallel import spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,7 +90,7 @@ def test_reduced_precision_stays_near(dtype):
 
 
 def test_a_larger_batch_than_goes_at_once(monkeypatch):
-    monkeypatch.setattr("colorizationnet.model.engine.LARGEST_BATCH", 2)
+    monkeypatch.setattr("colorizationnet.model.colorizationnet.engine.LARGEST_BATCH", 2)
     net = network()
     luma = torch.rand(5, 1, 20, 30)
     assert (Engine(net).full(luma) - net(luma)).abs().max() < 1e-5

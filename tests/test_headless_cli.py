@@ -9,7 +9,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.headless import cli
-from colorizationnet.host.embedded import Progress, settings
+from colorizationnet.headless.standin.host import Progress, settings
 from PIL import Image
 
 
@@ -158,7 +158,7 @@ def test_ctrl_c_gives_exit_code_130(folder, run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("colorizationnet.headless.graph.Graph.run", interrupted)
+    monkeypatch.setattr("colorizationnet.headless.standin.graph.Graph.run", interrupted)
     assert run("run", "workflow.json") == (130, [], ["Stopped."])
 
 
@@ -251,7 +251,7 @@ def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
     def full_disk(path, *_):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("colorizationnet.headless.photo.write_photo", full_disk)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.write_photo", full_disk)
     code, saved, errors = run("colorize", "scans")
     assert (code, saved) == (1, []) and errors == [
         "scans/1920/b-color.png: No space left on device."

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 import torch
-from colorizationnet.headless.graph import Graph, NodeError, WorkflowError, read_workflow
+from colorizationnet.headless.standin.graph import Graph, NodeError, WorkflowError, read_workflow
 from colorizationnet.host import io, ui
 
 calls = []

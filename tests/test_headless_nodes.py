@@ -7,9 +7,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
-from colorizationnet.headless.core_nodes import CORE_NODES
-from colorizationnet.headless.graph import Graph, NodeError, WorkflowError
-from colorizationnet.host.embedded import settings
+from colorizationnet.headless.standin.core_nodes import CORE_NODES
+from colorizationnet.headless.standin.graph import Graph, NodeError, WorkflowError
+from colorizationnet.headless.standin.host import settings
 from PIL import Image
 
 

@@ -8,9 +8,9 @@ import imageio_ffmpeg
 import pytest
 import torch
 from colorizationnet import host
+from colorizationnet.headless.standin.host import settings
+from colorizationnet.headless.standin.schema import HiddenHolder
 from colorizationnet.host import paths
-from colorizationnet.host.embedded import settings
-from colorizationnet.host.schema import HiddenHolder
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -25,7 +25,7 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_comfyui_is_not_needed():
-    assert host.device.__module__ == "colorizationnet.host.embedded"
+    assert host.device.__module__ == "colorizationnet.headless.standin.host"
     assert not {"comfy", "folder_paths", "comfy_api"} & sys.modules.keys()
 
 
@@ -94,7 +94,7 @@ def test_models_are_the_shipped_one_and_those_in_the_folder(folders):
     assert host.model_names() == ["colorizationnet.safetensors", shot, "zoo.safetensors"]
     assert host.model_path(shot) == folders / "models" / "shots" / "one.safetensors"
     assert host.models_folder() == folders / "models"
-    assert host.model_path("colorizationnet.safetensors").parent.name == "model"
+    assert host.model_path("colorizationnet.safetensors").parent.name == "colorizationnet"
     own = folders / "models" / "colorizationnet.safetensors"
     own.touch()
     assert host.model_path("colorizationnet.safetensors") == own

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from colorizationnet.model.keyframes import CANDIDATES, KeyframePicker
+from colorizationnet.model.temporal.keyframes import CANDIDATES, KeyframePicker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

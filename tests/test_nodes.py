@@ -10,7 +10,7 @@ import pytest
 import torch
 from colorizationnet.headless import cli
 from colorizationnet.headless.keyframes import read_keyframes
-from colorizationnet.host import embedded
+from colorizationnet.headless.standin import host as embedded
 from colorizationnet.model import (
     ColorizationNet,
     CutDetector,
@@ -20,8 +20,9 @@ from colorizationnet.model import (
     rgb_to_luma,
     save_model,
 )
-from colorizationnet.nodes import NODES, film
-from colorizationnet.nodes.shots import find_shots
+from colorizationnet.nodes import NODES
+from colorizationnet.pipeline import film
+from colorizationnet.pipeline.shots import find_shots
 from colorizationnet.video import probe, read_frames
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
@@ -168,9 +169,7 @@ def test_colorize_images_keeps_luma(model):
 
 def test_colorize_video_keeps_the_luma_plane(clip, model):
     video = embedded.video_from_file(clip)
-    (colored,) = node("ColorizeVideo").execute(
-        model, video, -1, 1.0, 5.0, 0.5, format="ffv1"
-    ).args
+    (colored,) = node("ColorizeVideo").execute(model, video, -1, 1.0, 5.0, 0.5, format="ffv1").args
     planes = []
     for path in (clip, colored.get_stream_source()):
         exe = imageio_ffmpeg.get_ffmpeg_exe()
@@ -188,9 +187,9 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     for frame, channel in zip(keyframes, (0, 2), strict=True):
         frame.copy_(tinted(frame, channel))
     given = {"keyframes": keyframes, "shots": shots, "teach_steps": 60}
-    (colored,) = node("ColorizeVideo").execute(
-        model, video, -1, 1.0, 1.0, 0.5, format="ffv1", **given
-    ).args
+    (colored,) = (
+        node("ColorizeVideo").execute(model, video, -1, 1.0, 1.0, 0.5, format="ffv1", **given).args
+    )
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
@@ -230,9 +229,7 @@ def test_keyframes_without_any_colour_are_refused(clip, model):
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     grey = keyframes.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
     with pytest.raises(ValueError, match="None of the keyframes has any colour"):
-        node("ColorizeVideo").execute(
-            model, video, -1, 1.0, 1.0, 0.5, keyframes=grey, shots=shots
-        )
+        node("ColorizeVideo").execute(model, video, -1, 1.0, 1.0, 0.5, keyframes=grey, shots=shots)
 
 
 def test_shots_of_another_clip_are_refused(clip, model):
@@ -267,8 +264,15 @@ def test_shots_found_in_a_stream_are_those_of_the_whole(folders, sensitivity):
     """Scenes of many lengths, some shorter than a shot may be, also at the end."""
     lengths = [20, 5, 9, 30, 8, 14, 3]
     path = folders / "input" / "scenes.mkv"
-    kinds = ("testsrc2=", "mandelbrot=", "life=mold=10:", "smptebars=", "testsrc=", "yuvtestsrc=",
-             "rgbtestsrc=")
+    kinds = (
+        "testsrc2=",
+        "mandelbrot=",
+        "life=mold=10:",
+        "smptebars=",
+        "testsrc=",
+        "yuvtestsrc=",
+        "rgbtestsrc=",
+    )
     inputs = [x for kind in kinds for x in ("-f", "lavfi", "-i", f"{kind}size=96x64:rate=25")]
     cut = ";".join(
         f"[{i}]trim=end_frame={n},format=yuv420p,setsar=1[s{i}]" for i, n in enumerate(lengths)

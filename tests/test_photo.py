@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from colorizationnet.headless import photo
-from colorizationnet.headless.core_nodes import LoadImage
-from colorizationnet.headless.photo import PhotoError, open_picture, read_photo, write_photo
-from colorizationnet.host.embedded import settings
+from colorizationnet.headless.standin.core_nodes import LoadImage
+from colorizationnet.headless.standin.host import settings
+from colorizationnet.pipeline import photo
+from colorizationnet.pipeline.photo import PhotoError, open_picture, read_photo, write_photo
 from PIL import Image
 
 TURNS = {1: lambda a: a, 3: lambda a: np.rot90(a, 2), 6: lambda a: np.rot90(a, -1),

@@ -5,8 +5,10 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from colorizationnet.model import ColorizationNet, Colorizer
-from colorizationnet.model.planes import MATRICES, Coding, chroma_planes, see_planes
+from colorizationnet.model import ColorizationNet
+from colorizationnet.model.planes import MATRICES, Coding, chroma_planes
+from colorizationnet.pipeline.film import see_planes
+from colorizationnet.pipeline.images import Colorizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imageio_ffmpeg import get_ffmpeg_exe

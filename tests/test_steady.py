@@ -1,11 +1,11 @@
 import pytest
 import torch
 from colorizationnet.model import Steady, rgb_to_chroma, rgb_to_luma
-from colorizationnet.model.exposure import match_exposure
-from colorizationnet.model.motion import box, estimate_motion, warp
 from colorizationnet.model.resize import resize
-from colorizationnet.model.stabilizer import Stabilizer
-from colorizationnet.model.steady import LOOK_AHEAD, steady_size
+from colorizationnet.model.temporal.exposure import match_exposure
+from colorizationnet.model.temporal.motion import box, estimate_motion, warp
+from colorizationnet.model.temporal.steady import LOOK_AHEAD, steady_size
+from colorizationnet.pipeline.stabilize import Stabilizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate

@@ -6,10 +6,11 @@ import sys
 import pytest
 import torch
 from colorizationnet.headless import teach as command
-from colorizationnet.model import Colorizer, load_model
+from colorizationnet.model import load_model
 from colorizationnet.model.color import rgb_to_chroma
-from colorizationnet.model.lesson import HOME, Lesson
-from colorizationnet.model.teach import held_out_error, roughness, see, teach
+from colorizationnet.model.colorizationnet.lesson import HOME, Lesson
+from colorizationnet.model.colorizationnet.teach import held_out_error, roughness, see, teach
+from colorizationnet.pipeline.images import Colorizer
 from PIL import Image
 
 QUICK = {"steps": 24, "render_size": 24}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from colorizationnet.model import ColorizationNet, load_model, save_model
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
-from colorizationnet.model.muon import orthogonalize
+from colorizationnet.model.colorizationnet.muon import orthogonalize
 from colorizationnet.training import evaluate, publish, train
 from colorizationnet.training.balance import weigh
 from colorizationnet.training.data import (
@@ -115,8 +115,9 @@ def test_a_view_is_luma_and_the_chroma_of_the_same_picture(photos):
 @given(smallest=st.floats(0.05, 1), stretch=st.floats(1, 3), seed=st.integers(0, 2**32))
 def test_views_are_of_the_asked_size_whatever_they_show(smallest, stretch, seed):
     data = Photos([torch.randint(256, (3, 7, 31), dtype=torch.uint8)])
-    views, _ = data.views(2, 12, torch.Generator().manual_seed(seed), smallest_crop=smallest,
-                          stretch=stretch)
+    views, _ = data.views(
+        2, 12, torch.Generator().manual_seed(seed), smallest_crop=smallest, stretch=stretch
+    )
     assert min(views.shape[2:]) == 12 and views.min() >= 0 and views.max() <= 1
 
 
@@ -138,8 +139,9 @@ def test_views_of_what_was_told_are_of_the_same_part():
     told = [halved(rgb_to_chroma(picture / 255)).half() for picture in pictures]
     data = Photos(pictures, told=told)
     for seed in range(12):
-        views, told = data.views(4, 24, torch.Generator().manual_seed(seed), smallest_crop=0.3,
-                                 stretch=1.5)
+        views, told = data.views(
+            4, 24, torch.Generator().manual_seed(seed), smallest_crop=0.3, stretch=1.5
+        )
         expected = halved(rgb_to_chroma(views))
         assert told.shape == expected.shape
         assert (told - expected).abs().mean() < 0.005
@@ -165,14 +167,25 @@ def top(picture, share):
     return torch.cat((picture[:, :rows], plain(GREY)[:, rows:]), dim=1)
 
 
-@pytest.mark.parametrize(("picture", "weight"), [
-    (plain(GREY), 1), (rough(GREY), 1),
-    (rough(GREEN), 5), (plain(GREEN), 1), (top(rough(GREEN), 1 / 12), 2.5),
-    (top(plain(BLUE), 1 / 3), 3), (top(rough(BLUE), 1 / 3), 1), (plain(BLUE).div(4).byte(), 1),
-    (top(plain(BLUE), 1 / 3).flip(1), 1),
-    (plain(SKIN), 4), (top(plain(SKIN), 1 / 4), 4), (top(plain(SKIN), 1 / 6), 2.9),
-    (rough(SKIN), 1), (plain((220, 40, 60)), 1),
-])
+@pytest.mark.parametrize(
+    ("picture", "weight"),
+    [
+        (plain(GREY), 1),
+        (rough(GREY), 1),
+        (rough(GREEN), 5),
+        (plain(GREEN), 1),
+        (top(rough(GREEN), 1 / 12), 2.5),
+        (top(plain(BLUE), 1 / 3), 3),
+        (top(rough(BLUE), 1 / 3), 1),
+        (plain(BLUE).div(4).byte(), 1),
+        (top(plain(BLUE), 1 / 3).flip(1), 1),
+        (plain(SKIN), 4),
+        (top(plain(SKIN), 1 / 4), 4),
+        (top(plain(SKIN), 1 / 6), 2.9),
+        (rough(SKIN), 1),
+        (plain((220, 40, 60)), 1),
+    ],
+)
 def test_pictures_weigh_more_by_rough_green_blue_tops_and_skin(picture, weight):
     assert weigh([picture], (4, 2, 3)).item() == pytest.approx(weight, abs=0.4)
 
@@ -366,8 +379,23 @@ def test_training_learns_blue_above_green_and_writes_all_its_files(
     photos, tmp_path, quick, teacher_steps
 ):
     output = tmp_path / "net.safetensors"
-    train.main([str(photos), "-o", str(output), "--steps", "40", "--batch", "4", "--sizes", "8",
-                "--report-every", "40", "--teacher-steps", str(teacher_steps)])
+    train.main(
+        [
+            str(photos),
+            "-o",
+            str(output),
+            "--steps",
+            "40",
+            "--batch",
+            "4",
+            "--sizes",
+            "8",
+            "--report-every",
+            "40",
+            "--teacher-steps",
+            str(teacher_steps),
+        ]
+    )
     network = load_model(output)
     assert network.metadata["validation"].startswith("step 40 of 40")
     assert (tmp_path / "net.samples.jpg").is_file()
@@ -408,8 +436,21 @@ def test_photos_are_told_by_who_has_not_seen_them_then_mostly_by_the_network(
     monkeypatch.setattr(train.Trainer, "train", watched_step)
     monkeypatch.setattr(train.Trainer, "tell", tell_nought_or_one)
     monkeypatch.setattr(train, "TEACHERS_LOOKS", (16,))
-    train.main([str(photos), "-o", str(output), "--steps", "1", "--batch", "2", "--sizes", "8",
-                "--teacher-steps", "1"])
+    train.main(
+        [
+            str(photos),
+            "-o",
+            str(output),
+            "--steps",
+            "1",
+            "--batch",
+            "2",
+            "--sizes",
+            "8",
+            "--teacher-steps",
+            "1",
+        ]
+    )
     rate = train.Recipe().muon_lr
     assert rounds == [(0.7, rate, [0]), (0.6, rate / 2, [pytest.approx(0.8, abs=1e-3)])]
 
@@ -505,8 +546,23 @@ def test_a_command_killed_in_any_part_goes_on_as_if_nothing_had_happened(
 
     def run(name):
         output = tmp_path / f"{name}.safetensors"
-        train.main([str(photos), "-o", str(output), "--steps", "4", "--batch", "2", "--sizes", "8",
-                    "--report-every", "2", "--teacher-steps", "2"])
+        train.main(
+            [
+                str(photos),
+                "-o",
+                str(output),
+                "--steps",
+                "4",
+                "--batch",
+                "2",
+                "--sizes",
+                "8",
+                "--report-every",
+                "2",
+                "--teacher-steps",
+                "2",
+            ]
+        )
         return load_model(output).state_dict()
 
     whole = run("whole")
@@ -524,11 +580,31 @@ def test_published_weights_are_the_average_and_say_what_they_are(tmp_path):
     for name in "ab":
         save_model(ColorizationNet(), tmp_path / f"{name}.safetensors", {})
     output = tmp_path / "published.safetensors"
-    publish.main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors"), "-o",
-                  str(output), "--shares", "3", "1", "--render-size", "48", "--saturation", "1.5",
-                  "--recipe", "two", "--data", "photos", "--figures", "none"])
-    first, second, mean = (load_model(tmp_path / f"{name}.safetensors").state_dict()
-                           for name in ("a", "b", "published"))
+    publish.main(
+        [
+            str(tmp_path / "a.safetensors"),
+            str(tmp_path / "b.safetensors"),
+            "-o",
+            str(output),
+            "--shares",
+            "3",
+            "1",
+            "--render-size",
+            "48",
+            "--saturation",
+            "1.5",
+            "--recipe",
+            "two",
+            "--data",
+            "photos",
+            "--figures",
+            "none",
+        ]
+    )
+    first, second, mean = (
+        load_model(tmp_path / f"{name}.safetensors").state_dict()
+        for name in ("a", "b", "published")
+    )
     for key, tensor in mean.items():
         torch.testing.assert_close(tensor, 0.75 * first[key] + 0.25 * second[key])
     metadata = load_model(output).metadata
@@ -560,19 +636,37 @@ def test_baselines_score_as_they_must(photos):
 
 def test_every_baseline_keeps_the_luma(photos):
     picture = read_photo(find_photos(photos)[0]).float() / 255
-    methods = (*evaluate.tint_and_levels([read_photo(find_photos(photos)[1])]),
-               evaluate.grey, evaluate.own_mean, evaluate.own_chroma)
+    methods = (
+        *evaluate.tint_and_levels([read_photo(find_photos(photos)[1])]),
+        evaluate.grey,
+        evaluate.own_mean,
+        evaluate.own_chroma,
+    )
     for method in methods:
-        torch.testing.assert_close(rgb_to_luma(method(picture)), rgb_to_luma(picture),
-                                   rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            rgb_to_luma(method(picture)), rgb_to_luma(picture), rtol=0, atol=1e-5
+        )
 
 
 def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
     sheets, few = tmp_path / "sheets", tmp_path / "few"
     for number in range(3):
         write_photo(few / f"{number}.png", number)
-    evaluate.main(["--kodak", str(few), "--photos", str(photos), "--render-sizes", "16",
-                   "--saturations", "1", "1.5", "--sheets", str(sheets)])
+    evaluate.main(
+        [
+            "--kodak",
+            str(few),
+            "--photos",
+            str(photos),
+            "--render-sizes",
+            "16",
+            "--saturations",
+            "1",
+            "1.5",
+            "--sheets",
+            str(sheets),
+        ]
+    )
     printed = capsys.readouterr().out
     assert "Kodak: 3 pictures" in printed and "| one tint |" in printed
     assert f"| {load_model().metadata['quality']} at 16 px, saturation 1.5 |" in printed

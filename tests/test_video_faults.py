@@ -20,8 +20,15 @@ from colorizationnet.video import (
 from video_clips import ffmpeg, make_clip
 
 NAMES = [
-    "with space.mp4", "it's \"quoted\".mp4", "-y.mp4", "100%d %03d.mp4", "fïlm 映画 🎞.mp4",
-    "two\nlines.mp4", "a:b=c,d;[e].mp4", "$(touch x) `y` & z.mp4", "x" * 240 + ".mp4",
+    "with space.mp4",
+    'it\'s "quoted".mp4',
+    "-y.mp4",
+    "100%d %03d.mp4",
+    "fïlm 映画 🎞.mp4",
+    "two\nlines.mp4",
+    "a:b=c,d;[e].mp4",
+    "$(touch x) `y` & z.mp4",
+    "x" * 240 + ".mp4",
 ]
 
 
@@ -54,8 +61,15 @@ def processes(monkeypatch):
 @pytest.fixture
 def clip(tmp_path):
     (tmp_path / "in").mkdir()
-    return make_clip(tmp_path / "in/clip.mp4", "-pix_fmt", "yuv420p", "-c:a", "aac", frames=30,
-                     sound="sin(2000*t)")
+    return make_clip(
+        tmp_path / "in/clip.mp4",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        frames=30,
+        sound="sin(2000*t)",
+    )
 
 
 @pytest.fixture
@@ -82,8 +96,9 @@ def test_any_name_works(clip, out, name):
     assert sorted(path.name for path in sequence.iterdir()) == ["000001.png", "000002.png"]
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "garbage", "text", "audio", "cover",
-                                  "no frames"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "folder", "empty", "garbage", "text", "audio", "cover", "no frames"]
+)
 def test_no_video_is_one_sentence(tmp_path, kind):
     path = tmp_path / "clip.mp4"
     if kind == "folder":
@@ -97,8 +112,25 @@ def test_no_video_is_one_sentence(tmp_path, kind):
     elif kind == "audio":
         ffmpeg("-f", "lavfi", "-i", "sine=d=1", path)
     elif kind == "cover":
-        ffmpeg("-f", "lavfi", "-i", "sine=d=1", "-f", "lavfi", "-i", "color=s=64x48", "-frames:v",
-               "1", "-c:v", "png", "-disposition:v", "attached_pic", "-f", "mp4", path)
+        ffmpeg(
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=d=1",
+            "-f",
+            "lavfi",
+            "-i",
+            "color=s=64x48",
+            "-frames:v",
+            "1",
+            "-c:v",
+            "png",
+            "-disposition:v",
+            "attached_pic",
+            "-f",
+            "mp4",
+            path,
+        )
     elif kind == "no frames":
         make_clip(tmp_path / "whole.mkv", "-pix_fmt", "yuv420p")
         whole = (tmp_path / "whole.mkv").read_bytes()
@@ -116,8 +148,10 @@ def test_no_video_is_one_sentence(tmp_path, kind):
 
 def test_playlists_do_not_reach_other_files(tmp_path, clip):
     playlist = tmp_path / "clip.mp4"
-    for text in (f"ffconcat version 1.0\nfile '{clip}'\n",
-                 f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n"):
+    for text in (
+        f"ffconcat version 1.0\nfile '{clip}'\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n",
+    ):
         playlist.write_text(text)
         with pytest.raises(VideoError):
             probe(playlist)
@@ -125,8 +159,15 @@ def test_playlists_do_not_reach_other_files(tmp_path, clip):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_truncated_clip_gives_what_it_holds(tmp_path, caplog, suffix):
-    whole = make_clip(tmp_path / f"whole{suffix}", "-pix_fmt", "yuv420p", "-g", "5",
-                      *(("-movflags", "+faststart") if suffix == ".mp4" else ()), frames=75)
+    whole = make_clip(
+        tmp_path / f"whole{suffix}",
+        "-pix_fmt",
+        "yuv420p",
+        "-g",
+        "5",
+        *(("-movflags", "+faststart") if suffix == ".mp4" else ()),
+        frames=75,
+    )
     path = tmp_path / f"clip{suffix}"
     data = whole.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
@@ -141,8 +182,9 @@ def test_truncated_clip_gives_what_it_holds(tmp_path, caplog, suffix):
 
 
 def test_damage_in_the_middle(tmp_path, caplog):
-    whole = make_clip(tmp_path / "whole.mkv", "-c:v", "mpeg4", "-g", "1", "-q:v", "2", frames=50,
-                      size="128x96")
+    whole = make_clip(
+        tmp_path / "whole.mkv", "-c:v", "mpeg4", "-g", "1", "-q:v", "2", frames=50, size="128x96"
+    )
     data = bytearray(whole.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 12_000] = bytes(12_000)
     path = tmp_path / "clip.mkv"
@@ -189,8 +231,15 @@ def test_cancel_leaves_nothing(clip, out, processes, where):
 
 
 def test_cancel_is_heard_while_the_encoder_ends(out, processes):
-    source = make_clip(out.parent / "in.mkv", "-pix_fmt", "yuv420p", "-preset", "ultrafast",
-                       size="640x360", frames=40)
+    source = make_clip(
+        out.parent / "in.mkv",
+        "-pix_fmt",
+        "yuv420p",
+        "-preset",
+        "ultrafast",
+        size="640x360",
+        frames=40,
+    )
     done = []
 
     def check():
@@ -198,8 +247,13 @@ def test_cancel_is_heard_while_the_encoder_ends(out, processes):
             raise Stop
 
     with pytest.raises(Stop):
-        recolor(source, out / "clip.mp4", grey, check=check,
-                progress=lambda count, total: done.append(count))
+        recolor(
+            source,
+            out / "clip.mp4",
+            grey,
+            check=check,
+            progress=lambda count, total: done.append(count),
+        )
     assert list(out.iterdir()) == []
 
 
@@ -240,16 +294,25 @@ def test_killed_encoder_is_said(clip, out, processes):
 
 
 def test_killed_writer_is_said(out, processes):
-    with pytest.raises(VideoError, match="could not be written"), \
-         FrameWriter(out / "clip.mp4", 640, 480, 25) as writer:
+    with (
+        pytest.raises(VideoError, match="could not be written"),
+        FrameWriter(out / "clip.mp4", 640, 480, 25) as writer,
+    ):
         processes[-1].kill()
         writer.write(np.zeros((30, 480, 640, 3), np.uint8))
     assert list(out.iterdir()) == []
 
 
 def test_killed_decoder_is_said(tmp_path, out, processes):
-    source = make_clip(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-preset", "ultrafast",
-                       size="640x360", frames=100)
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-pix_fmt",
+        "yuv420p",
+        "-preset",
+        "ultrafast",
+        size="640x360",
+        frames=100,
+    )
 
     def kill_decoder(luma, planes):
         processes[-1].kill()
@@ -267,8 +330,10 @@ def test_file_that_cannot_grow_is_said(clip, out, processes):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(VideoError, match="clip.mkv could not be written"), \
-             FrameWriter(out / "clip.mkv", 64, 48, 25, format="ffv1") as writer:
+        with (
+            pytest.raises(VideoError, match="clip.mkv could not be written"),
+            FrameWriter(out / "clip.mkv", 64, 48, 25, format="ffv1") as writer,
+        ):
             noise = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), np.uint8)
             writer.write(noise)
     finally:
@@ -278,8 +343,15 @@ def test_file_that_cannot_grow_is_said(clip, out, processes):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_kill_of_the_program_leaves_no_process_and_no_clip(tmp_path, out):
-    source = make_clip(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-preset", "ultrafast",
-                       size="640x360", frames=250)
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-pix_fmt",
+        "yuv420p",
+        "-preset",
+        "ultrafast",
+        size="640x360",
+        frames=250,
+    )
     script = (
         "import sys, time, numpy as np\n"
         "from colorizationnet.video import recolor\n"
@@ -289,8 +361,11 @@ def test_kill_of_the_program_leaves_no_process_and_no_clip(tmp_path, out):
         "    return plane, plane\n"
         "recolor(sys.argv[1], sys.argv[2], slow)\n"
     )
-    program = subprocess.Popen([sys.executable, "-c", script, str(source), str(out / "clip.mp4")],
-                               stdout=subprocess.PIPE, start_new_session=True)
+    program = subprocess.Popen(
+        [sys.executable, "-c", script, str(source), str(out / "clip.mp4")],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     program.stdout.readline()
     program.send_signal(signal.SIGKILL)
     program.wait()
@@ -319,8 +394,14 @@ def test_parts_of_killed_programs_go_a_day_later(clip, out):
 
 
 def test_sound_of_too_many_channels_is_said(tmp_path, out):
-    source = make_clip(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-c:a", "pcm_s16le",
-                       sound="|".join(["sin(900*t)"] * 12))
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "pcm_s16le",
+        sound="|".join(["sin(900*t)"] * 12),
+    )
     with pytest.raises(VideoError, match="12 channels"):
         recolor(source, out / "clip.mp4", grey)
     recolor(source, out / "clip.mkv", grey)
@@ -370,10 +451,16 @@ def test_wrong_wishes_are_one_sentence(clip, out, name, options, match):
 def test_empty_writer_and_wrong_frames(out, processes):
     with pytest.raises(VideoError, match="no frames"), FrameWriter(out / "a.mp4", 64, 48, 25):
         pass
-    for frames in (np.zeros((1, 48, 64, 4), np.uint8), np.zeros((1, 64, 48, 3), np.uint8),
-                   np.zeros((1, 48, 64, 3), np.uint16), np.zeros((48, 64, 3), np.uint8)):
-        with pytest.raises(ValueError, match="Expected frames"), \
-             FrameWriter(out / "a.mp4", 64, 48, 25) as writer:
+    for frames in (
+        np.zeros((1, 48, 64, 4), np.uint8),
+        np.zeros((1, 64, 48, 3), np.uint8),
+        np.zeros((1, 48, 64, 3), np.uint16),
+        np.zeros((48, 64, 3), np.uint8),
+    ):
+        with (
+            pytest.raises(ValueError, match="Expected frames"),
+            FrameWriter(out / "a.mp4", 64, 48, 25) as writer,
+        ):
             writer.write(frames)
     assert list(out.iterdir()) == []
 

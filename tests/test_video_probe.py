@@ -13,8 +13,9 @@ def test_rate_is_exact(tmp_path, rate, suffix):
     codec = "libvpx-vp9" if suffix == ".webm" else "mpeg4"
     if suffix in (".ts", ".avi") and Fraction(rate) < 20:
         pytest.skip("mpeg4 has no such rate there")
-    path = make_clip(tmp_path / f"clip{suffix}", "-c:v", codec, "-pix_fmt", "yuv420p", rate=rate,
-                     frames=31)
+    path = make_clip(
+        tmp_path / f"clip{suffix}", "-c:v", codec, "-pix_fmt", "yuv420p", rate=rate, frames=31
+    )
     clip = probe(path)
     assert (clip.fps, clip.frame_count, clip.variable_rate) == (Fraction(rate), 31, False)
     assert clip.times is None
@@ -70,10 +71,17 @@ def test_frame_at_rounds_as_people_write_times(tmp_path):
 @pytest.mark.parametrize(
     ("pix_fmt", "depth", "alpha", "color_range"),
     [
-        ("yuv420p", 8, False, "tv"), ("yuv422p10le", 10, False, "tv"), ("gray", 8, False, "pc"),
-        ("gray10le", 10, False, "pc"), ("yuva420p", 8, True, "tv"), ("bgr0", 8, False, "pc"),
-        ("yuva444p10le", 10, True, "tv"), ("gbrp12le", 12, False, "pc"),
-        ("gbrp16le", 16, False, "pc"), ("bgra", 8, True, "pc"), ("yuv420p12le", 12, False, "tv"),
+        ("yuv420p", 8, False, "tv"),
+        ("yuv422p10le", 10, False, "tv"),
+        ("gray", 8, False, "pc"),
+        ("gray10le", 10, False, "pc"),
+        ("yuva420p", 8, True, "tv"),
+        ("bgr0", 8, False, "pc"),
+        ("yuva444p10le", 10, True, "tv"),
+        ("gbrp12le", 12, False, "pc"),
+        ("gbrp16le", 16, False, "pc"),
+        ("bgra", 8, True, "pc"),
+        ("yuv420p12le", 12, False, "tv"),
         ("gbrap16le", 16, True, "pc"),
     ],
 )
@@ -86,8 +94,14 @@ def test_pixel_formats(tmp_path, pix_fmt, depth, alpha, color_range):
 
 @pytest.mark.parametrize(
     ("width", "height", "matrix"),
-    [(720, 576, "smpte170m"), (1279, 719, "smpte170m"), (1280, 719, "bt709"), (16, 720, "bt709"),
-     (1920, 1080, "bt709"), (1, 1, "smpte170m")],
+    [
+        (720, 576, "smpte170m"),
+        (1279, 719, "smpte170m"),
+        (1280, 719, "bt709"),
+        (16, 720, "bt709"),
+        (1920, 1080, "bt709"),
+        (1, 1, "smpte170m"),
+    ],
 )
 def test_matrix_of_untagged_pictures(width, height, matrix):
     assert matrix_for_size(width, height) == matrix
@@ -96,15 +110,53 @@ def test_matrix_of_untagged_pictures(width, height, matrix):
 def test_streams(tmp_path):
     (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:00,300\nHello\n")
     path = tmp_path / "clip.mkv"
-    ffmpeg("-f", "lavfi", "-i", "sine=d=1:r=48000", "-f", "lavfi", "-i", "testsrc2=s=64x48:d=1",
-           "-itsoffset", "0.25", "-f", "lavfi", "-i", "sine=d=1:r=44100", "-i",
-           tmp_path / "words.srt", "-map", "0", "-map", "1", "-map", "2", "-map", "3",
-           "-c:a", "flac", "-ac:a:0", "6", "-ac:a:1", "1", "-metadata:s:a:1", "language=fra",
-           "-metadata:s:s:0", "language=eng", "-c:s", "srt", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1:r=48000",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:d=1",
+        "-itsoffset",
+        "0.25",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1:r=44100",
+        "-i",
+        tmp_path / "words.srt",
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        "-map",
+        "3",
+        "-c:a",
+        "flac",
+        "-ac:a:0",
+        "6",
+        "-ac:a:1",
+        "1",
+        "-metadata:s:a:1",
+        "language=fra",
+        "-metadata:s:s:0",
+        "language=eng",
+        "-c:s",
+        "srt",
+        path,
+    )
     first, second = probe(path).audio
     assert (first.codec, first.rate, first.channels, first.start) == ("flac", 48000, 6, 0)
     assert (second.rate, second.channels, second.layout, second.language) == (
-        44100, 1, "mono", "fra")
+        44100,
+        1,
+        "mono",
+        "fra",
+    )
     assert second.start == pytest.approx(0.25, abs=0.001)
     assert [(s.codec, s.language) for s in probe(path).subtitles] == [("subrip", "eng")]
 
@@ -116,15 +168,26 @@ def test_sound_may_begin_before_the_picture(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8, 12])
 def test_channel_counts(tmp_path, channels):
-    path = make_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le",
-                     sound="|".join(["sin(900*t)"] * channels))
+    path = make_clip(
+        tmp_path / "clip.mkv", "-c:a", "pcm_s16le", sound="|".join(["sin(900*t)"] * channels)
+    )
     assert probe(path).audio[0].channels == channels
 
 
 @pytest.mark.parametrize(("filters", "interlaced"), [("interlace", True), ("null", False)])
 def test_interlaced_film_is_seen_without_a_flag(tmp_path, filters, interlaced):
-    path = make_clip(tmp_path / "clip.avi", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
-                     f"{filters},setfield=prog", rate="50", frames=60, source="mandelbrot")
+    path = make_clip(
+        tmp_path / "clip.avi",
+        "-c:v",
+        "ffv1",
+        "-pix_fmt",
+        "yuv420p",
+        "-vf",
+        f"{filters},setfield=prog",
+        rate="50",
+        frames=60,
+        source="mandelbrot",
+    )
     assert probe(path).interlaced is interlaced
 
 
@@ -151,8 +214,21 @@ def test_cancel_is_heard_at_every_packet(tmp_path):
 
 
 def test_clip_that_starts_late(tmp_path):
-    ffmpeg("-itsoffset", "1.6", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-f", "lavfi",
-           "-i", "sine=d=3", "-pix_fmt", "yuv420p", tmp_path / "clip.mp4")
+    ffmpeg(
+        "-itsoffset",
+        "1.6",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:r=25:d=1",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=3",
+        "-pix_fmt",
+        "yuv420p",
+        tmp_path / "clip.mp4",
+    )
     clip = probe(tmp_path / "clip.mp4")
     assert clip.time_of(0) == clip.start == Fraction(8, 5)
     assert (clip.frame_at(0), clip.frame_at(1.6), clip.frame_at(2)) == (0, 0, 10)

@@ -17,8 +17,10 @@ def to_rgb(y, u, v, matrix, color_range, depth=8):
     """RGB in [0, 1] of coded samples, by the definition (ITU-T H.273, 8.3) in float64."""
     scale = 1 << (depth - 8)
     if color_range == "pc":
-        luma, cb, cr = (y / (256 * scale - 1), *((c - 128 * scale) / (256 * scale - 1)
-                                                for c in (u, v)))
+        luma, cb, cr = (
+            y / (256 * scale - 1),
+            *((c - 128 * scale) / (256 * scale - 1) for c in (u, v)),
+        )
     else:
         luma, cb, cr = (y / scale - 16) / 219, (u / scale - 128) / 224, (v / scale - 128) / 224
     kr, kb = WEIGHTS[matrix]
@@ -31,8 +33,17 @@ def to_rgb(y, u, v, matrix, color_range, depth=8):
 def flat_clip(path, colour, size, tags, pix_fmt="yuv420p"):
     """A clip of one colour, given by its codes."""
     y, u, v = colour
-    ffmpeg("-f", "lavfi", "-i", f"nullsrc=s={size}:r=25,format={pix_fmt},"
-           f"geq=lum={y}:cb={u}:cr={v}{tags}", "-frames:v", "2", "-c:v", "ffv1", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        f"nullsrc=s={size}:r=25,format={pix_fmt},geq=lum={y}:cb={u}:cr={v}{tags}",
+        "-frames:v",
+        "2",
+        "-c:v",
+        "ffv1",
+        path,
+    )
     return path
 
 
@@ -54,8 +65,18 @@ def test_colours_follow_the_matrix(tmp_path, colour, size, tags, matrix, color_r
     options = ("-color_range", color_range)
     y, u, v = colour
     path = tmp_path / "clip.mkv"
-    ffmpeg("-f", "lavfi", "-i", f"nullsrc=s={size}:r=25,format=yuv420p,geq=lum={y}:cb={u}:cr={v}"
-           f"{setting}", "-frames:v", "2", "-c:v", "ffv1", *options, path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        f"nullsrc=s={size}:r=25,format=yuv420p,geq=lum={y}:cb={u}:cr={v}{setting}",
+        "-frames:v",
+        "2",
+        "-c:v",
+        "ffv1",
+        *options,
+        path,
+    )
     frames = next(read_frames(path))
     expected = to_rgb(*colour, matrix, color_range) * 255
     assert frames.shape == (2, *map(int, reversed(size.split("x"))), 3)
@@ -63,8 +84,9 @@ def test_colours_follow_the_matrix(tmp_path, colour, size, tags, matrix, color_r
 
 
 def test_ten_bits_are_kept(tmp_path):
-    path = flat_clip(tmp_path / "c.mkv", (400, 500, 530), "64x48", ",setparams=range=tv",
-                     "yuv420p10le")
+    path = flat_clip(
+        tmp_path / "c.mkv", (400, 500, 530), "64x48", ",setparams=range=tv", "yuv420p10le"
+    )
     frames = next(read_frames(path))
     assert frames.dtype == np.uint16
     expected = to_rgb(400, 500, 530, "smpte170m", "tv", 10) * 65535
@@ -80,16 +102,20 @@ class Clips(dict):
 def clips(tmp_path_factory):
     """Clips in containers that seek differently well, and all frames of each."""
     folder = tmp_path_factory.mktemp("clips")
-    paths = [make_clip(folder / f"clip{suffix}", "-pix_fmt", "yuv420p", "-g", "12", *options,
-                       frames=60)
-             for suffix, options in ((".mp4", ()), (".mkv", ("-x264-params", "open-gop=1")),
-                                     (".ts", ()), (".avi", ("-c:v", "mpeg4", "-bf", "2")),
-                                     (".h264", ()), (".gif", ()))]
+    paths = [
+        make_clip(folder / f"clip{suffix}", "-pix_fmt", "yuv420p", "-g", "12", *options, frames=60)
+        for suffix, options in (
+            (".mp4", ()),
+            (".mkv", ("-x264-params", "open-gop=1")),
+            (".ts", ()),
+            (".avi", ("-c:v", "mpeg4", "-bf", "2")),
+            (".h264", ()),
+            (".gif", ()),
+        )
+    ]
     make_variable(folder / "variable.mp4", "-pix_fmt", "yuv420p", gaps=(1, 4, 2, 1, 1, 3) * 8)
     paths.append(folder / "variable.mp4")
-    return Clips(
-        {path: (probe(path), np.concatenate(list(read_frames(path)))) for path in paths}
-    )
+    return Clips({path: (probe(path), np.concatenate(list(read_frames(path)))) for path in paths})
 
 
 def test_every_frame_comes_once(clips):
@@ -101,10 +127,16 @@ def test_every_frame_comes_once(clips):
         assert len(sums) == len(frames)
 
 
-@settings(max_examples=30, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(which=st.integers(0, 6), start=st.integers(0, 47), count=st.none() | st.integers(1, 60),
-       step=st.integers(1, 9), batch=st.integers(1, 20))
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    which=st.integers(0, 6),
+    start=st.integers(0, 47),
+    count=st.none() | st.integers(1, 60),
+    step=st.integers(1, 9),
+    batch=st.integers(1, 20),
+)
 def test_start_count_and_step_are_exact(clips, which, start, count, step, batch):
     clip, whole = list(clips.values())[which]
     options = {"start_frame": start, "frame_count": count, "frame_step": step}
@@ -147,15 +179,22 @@ def test_size(clips):
 
 @pytest.mark.parametrize(
     ("suffix", "options"),
-    [(".webm", ("-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p")),
-     (".webm", ("-c:v", "libvpx", "-pix_fmt", "yuva420p", "-auto-alt-ref", "0")),
-     (".mkv", ("-c:v", "ffv1", "-pix_fmt", "yuva420p")),
-     (".mov", ("-c:v", "prores_ks", "-pix_fmt", "yuva444p10le")),
-     (".mov", ("-c:v", "png", "-pix_fmt", "rgba"))],
+    [
+        (".webm", ("-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p")),
+        (".webm", ("-c:v", "libvpx", "-pix_fmt", "yuva420p", "-auto-alt-ref", "0")),
+        (".mkv", ("-c:v", "ffv1", "-pix_fmt", "yuva420p")),
+        (".mov", ("-c:v", "prores_ks", "-pix_fmt", "yuva444p10le")),
+        (".mov", ("-c:v", "png", "-pix_fmt", "rgba")),
+    ],
 )
 def test_alpha_is_read(tmp_path, suffix, options):
-    path = make_clip(tmp_path / f"clip{suffix}", "-vf", "format=yuva444p,geq=lum=lum(X\\,Y):cb=128"
-                     ":cr=128:a=64", *options, frames=3)
+    path = make_clip(
+        tmp_path / f"clip{suffix}",
+        "-vf",
+        "format=yuva444p,geq=lum=lum(X\\,Y):cb=128:cr=128:a=64",
+        *options,
+        frames=3,
+    )
     clip = probe(path)
     assert clip.has_alpha
     frames = next(read_frames(clip))
@@ -166,8 +205,15 @@ def test_alpha_is_read(tmp_path, suffix, options):
 
 
 def test_hdr_is_refused_as_rgb(tmp_path):
-    path = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf",
-                     "setparams=color_trc=arib-std-b67")
+    path = make_clip(
+        tmp_path / "c.mkv",
+        "-c:v",
+        "ffv1",
+        "-pix_fmt",
+        "yuv420p10le",
+        "-vf",
+        "setparams=color_trc=arib-std-b67",
+    )
     with pytest.raises(VideoError, match="HDR"):
         next(read_frames(path))
 
@@ -182,8 +228,13 @@ def test_rotated_frames_stand_upright(tmp_path):
 
 
 def test_sound_is_the_samples(tmp_path):
-    path = make_clip(tmp_path / "c.mkv", "-c:a", "pcm_f32le", frames=25,
-                     sound="sin(2*PI*440*t)|0.5*cos(2*PI*50*t)")
+    path = make_clip(
+        tmp_path / "c.mkv",
+        "-c:a",
+        "pcm_f32le",
+        frames=25,
+        sound="sin(2*PI*440*t)|0.5*cos(2*PI*50*t)",
+    )
     samples, rate = read_audio(path)
     time = np.arange(48000) / 48000
     assert (rate, samples.shape, samples.dtype) == (48000, (2, 48000), np.float32)
@@ -203,8 +254,21 @@ def test_sound_of_any_channel_count(tmp_path, channels):
 
 def test_late_sound_is_filled_with_silence(tmp_path):
     path = tmp_path / "clip.mkv"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:d=2", "-itsoffset", "0.5", "-f", "lavfi", "-i",
-           "aevalsrc='1-eq(n,0)':s=48000:d=1", "-c:a", "pcm_s16le", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:d=2",
+        "-itsoffset",
+        "0.5",
+        "-f",
+        "lavfi",
+        "-i",
+        "aevalsrc='1-eq(n,0)':s=48000:d=1",
+        "-c:a",
+        "pcm_s16le",
+        path,
+    )
     samples, _ = read_audio(path)
     assert np.abs(samples[0]).argmax() == pytest.approx(24000, abs=48)
     assert not samples[0, :23950].any()
@@ -214,8 +278,21 @@ def test_late_sound_is_filled_with_silence(tmp_path):
 
 def test_sound_counts_from_the_first_frame(tmp_path):
     path = tmp_path / "clip.mkv"
-    ffmpeg("-itsoffset", "0.4", "-f", "lavfi", "-i", "testsrc2=s=64x48:d=1", "-f", "lavfi", "-i",
-           "aevalsrc='gte(t,0.65)':s=48000:d=1.5", "-c:a", "pcm_s16le", path)
+    ffmpeg(
+        "-itsoffset",
+        "0.4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:d=1",
+        "-f",
+        "lavfi",
+        "-i",
+        "aevalsrc='gte(t,0.65)':s=48000:d=1.5",
+        "-c:a",
+        "pcm_s16le",
+        path,
+    )
     assert probe(path).start == Fraction(2, 5)
     samples, _ = read_audio(path)
     assert samples[0].argmax() == pytest.approx(12000, abs=48)

@@ -59,8 +59,9 @@ def test_full_range_jpeg_film(tmp_path):
 
 
 def test_chroma_is_what_was_made(tmp_path):
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="65x49",
-                       source="testsrc")
+    source = make_clip(
+        tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="65x49", source="testsrc"
+    )
 
     def ramp(luma, planes):
         rows, columns = np.indices(planes.chroma_size)
@@ -123,10 +124,37 @@ def test_variable_rate_keeps_every_time(tmp_path, suffix, format):
 def test_sound_is_copied_with_its_offset(tmp_path):
     source = tmp_path / "in.mkv"
     make_clip(tmp_path / "picture.mkv", "-pix_fmt", "yuv420p", frames=50)
-    ffmpeg("-i", tmp_path / "picture.mkv", "-itsoffset", "0.5",
-           "-f", "lavfi", "-i", f"aevalsrc='{BEEPS}':s=48000:d=1", "-itsoffset", "0.1",
-           "-f", "lavfi", "-i", "sine=d=2", "-map", "0", "-map", "1", "-map", "2",
-           "-ac:a:1", "6", "-c:v", "copy", "-c:a", "aac", "-metadata:s:a:1", "language=fra", source)
+    ffmpeg(
+        "-i",
+        tmp_path / "picture.mkv",
+        "-itsoffset",
+        "0.5",
+        "-f",
+        "lavfi",
+        "-i",
+        f"aevalsrc='{BEEPS}':s=48000:d=1",
+        "-itsoffset",
+        "0.1",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=2",
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        "-ac:a:1",
+        "6",
+        "-c:v",
+        "copy",
+        "-c:a",
+        "aac",
+        "-metadata:s:a:1",
+        "language=fra",
+        source,
+    )
     target = tmp_path / "out.mkv"
     recolor(source, target, sepia)
     for stream in ("0:a:0", "0:a:1"):
@@ -144,8 +172,23 @@ def test_sound_is_copied_with_its_offset(tmp_path):
 
 def test_picture_that_starts_late_stays_late(tmp_path):
     source = tmp_path / "in.mp4"
-    ffmpeg("-itsoffset", "0.4", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1",
-           "-f", "lavfi", "-i", "sine=d=1.4", "-pix_fmt", "yuv420p", "-c:a", "aac", source)
+    ffmpeg(
+        "-itsoffset",
+        "0.4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:r=25:d=1",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1.4",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        source,
+    )
     assert float(probe(source).start) == pytest.approx(0.4, abs=0.001)
     recolor(source, tmp_path / "out.mp4", sepia)
     assert luma_hashes(tmp_path / "out.mp4")[0] == luma_hashes(source)[0]
@@ -170,15 +213,33 @@ def test_subtitles_chapters_and_metadata_come_along(tmp_path):
     )
     make_clip(tmp_path / "picture.mkv", "-pix_fmt", "yuv420p")
     source = tmp_path / "in.mkv"
-    ffmpeg("-i", tmp_path / "picture.mkv", "-i", tmp_path / "words.srt", "-i",
-           tmp_path / "chapters", "-map", "0", "-map", "1", "-map_metadata", "2", "-c", "copy",
-           "-metadata:s:s:0", "language=ger", source)
+    ffmpeg(
+        "-i",
+        tmp_path / "picture.mkv",
+        "-i",
+        tmp_path / "words.srt",
+        "-i",
+        tmp_path / "chapters",
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map_metadata",
+        "2",
+        "-c",
+        "copy",
+        "-metadata:s:s:0",
+        "language=ger",
+        source,
+    )
     workflow = 'a "prompt"; with = # \\ signs\nand 漢字' + "x" * 200_000
     for name in ("out.mkv", "out.mp4"):
         recolor(source, tmp_path / name, sepia, metadata={"prompt": workflow})
         clip = probe(tmp_path / name)
         assert [(c.start, c.end, c.title) for c in clip.chapters] == [
-            (0, 0.2, "One"), (0.2, 0.4, "Two")]
+            (0, 0.2, "One"),
+            (0.2, 0.4, "Two"),
+        ]
         assert [s.language for s in clip.subtitles] == ["ger"]
         text = ffmpeg("-i", tmp_path / name, "-map", "0:s:0", "-f", "srt", "-").decode()
         assert "00:00:00,100 --> 00:00:00,300\nHello" in text
@@ -223,16 +284,33 @@ TAGS = [
 @pytest.mark.parametrize(
     ("format", "suffix", "size", "tags", "expected"),
     [("h264", ".mp4", *tags) for tags in TAGS]
-    + [(format, suffix, *tags) for tags in TAGS[4:6]
-       for format, suffix in (("hevc", ".mp4"), ("av1", ".mp4"), ("vp9", ".webm"),
-                              ("prores", ".mov"), ("ffv1", ".mkv"))],
+    + [
+        (format, suffix, *tags)
+        for tags in TAGS[4:6]
+        for format, suffix in (
+            ("hevc", ".mp4"),
+            ("av1", ".mp4"),
+            ("vp9", ".webm"),
+            ("prores", ".mov"),
+            ("ffv1", ".mkv"),
+        )
+    ],
 )
 def test_output_is_tagged(tmp_path, format, suffix, size, tags, expected):
     tagging = "null"
     if tags:
         tagging = f"setparams=colorspace={tags[0]}:color_primaries={tags[1]}:color_trc={tags[2]}"
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf",
-                       f"setparams=range=tv,{tagging}", size=size, frames=2)
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-c:v",
+        "ffv1",
+        "-pix_fmt",
+        "yuv420p10le",
+        "-vf",
+        f"setparams=range=tv,{tagging}",
+        size=size,
+        frames=2,
+    )
     seen = []
 
     def look(luma, planes):
@@ -248,18 +326,34 @@ def test_output_is_tagged(tmp_path, format, suffix, size, tags, expected):
 
 
 def test_hdr_is_said(tmp_path, caplog):
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf",
-                       "setparams=color_trc=smpte2084:colorspace=bt2020nc")
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-c:v",
+        "ffv1",
+        "-pix_fmt",
+        "yuv420p10le",
+        "-vf",
+        "setparams=color_trc=smpte2084:colorspace=bt2020nc",
+    )
     recolor(source, tmp_path / "out.mkv", sepia)
     assert "HDR" in caplog.text
 
 
-@pytest.mark.parametrize(("format", "suffix"), [("h264", ".mp4"), ("hevc", ".mp4"),
-                                                ("av1", ".mp4"), ("vp9", ".webm"),
-                                                ("prores4444", ".mov"), ("ffv1", ".mkv")])
+@pytest.mark.parametrize(
+    ("format", "suffix"),
+    [
+        ("h264", ".mp4"),
+        ("hevc", ".mp4"),
+        ("av1", ".mp4"),
+        ("vp9", ".webm"),
+        ("prores4444", ".mov"),
+        ("ffv1", ".mkv"),
+    ],
+)
 def test_odd_sizes_are_kept(tmp_path, format, suffix):
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="65x49",
-                       source="testsrc")
+    source = make_clip(
+        tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="65x49", source="testsrc"
+    )
     recolor(source, tmp_path / f"out{suffix}", sepia, format=format)
     clip = probe(tmp_path / f"out{suffix}")
     assert (clip.width, clip.height, clip.frame_count) == (65, 49, 10)
@@ -276,11 +370,25 @@ def test_bit_depth_may_be_chosen(tmp_path):
 
 
 def test_trim_holds_to_the_frame(tmp_path):
-    source = make_clip(tmp_path / "in.mp4", "-pix_fmt", "yuv420p", "-g", "12", "-c:a", "aac",
-                       frames=75, sound=BEEPS)
+    source = make_clip(
+        tmp_path / "in.mp4",
+        "-pix_fmt",
+        "yuv420p",
+        "-g",
+        "12",
+        "-c:a",
+        "aac",
+        frames=75,
+        sound=BEEPS,
+    )
     _, whole = luma_hashes(source)
-    for start, duration, first, last in ((0, 1, 0, 25), (0.4, 1, 10, 35), (1.01, 0.5, 26, 38),
-                                         (2.96, None, 74, 75), (0.04, 0.04, 1, 2)):
+    for start, duration, first, last in (
+        (0, 1, 0, 25),
+        (0.4, 1, 10, 35),
+        (1.01, 0.5, 26, 38),
+        (2.96, None, 74, 75),
+        (0.04, 0.04, 1, 2),
+    ):
         target = tmp_path / f"{start}.mkv"
         count = recolor(source, target, sepia, format="ffv1", start=start, duration=duration)
         assert count == last - first
@@ -289,8 +397,17 @@ def test_trim_holds_to_the_frame(tmp_path):
 
 
 def test_trimmed_sound_stays_in_sync(tmp_path):
-    source = make_clip(tmp_path / "in.mp4", "-pix_fmt", "yuv420p", "-g", "25", "-c:a", "aac",
-                       frames=75, sound=SWEEP)
+    source = make_clip(
+        tmp_path / "in.mp4",
+        "-pix_fmt",
+        "yuv420p",
+        "-g",
+        "25",
+        "-c:a",
+        "aac",
+        frames=75,
+        sound=SWEEP,
+    )
     target = tmp_path / "out.mp4"
     recolor(source, target, sepia, start=1.0, duration=1.0)
     times, sums = packets(target, "0:a:0")
@@ -317,8 +434,18 @@ def test_nothing_lies_in_the_trim(tmp_path):
 
 
 def test_interlaced_film_is_said(tmp_path, caplog):
-    source = make_clip(tmp_path / "in.mkv", "-pix_fmt", "yuv420p", "-vf", "interlace", "-flags",
-                       "+ildct+ilme", rate="50", frames=60, source="mandelbrot")
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-pix_fmt",
+        "yuv420p",
+        "-vf",
+        "interlace",
+        "-flags",
+        "+ildct+ilme",
+        rate="50",
+        frames=60,
+        source="mandelbrot",
+    )
     assert probe(source).interlaced
     with caplog.at_level(logging.WARNING):
         recolor(source, tmp_path / "out.mkv", sepia)
@@ -327,21 +454,34 @@ def test_interlaced_film_is_said(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("format", "suffix", "kept"),
-    [("ffv1", ".mkv", True), ("h264", ".mp4", True), ("prores", ".mov", True),
-     ("hevc", ".mp4", False)],
+    [
+        ("ffv1", ".mkv", True),
+        ("h264", ".mp4", True),
+        ("prores", ".mov", True),
+        ("hevc", ".mp4", False),
+    ],
 )
 @pytest.mark.parametrize("order", ["tff", "bff"])
 def test_fields_stay_marked_where_the_codec_can(tmp_path, caplog, format, suffix, kept, order):
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
-                       f"setfield={order}")
+    source = make_clip(
+        tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf", f"setfield={order}"
+    )
     recolor(source, tmp_path / f"out{suffix}", sepia, format=format)
     assert probe(tmp_path / f"out{suffix}").field_order == (order if kept else None)
     assert ("is marked" if kept else "is not marked") in caplog.text
 
 
 def test_fields_of_a_height_that_x264_cannot_halve_are_said(tmp_path, caplog):
-    source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", "-vf",
-                       "setfield=tff", size="64x46")
+    source = make_clip(
+        tmp_path / "in.mkv",
+        "-c:v",
+        "ffv1",
+        "-pix_fmt",
+        "yuv420p",
+        "-vf",
+        "setfield=tff",
+        size="64x46",
+    )
     assert recolor(source, tmp_path / "out.mp4", sepia) == 10
     assert "is not marked" in caplog.text
 
@@ -349,9 +489,12 @@ def test_fields_of_a_height_that_x264_cannot_halve_are_said(tmp_path, caplog):
 def test_rgb_film_gets_a_luma(tmp_path):
     source = make_clip(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")
     recolor(source, tmp_path / "out.mkv", sepia, format="ffv1")
-    expected = frame_hashes(source, filters="scale=out_color_matrix=smpte170m:out_range=tv:flags="
-                            "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,format=yuv420p,"
-                            "extractplanes=y")
+    expected = frame_hashes(
+        source,
+        filters="scale=out_color_matrix=smpte170m:out_range=tv:flags="
+        "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,format=yuv420p,"
+        "extractplanes=y",
+    )
     assert luma_hashes(tmp_path / "out.mkv") == expected
 
 

@@ -11,8 +11,9 @@ from video_clips import ffmpeg, make_clip, packets
 
 def picture(width, height, count, channels=3, deep=False):
     """Smooth moving colours, ``(count, height, width, channels)``."""
-    k, y, x = np.meshgrid(np.arange(count) / count, np.linspace(0, 1, height),
-                          np.linspace(0, 1, width), indexing="ij")
+    k, y, x = np.meshgrid(
+        np.arange(count) / count, np.linspace(0, 1, height), np.linspace(0, 1, width), indexing="ij"
+    )
     planes = [0.2 + 0.6 * x, 0.3 + 0.5 * y, 0.2 + 0.4 * k + 0.2 * x, 0.5 + 0.5 * x]
     full, dtype = (65535, np.uint16) if deep else (255, np.uint8)
     return np.round(np.stack(planes[:channels], axis=-1) * full).astype(dtype)
@@ -37,8 +38,9 @@ CASES = [
 @pytest.mark.parametrize(("entry", "suffix", "depth", "alpha"), CASES)
 def test_every_format_comes_back(tmp_path, entry, suffix, depth, alpha):
     frames = picture(64, 48, 7, 3 + alpha, depth > 8)
-    path = write(tmp_path / f"clip{suffix}", frames, format=entry.name, bit_depth=depth,
-                 alpha=alpha)
+    path = write(
+        tmp_path / f"clip{suffix}", frames, format=entry.name, bit_depth=depth, alpha=alpha
+    )
     clip = probe(path)
     assert (clip.width, clip.height, clip.frame_count) == (64, 48, 7)
     assert clip.fps == 25
@@ -75,8 +77,15 @@ def test_png_sequence_loses_nothing(tmp_path, depth, alpha):
         back = [np.asarray(Image.open(folder / name)) for name in names]
         assert (np.stack(back) == frames).all()
     else:
-        back = ffmpeg("-i", folder / "%06d.png", "-f", "rawvideo", "-pix_fmt",
-                      "rgba64le" if alpha else "rgb48le", "-")
+        back = ffmpeg(
+            "-i",
+            folder / "%06d.png",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgba64le" if alpha else "rgb48le",
+            "-",
+        )
         assert (np.frombuffer(back, "<u2").reshape(frames.shape) == frames).all()
     with pytest.raises(FileExistsError):
         FrameWriter(folder, 33, 21, 25, format="png", overwrite=True)
@@ -103,8 +112,17 @@ def test_rate_is_exact(tmp_path, rate, suffix):
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [(29.97, "30000/1001"), (30000 / 1001, "30000/1001"), (23.976, "24000/1001"), (24.0, "24"),
-     (23.98, "24000/1001"), (59.94, "60000/1001"), (12.5, "25/2"), (30, "30"), (0.5, "1/2")],
+    [
+        (29.97, "30000/1001"),
+        (30000 / 1001, "30000/1001"),
+        (23.976, "24000/1001"),
+        (24.0, "24"),
+        (23.98, "24000/1001"),
+        (59.94, "60000/1001"),
+        (12.5, "25/2"),
+        (30, "30"),
+        (0.5, "1/2"),
+    ],
 )
 def test_rates_as_people_type_them(tmp_path, given, meant):
     path = write(tmp_path / "clip.mp4", picture(16, 16, 5), given)
@@ -119,14 +137,19 @@ def test_bigger_pictures_are_tagged_as_hd(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8])
-@pytest.mark.parametrize(("format", "suffix"), [("h264", ".mp4"), ("h264", ".mov"),
-                                                ("ffv1", ".mkv"), ("vp9", ".webm")])
+@pytest.mark.parametrize(
+    ("format", "suffix"), [("h264", ".mp4"), ("h264", ".mov"), ("ffv1", ".mkv"), ("vp9", ".webm")]
+)
 def test_sound_of_any_channel_count(tmp_path, channels, format, suffix):
     time = np.arange(48000) / 48000
     tones = 40 + 10 * np.arange(channels)  # low enough for the LFE
     samples = 0.3 * np.sin(2 * np.pi * tones[:, None] * time)
-    path = write(tmp_path / f"clip{suffix}", picture(16, 16, 25), format=format,
-                 audio=(samples.astype(np.float32), 48000))
+    path = write(
+        tmp_path / f"clip{suffix}",
+        picture(16, 16, 25),
+        format=format,
+        audio=(samples.astype(np.float32), 48000),
+    )
     back, rate = read_audio(path)
     assert (rate, back.shape[0]) == (48000, channels)
     spectrum = np.abs(np.fft.rfft(back[:, 12000:36000]))  # 2 Hz a bin
@@ -146,8 +169,13 @@ def test_too_many_channels_are_said(tmp_path):
 @pytest.mark.parametrize(("rate", "seconds"), [(22050, 0.3), (44100, 2.0), (48000, 5.0)])
 def test_sound_is_shorter_or_as_long_as_the_picture(tmp_path, rate, seconds):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2, int(rate * seconds)))
-    path = write(tmp_path / "clip.mkv", picture(16, 16, 48), 24, format="ffv1",
-                 audio=(samples.astype(np.float32), rate))
+    path = write(
+        tmp_path / "clip.mkv",
+        picture(16, 16, 48),
+        24,
+        format="ffv1",
+        audio=(samples.astype(np.float32), rate),
+    )
     back, _ = read_audio(path)
     length = int(rate * min(seconds, 2))
     assert back.shape == (2, length)
@@ -156,8 +184,9 @@ def test_sound_is_shorter_or_as_long_as_the_picture(tmp_path, rate, seconds):
 
 
 def test_sound_of_a_file_is_copied(tmp_path):
-    source = make_clip(tmp_path / "in.mkv", "-c:a", "aac", "-ac", "6", frames=50,
-                       sound="sin(900*t)")
+    source = make_clip(
+        tmp_path / "in.mkv", "-c:a", "aac", "-ac", "6", frames=50, sound="sin(900*t)"
+    )
     path = write(tmp_path / "clip.mkv", picture(16, 16, 50), audio_from=source)
     assert packets(path, "0:a:0") == packets(source, "0:a:0")
 
@@ -165,8 +194,12 @@ def test_sound_of_a_file_is_copied(tmp_path):
 def test_metadata_is_embedded(tmp_path):
     workflow = '{"1": "a = b; # c\\\\d", "2": "漢字"}' + " " * 200_000 + "end"
     for name, format in (("clip.mp4", "h264"), ("clip.mkv", "ffv1"), ("clip.webm", "vp9")):
-        path = write(tmp_path / name, picture(16, 16, 2), format=format,
-                     metadata={"workflow": workflow, "prompt": "short"})
+        path = write(
+            tmp_path / name,
+            picture(16, 16, 2),
+            format=format,
+            metadata={"workflow": workflow, "prompt": "short"},
+        )
         text = ffmpeg("-i", path, "-f", "ffmetadata", "-").decode()
         for special in "\\=;#\n":
             text = text.replace("\\" + special, special)
@@ -176,10 +209,14 @@ def test_metadata_is_embedded(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "match"),
-    [({"bit_depth": 12}, "8 or 10 bits"), ({"alpha": True}, "no alpha"),
-     ({"format": "prores", "bit_depth": 10, "size": (33, 16)}, "even widths"),
-     ({"format": "av1", "size": (8, 8)}, "16x16"), ({"quality": -1}, "0 to 51"),
-     ({"format": "nope"}, "choose one of")],
+    [
+        ({"bit_depth": 12}, "8 or 10 bits"),
+        ({"alpha": True}, "no alpha"),
+        ({"format": "prores", "bit_depth": 10, "size": (33, 16)}, "even widths"),
+        ({"format": "av1", "size": (8, 8)}, "16x16"),
+        ({"quality": -1}, "0 to 51"),
+        ({"format": "nope"}, "choose one of"),
+    ],
 )
 def test_what_a_format_cannot_do_is_said(tmp_path, options, match):
     size = options.pop("size", (16, 16))
@@ -190,8 +227,13 @@ def test_what_a_format_cannot_do_is_said(tmp_path, options, match):
 
 
 def test_odd_sizes_are_kept(tmp_path):
-    for name, format, depth in (("a.mp4", "h264", 8), ("b.webm", "vp9", 8), ("c.mp4", "av1", 10),
-                                ("d.mkv", "ffv1", 8), ("e.mp4", "hevc", 8)):
+    for name, format, depth in (
+        ("a.mp4", "h264", 8),
+        ("b.webm", "vp9", 8),
+        ("c.mp4", "av1", 10),
+        ("d.mkv", "ffv1", 8),
+        ("e.mp4", "hevc", 8),
+    ):
         frames = picture(65, 49, 3, deep=depth > 8)
         path = write(tmp_path / name, frames, format=format, bit_depth=depth)
         back = next(read_frames(path))

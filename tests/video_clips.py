@@ -28,15 +28,40 @@ def make_variable(path, *options, size="64x48", gaps=(1, 1, 3, 2, 5, 1, 1, 4)):
     """A clip whose frame i is shown for ``gaps[i]`` units of 1/30 s."""
     starts = [sum(gaps[:i]) for i in range(len(gaps))]
     chosen = "+".join(f"eq(n,{start})" for start in starts)
-    ffmpeg("-f", "lavfi", "-i", f"testsrc2=s={size}:r=30", "-vf", f"select='{chosen}'",
-           "-frames:v", len(gaps), "-fps_mode", "passthrough", *options, path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc2=s={size}:r=30",
+        "-vf",
+        f"select='{chosen}'",
+        "-frames:v",
+        len(gaps),
+        "-fps_mode",
+        "passthrough",
+        *options,
+        path,
+    )
     return [Fraction(start, 30) for start in starts]
 
 
 def frame_hashes(path, *, filters="null", stream="0:V:0"):
     """``(times in seconds, MD5s)`` of a stream's frames after ``filters``."""
-    text = ffmpeg("-i", path, "-map", stream, "-vf", filters, "-fps_mode", "passthrough",
-                  "-enc_time_base", "1/90000", "-f", "framemd5", "-").decode()
+    text = ffmpeg(
+        "-i",
+        path,
+        "-map",
+        stream,
+        "-vf",
+        filters,
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "1/90000",
+        "-f",
+        "framemd5",
+        "-",
+    ).decode()
     rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
     return [Fraction(int(row[2]), 90000) for row in rows], [row[5].strip() for row in rows]
 

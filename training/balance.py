@@ -30,9 +30,7 @@ def shares(picture: Tensor) -> Tensor:
     small = F.interpolate(picture[None].float() / 255, GRID, mode="area")
     cb, cr = rgb_to_chroma(small)[0]
     luma = rgb_to_luma(small)
-    mean, power = (
-        F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) for x in (luma, luma.square())
-    )
+    mean, power = (F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) for x in (luma, luma.square()))
     luma, variance = luma[0, 0], (power - mean.square())[0, 0]
     # Smooth green (walls, wallpapers, blurred leaves) does not count: shown much of it, the
     # network paints faces olive.

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.utils import make_grid, save_image
 
-from ..model import Colorizer, load_model
+from ..model import load_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.colorizer import QUALITIES
+from ..pipeline.images import QUALITIES, Colorizer
 from .data import find_photos, read_photo, split
 from .metrics import ChromaScore, ciede2000, colorfulness, psnr
 
@@ -57,9 +57,7 @@ def evaluate(pictures: Iterable[Tensor], method: Method) -> Result:
         rows.append((psnr(color, truth), ciede2000(small, small_truth), spread, tint))
     columns = zip(*rows, strict=True)
     ratio, difference, spread, tint = (statistics.fmean(column) for column in columns)
-    return Result(
-        ratio, score.explained, score.corr, difference, spread + 0.3 * tint, spread, tint
-    )
+    return Result(ratio, score.explained, score.corr, difference, spread + 0.3 * tint, spread, tint)
 
 
 def reduce(picture: Tensor, short_side: int) -> Tensor:
@@ -160,15 +158,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("weights", nargs="?", type=Path, help="default: the shipped weights")
     parser.add_argument("--kodak", type=Path, help="folder of the Kodak pictures")
     parser.add_argument("--bsds", type=Path, help="folder of the BSDS500 test pictures")
-    parser.add_argument("--photos", type=Path,
-                        help="folder of the training photos: its validation split is measured, "
-                             "and the tint baselines are fitted to its training split")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        help="folder of the training photos: its validation split is measured, "
+        "and the tint baselines are fitted to its training split",
+    )
     parser.add_argument("--legacy", type=Path, help="folder of real old photos, for sheets only")
     parser.add_argument("--render-sizes", type=int, nargs="+", default=[32, 48, 64, 96, 128, 224])
     parser.add_argument("--quality", choices=QUALITIES, default="auto")
     parser.add_argument("--saturations", type=float, nargs="+", default=[1.0, 1.25, 1.5, 2.0])
-    parser.add_argument("--sheets", type=Path, metavar="DIR",
-                        help="write contact sheets at the first render size and saturation")
+    parser.add_argument(
+        "--sheets",
+        type=Path,
+        metavar="DIR",
+        help="write contact sheets at the first render size and saturation",
+    )
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)

@@ -26,11 +26,13 @@ class ChromaScore:
         predicted, truth = predicted.double(), truth.double()
         products = (predicted * truth, predicted.square(), truth.square())
         self.moments.append(
-            torch.cat([
-                torch.stack([p.sum(0).mean() for p in products]),
-                predicted.mean((1, 2)),
-                truth.mean((1, 2)),
-            ])
+            torch.cat(
+                [
+                    torch.stack([p.sum(0).mean() for p in products]),
+                    predicted.mean((1, 2)),
+                    truth.mean((1, 2)),
+                ]
+            )
         )
 
     @property
@@ -80,11 +82,13 @@ def ciede2000(picture: Tensor, truth: Tensor) -> float:
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """CIE L*a*b* (D65) ``(3, H, W)`` of encoded sRGB ``(3, H, W)``."""
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    matrix = rgb.new_tensor([
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ])
+    matrix = rgb.new_tensor(
+        [
+            [0.4124564, 0.3575761, 0.1804375],
+            [0.2126729, 0.7151522, 0.0721750],
+            [0.0193339, 0.1191920, 0.9503041],
+        ]
+    )
     xyz = torch.einsum("ij,jhw->ihw", matrix, linear) / matrix.sum(1)[:, None, None]
     cube_root = xyz.clamp_min(1e-9) ** (1 / 3)
     x, y, z = torch.where(xyz > (6 / 29) ** 3, cube_root, xyz * (29 / 6) ** 2 / 3 + 4 / 29)

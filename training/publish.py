@@ -25,10 +25,14 @@ def average(networks: list[ColorizationNet], shares: list[float]) -> Colorizatio
     states = [network.state_dict() for network in networks]
     total = sum(shares)
     result = ColorizationNet()
-    result.load_state_dict({
-        key: sum(share / total * state[key] for share, state in zip(shares, states, strict=True))
-        for key in states[0]
-    })
+    result.load_state_dict(
+        {
+            key: sum(
+                share / total * state[key] for share, state in zip(shares, states, strict=True)
+            )
+            for key in states[0]
+        }
+    )
     return result
 
 
@@ -40,8 +44,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shares", type=float, nargs="+", help="default: equal")
     parser.add_argument("--render-size", type=int, required=True, metavar="PX")
-    parser.add_argument("--saturation", type=float, required=True,
-                        help="gain on the network's chroma that its users see as 1")
+    parser.add_argument(
+        "--saturation",
+        type=float,
+        required=True,
+        help="gain on the network's chroma that its users see as 1",
+    )
     parser.add_argument("--quality", choices=("best", "full", "fast"), default="full")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data", required=True)

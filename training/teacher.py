@@ -70,9 +70,9 @@ def tell(network: nn.Module, picture: Tensor, sizes: Sequence[int]) -> Tensor:
         shape = [round(scale * side) * multiple for side in luma.shape[2:]]
         small = F.interpolate(luma, shape, mode="bicubic", antialias=True).clamp_(0, 1)
         plain, mirrored = rgb_to_chroma(network(torch.cat((small, small.flip(3))))).split(1)
-        looks.append(F.interpolate(
-            (plain + mirrored.flip(3)) / 2, half, mode="bilinear", antialias=True
-        ))
+        looks.append(
+            F.interpolate((plain + mirrored.flip(3)) / 2, half, mode="bilinear", antialias=True)
+        )
     return torch.cat(looks).mean(0)
 
 

@@ -30,7 +30,7 @@ from torchvision.utils import make_grid, save_image
 
 from ..model import ColorizationNet, load_model, save_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.muon import Muon
+from ..model.colorizationnet.muon import Muon
 from .balance import weigh
 from .data import FOLDS, Photos, as_seen, folds, read_photos, split
 from .metrics import ChromaScore
@@ -103,9 +103,7 @@ class Trainer:
         views, dropout = np.random.SeedSequence((recipe.seed, self.step)).generate_state(2).tolist()
         torch.manual_seed(dropout)
         luma, chroma, target = self._batch(photos, Generator().manual_seed(views))
-        for optimizer, rate in zip(
-            self.optimizers, (recipe.muon_lr, recipe.adam_lr), strict=True
-        ):
+        for optimizer, rate in zip(self.optimizers, (recipe.muon_lr, recipe.adam_lr), strict=True):
             optimizer.param_groups[0]["lr"] = rate * recipe.rate(self.step)
         rgb = self.network(luma.contiguous(memory_format=torch.channels_last))
         guess = rgb_to_chroma(rgb)
@@ -128,8 +126,11 @@ class Trainer:
         """Luma, its true chroma, and the chroma to aim at."""
         recipe = self.recipe
         rgb, told = photos.views(
-            recipe.batch, 2 * recipe.size(self.step), generator,
-            smallest_crop=recipe.smallest_crop, stretch=recipe.stretch,
+            recipe.batch,
+            2 * recipe.size(self.step),
+            generator,
+            smallest_crop=recipe.smallest_crop,
+            stretch=recipe.stretch,
         )
         luma, chroma = as_seen(rgb.to(self.device), recipe.degraded, generator)
         target = chroma if told is None else chroma.lerp(told.to(self.device), recipe.trust)
@@ -204,13 +205,25 @@ def undilated(network: ColorizationNet) -> ColorizationNet:
 
 
 def teacher_recipe(students: Recipe, steps: int, number: int) -> Recipe:
-    return replace(students, steps=steps, sizes=(TEACHERS_SIZE,), degraded=0.3, smallest_crop=0.4,
-                   stretch=1.3, seed=10 * students.seed + number + 1)
+    return replace(
+        students,
+        steps=steps,
+        sizes=(TEACHERS_SIZE,),
+        degraded=0.3,
+        smallest_crop=0.4,
+        stretch=1.3,
+        seed=10 * students.seed + number + 1,
+    )
 
 
 def second_recipe(first: Recipe) -> Recipe:
-    return replace(first, trust=0.6, muon_lr=first.muon_lr / 2, adam_lr=first.adam_lr / 2,
-                   seed=10 * first.seed + FOLDS + 1)
+    return replace(
+        first,
+        trust=0.6,
+        muon_lr=first.muon_lr / 2,
+        adam_lr=first.adam_lr / 2,
+        seed=10 * first.seed + FOLDS + 1,
+    )
 
 
 class Report(NamedTuple):
@@ -275,34 +288,64 @@ def main(arguments: list[str] | None = None) -> None:
     default = Recipe()
     parser.add_argument("photos", type=Path, help="folder of photos, with MANIFEST.tsv or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors file")
-    parser.add_argument("--teacher-steps", type=int, default=700, metavar="STEPS",
-                        help="length of each teacher's training; 0: learn from the photos alone")
+    parser.add_argument(
+        "--teacher-steps",
+        type=int,
+        default=700,
+        metavar="STEPS",
+        help="length of each teacher's training; 0: learn from the photos alone",
+    )
     parser.add_argument("--start", type=Path, help="weights to begin with, in place of noise")
     parser.add_argument("--steps", type=int, default=default.steps)
     parser.add_argument("--batch", type=int, default=default.batch)
-    parser.add_argument("--sizes", type=int, nargs="+", default=default.sizes, metavar="PX",
-                        help="short side of the training pictures, half the render size; several "
-                             "are taken in turn, each for an equal part of the steps")
-    parser.add_argument("--emphasis", type=float, nargs=3, default=default.emphasis,
-                        metavar=("FOLIAGE", "SKY", "SKIN"),
-                        help="how much oftener pictures with enough of each are shown")
-    parser.add_argument("--degraded", type=float, default=default.degraded,
-                        help="share of the pictures that look like old material")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=default.sizes,
+        metavar="PX",
+        help="short side of the training pictures, half the render size; several "
+        "are taken in turn, each for an equal part of the steps",
+    )
+    parser.add_argument(
+        "--emphasis",
+        type=float,
+        nargs=3,
+        default=default.emphasis,
+        metavar=("FOLIAGE", "SKY", "SKIN"),
+        help="how much oftener pictures with enough of each are shown",
+    )
+    parser.add_argument(
+        "--degraded",
+        type=float,
+        default=default.degraded,
+        help="share of the pictures that look like old material",
+    )
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--report-every", type=int, default=250, metavar="STEPS")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
 
-    recipe = Recipe(args.steps, args.batch, tuple(args.sizes), degraded=args.degraded,
-                    emphasis=tuple(args.emphasis), seed=args.seed)
+    recipe = Recipe(
+        args.steps,
+        args.batch,
+        tuple(args.sizes),
+        degraded=args.degraded,
+        emphasis=tuple(args.emphasis),
+        seed=args.seed,
+    )
     side = 3 * 2 * max(*recipe.sizes, TEACHERS_SIZE)  # room for crops of a third
     parts = [read_photos(paths, side) for paths in folds(args.photos)]
     weights = [weigh(part, recipe.emphasis) for part in parts]
     pictures = sum(parts, [])
     validation = Photos(read_photos(split(args.photos)[1], side))
-    log.info("%d photos for training, %d for validation, on %s",
-             len(pictures), len(validation), args.device)
+    log.info(
+        "%d photos for training, %d for validation, on %s",
+        len(pictures),
+        len(validation),
+        args.device,
+    )
 
     told: list[Tensor] = []
     for number, part in enumerate(parts if args.teacher_steps else []):

@@ -69,8 +69,9 @@ class FFmpeg:
         self._log_reader.start()
 
     def _read_log(self) -> None:
-        with open(self._process.stderr.fileno(), encoding="utf-8", errors="replace",
-                  closefd=False) as log:
+        with open(
+            self._process.stderr.fileno(), encoding="utf-8", errors="replace", closefd=False
+        ) as log:
             for line in log:
                 line = line.rstrip()
                 match = _LOG_LINE.match(line) or _SVT_ERROR.match(line)
@@ -103,7 +104,7 @@ class FFmpeg:
         view = memoryview(data)
         while view:
             try:
-                view = view[self._process.stdin.write(view):]
+                view = view[self._process.stdin.write(view) :]
             except OSError as error:  # Windows says EINVAL
                 raise BrokenPipeError(str(error)) from error
 

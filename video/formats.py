@@ -8,8 +8,23 @@ from pathlib import Path
 from .ffmpeg import VideoError
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
-_MOV_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le",
-                        "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be"})
+_MOV_AUDIO = frozenset(
+    {
+        "aac",
+        "mp3",
+        "ac3",
+        "eac3",
+        "alac",
+        "pcm_s16le",
+        "pcm_s16be",
+        "pcm_s24le",
+        "pcm_s24be",
+        "pcm_s32le",
+        "pcm_s32be",
+        "pcm_f32le",
+        "pcm_f32be",
+    }
+)
 TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
 
 
@@ -29,18 +44,44 @@ class Container:
     def check_channels(self, path: Path, count: int) -> None:
         """Raise `VideoError` when sound of ``count`` channels cannot be encoded for ``path``."""
         if count > self.channels:
-            raise VideoError(f"{path}: the sound has {count} channels and {self.audio_fallback[0]} "
-                             f"takes {self.channels} at most; mix it down, or choose ProRes (.mov)")
+            raise VideoError(
+                f"{path}: the sound has {count} channels and {self.audio_fallback[0]} "
+                f"takes {self.channels} at most; mix it down, or choose ProRes (.mov)"
+            )
 
 
-_MP4 = Container("mp4", _MP4_AUDIO, ("aac", "-b:a", "256k"), frozenset({"mov_text"}), "mov_text",
-                 ("-movflags", "+faststart+use_metadata_tags"))
-_MOV = Container("mov", _MOV_AUDIO, ("pcm_s24le",), frozenset({"mov_text"}), "mov_text",
-                 ("-movflags", "+faststart+use_metadata_tags"), channels=64)
-_MKV = Container("matroska", None, ("flac",), TEXT_SUBTITLES - {"mov_text"} | {
-    "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}, "subrip", attachments=True)
-_WEBM = Container("webm", frozenset({"opus", "vorbis"}), ("libvorbis", "-q:a", "6"),
-                  frozenset({"webvtt"}), "webvtt")
+_MP4 = Container(
+    "mp4",
+    _MP4_AUDIO,
+    ("aac", "-b:a", "256k"),
+    frozenset({"mov_text"}),
+    "mov_text",
+    ("-movflags", "+faststart+use_metadata_tags"),
+)
+_MOV = Container(
+    "mov",
+    _MOV_AUDIO,
+    ("pcm_s24le",),
+    frozenset({"mov_text"}),
+    "mov_text",
+    ("-movflags", "+faststart+use_metadata_tags"),
+    channels=64,
+)
+_MKV = Container(
+    "matroska",
+    None,
+    ("flac",),
+    TEXT_SUBTITLES - {"mov_text"} | {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"},
+    "subrip",
+    attachments=True,
+)
+_WEBM = Container(
+    "webm",
+    frozenset({"opus", "vorbis"}),
+    ("libvorbis", "-q:a", "6"),
+    frozenset({"webvtt"}),
+    "webvtt",
+)
 _SILENT = frozenset()
 
 
@@ -104,8 +145,10 @@ class Format:
         container = self.containers.get(path.suffix.lower())
         if container is None:
             names = " or ".join(suffix or "no suffix (a folder)" for suffix in self.containers)
-            raise VideoError(f"{path}: {self.label} is stored with {names}; "
-                             f"name the output so or choose another format.")
+            raise VideoError(
+                f"{path}: {self.label} is stored with {names}; "
+                f"name the output so or choose another format."
+            )
         return container
 
     def depth_for(self, depth: int) -> int:
@@ -119,11 +162,15 @@ class Format:
         """
         if (bit_depth, alpha) not in self.pix_fmts:
             depths = " or ".join(map(str, self.bit_depths))
-            raise VideoError(f"{self.label} has {depths} bits a sample"
-                             + (" and no alpha." if alpha and not self.alpha else "."))
+            raise VideoError(
+                f"{self.label} has {depths} bits a sample"
+                + (" and no alpha." if alpha and not self.alpha else ".")
+            )
         if min(width, height) < self.least_size:
-            raise VideoError(f"{self.label} takes pictures from {self.least_size}x"
-                             f"{self.least_size}, not {width}x{height}; choose another format.")
+            raise VideoError(
+                f"{self.label} takes pictures from {self.least_size}x"
+                f"{self.least_size}, not {width}x{height}; choose another format."
+            )
         name = self.pix_fmts[bit_depth, alpha]
         if "422" in name and width % 2:  # ffmpeg's ProRes encoder shifts the chroma of these
             raise VideoError(f"{self.label} takes even widths, not {width}; choose ProRes 4444.")
@@ -141,8 +188,10 @@ class Format:
         if self.quality:
             value = self.quality.default if quality is None else quality
             if not self.quality.low <= value <= self.quality.high:
-                raise VideoError(f"{self.label} takes a quality from {self.quality.low} to "
-                                 f"{self.quality.high}, not {value}.")
+                raise VideoError(
+                    f"{self.label} takes a quality from {self.quality.low} to "
+                    f"{self.quality.high}, not {value}."
+                )
             options += [self.quality.option, f"{value:g}"]
         if suffix in self.tags:
             options += ["-tag:v", self.tags[suffix]]
@@ -158,39 +207,110 @@ _YUV420 = {(8, False): "yuv420p", (10, False): "yuv420p10le"}
 FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
-        Format("h264", "H.264", {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV}, "libx264", _YUV420,
-               ("-preset", "medium", *LOOKAHEAD), Quality("-crf", 0, 51, 18), even_size=True,
-               fields=True),
-        Format("hevc", "HEVC", {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV}, "libx265", _YUV420,
-               ("-preset", "medium", "-x265-params", "log-level=error"),
-               Quality("-crf", 0, 51, 20), even_size=True, least_size=16,
-               tags={".mp4": "hvc1", ".mov": "hvc1"}),
-        Format("av1", "AV1", {".mp4": _MP4, ".mkv": _MKV, ".webm": _WEBM}, "libsvtav1", _YUV420,
-               ("-preset", "8"), Quality("-crf", 0, 63, 26), least_size=16, durations=False),
-        Format("vp9", "VP9", {".webm": _WEBM, ".mkv": _MKV}, "libvpx-vp9",
-               _YUV420 | {(8, True): "yuva420p"},
-               ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
-               Quality("-crf", 0, 63, 24)),
-        Format("prores", "ProRes", {".mov": _MOV, ".mkv": _MKV}, "prores_ks",
-               {(10, False): "yuv422p10le"}, ("-vendor", "apl0"),
-               Quality("-profile:v", 0, 3, 3, lower_is_better=False), full_range=False,
-               fields=True),
-        Format("prores4444", "ProRes 4444", {".mov": _MOV, ".mkv": _MKV}, "prores_ks",
-               {(10, False): "yuv444p10le", (10, True): "yuva444p10le"}, ("-vendor", "apl0"),
-               Quality("-profile:v", 4, 5, 4, lower_is_better=False), full_range=False,
-               fields=True),
-        Format("ffv1", "FFV1", {".mkv": _MKV}, "ffv1",
-               _YUV420 | {(8, True): "yuva420p", (10, True): "yuva420p10le"},
-               ("-level", "3", "-g", "1", "-slicecrc", "1"), fields=True),
-        Format("gif", "GIF", {".gif": _silent("gif", "-loop", "0")}, "gif",
-               {(8, False): "pal8", (8, True): "pal8"},
-               filters="split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"),
-        Format("webp", "Animated WebP", {".webp": _silent("webp", "-loop", "0")}, "libwebp_anim",
-               {(8, False): "bgra", (8, True): "bgra"}, (),
-               Quality("-quality", 0, 100, 90, lower_is_better=False)),
-        Format("png", "PNG sequence", {"": _silent("image2")}, "png",
-               {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48be",
-                (16, True): "rgba64be"}, ("-pred", "mixed")),
+        Format(
+            "h264",
+            "H.264",
+            {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV},
+            "libx264",
+            _YUV420,
+            ("-preset", "medium", *LOOKAHEAD),
+            Quality("-crf", 0, 51, 18),
+            even_size=True,
+            fields=True,
+        ),
+        Format(
+            "hevc",
+            "HEVC",
+            {".mp4": _MP4, ".mov": _MOV, ".mkv": _MKV},
+            "libx265",
+            _YUV420,
+            ("-preset", "medium", "-x265-params", "log-level=error"),
+            Quality("-crf", 0, 51, 20),
+            even_size=True,
+            least_size=16,
+            tags={".mp4": "hvc1", ".mov": "hvc1"},
+        ),
+        Format(
+            "av1",
+            "AV1",
+            {".mp4": _MP4, ".mkv": _MKV, ".webm": _WEBM},
+            "libsvtav1",
+            _YUV420,
+            ("-preset", "8"),
+            Quality("-crf", 0, 63, 26),
+            least_size=16,
+            durations=False,
+        ),
+        Format(
+            "vp9",
+            "VP9",
+            {".webm": _WEBM, ".mkv": _MKV},
+            "libvpx-vp9",
+            _YUV420 | {(8, True): "yuva420p"},
+            ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
+            Quality("-crf", 0, 63, 24),
+        ),
+        Format(
+            "prores",
+            "ProRes",
+            {".mov": _MOV, ".mkv": _MKV},
+            "prores_ks",
+            {(10, False): "yuv422p10le"},
+            ("-vendor", "apl0"),
+            Quality("-profile:v", 0, 3, 3, lower_is_better=False),
+            full_range=False,
+            fields=True,
+        ),
+        Format(
+            "prores4444",
+            "ProRes 4444",
+            {".mov": _MOV, ".mkv": _MKV},
+            "prores_ks",
+            {(10, False): "yuv444p10le", (10, True): "yuva444p10le"},
+            ("-vendor", "apl0"),
+            Quality("-profile:v", 4, 5, 4, lower_is_better=False),
+            full_range=False,
+            fields=True,
+        ),
+        Format(
+            "ffv1",
+            "FFV1",
+            {".mkv": _MKV},
+            "ffv1",
+            _YUV420 | {(8, True): "yuva420p", (10, True): "yuva420p10le"},
+            ("-level", "3", "-g", "1", "-slicecrc", "1"),
+            fields=True,
+        ),
+        Format(
+            "gif",
+            "GIF",
+            {".gif": _silent("gif", "-loop", "0")},
+            "gif",
+            {(8, False): "pal8", (8, True): "pal8"},
+            filters="split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1",
+        ),
+        Format(
+            "webp",
+            "Animated WebP",
+            {".webp": _silent("webp", "-loop", "0")},
+            "libwebp_anim",
+            {(8, False): "bgra", (8, True): "bgra"},
+            (),
+            Quality("-quality", 0, 100, 90, lower_is_better=False),
+        ),
+        Format(
+            "png",
+            "PNG sequence",
+            {"": _silent("image2")},
+            "png",
+            {
+                (8, False): "rgb24",
+                (8, True): "rgba",
+                (16, False): "rgb48be",
+                (16, True): "rgba64be",
+            },
+            ("-pred", "mixed"),
+        ),
     )
 }
 

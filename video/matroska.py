@@ -52,7 +52,8 @@ def header(
         tracks += _track(2, 2, b"A_PCM/FLOAT/IEEE", _element(0xE1, audio))
     return (
         _element(0x1A45DFA3, _element(0x4282, b"matroska"))
-        + b"\x18\x53\x80\x67\x01" + b"\xff" * 7  # a segment of unknown length
+        + b"\x18\x53\x80\x67\x01"
+        + b"\xff" * 7  # a segment of unknown length
         + _element(0x1549A966, _element(0x2AD7B1, 1))
         + _element(0x1654AE6B, tracks)
     )

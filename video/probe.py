@@ -34,14 +34,22 @@ _INPUT_STREAM = re.compile(r"^\s+Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (\w+
 _ROTATION = re.compile(r"rotation of (-?[\d.]+) degrees")
 _CHAPTER = re.compile(r"^\s+Chapter #0:\d+: start (-?[\d.]+), end (-?[\d.]+)")
 _RATE = re.compile(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
-FRAME = re.compile(r" n:\s*\d+ pts:\s*(-?\d+|NOPTS) .*?duration:\s*(\d+) .*? fmt:(\w+)"
-                   r".*? sar:(\d+)/(\d+) s:(\d+)x(\d+) i:(\w)")
-_COLOR = re.compile(
-    r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+FRAME = re.compile(
+    r" n:\s*\d+ pts:\s*(-?\d+|NOPTS) .*?duration:\s*(\d+) .*? fmt:(\w+)"
+    r".*? sar:(\d+)/(\d+) s:(\d+)x(\d+) i:(\w)"
+)
+_COLOR = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
 _IDET = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)")
 _LAYOUTS = {
-    "mono": 1, "stereo": 2, "downmix": 2, "binaural": 2, "quad": 4, "hexagonal": 6, "octagonal": 8,
-    "cube": 8, "hexadecagonal": 16,
+    "mono": 1,
+    "stereo": 2,
+    "downmix": 2,
+    "binaural": 2,
+    "quad": 4,
+    "hexagonal": 6,
+    "octagonal": 8,
+    "cube": 8,
+    "hexadecagonal": 16,
 }
 
 
@@ -166,8 +174,9 @@ def bit_depth_of(pix_fmt: str) -> int:
     """Bits a component of an ffmpeg pixel format, such as 10 for yuv420p10le."""
     if re.search(r"^(?:rgb|bgr|rgba|bgra|ya)(?:16|48|64)(?:le|be)$|f(?:16|32)(?:le|be)$", pix_fmt):
         return 16
-    planar = re.search(r"(?:p|gray|p0|x2rgb|x2bgr|xv3|xv4|y2)(9|10|12|14|16)(?:msb)?(?:le|be)?$",
-                       pix_fmt)
+    planar = re.search(
+        r"(?:p|gray|p0|x2rgb|x2bgr|xv3|xv4|y2)(9|10|12|14|16)(?:msb)?(?:le|be)?$", pix_fmt
+    )
     return int(planar[1]) if planar else 8
 
 
@@ -265,8 +274,9 @@ def _describe(path: Path, streams: list[_Packets], log: list[str], process: FFmp
     if video is None:
         raise VideoError(f"{path}: the file has no video stream.")
     if not video.times or printed.frame is None:
-        raise VideoError(f"{path}: the video stream holds no frame that can be decoded "
-                         f"({process.cause()}).")
+        raise VideoError(
+            f"{path}: the video stream holds no frame that can be decoded ({process.cause()})."
+        )
 
     frame = printed.frame
     width, height = int(frame[6]), int(frame[7])
@@ -417,8 +427,11 @@ class _Printed:
             self.rotation = round(-float(rotation[1])) % 360
         elif re.match(r"\s+alpha_mode\s+: 1", text, re.IGNORECASE):
             self.alpha_mode = True
-        elif self.chapters and not self.chapters[-1].title and not self.streams and (
-            title := re.match(r"\s+title\s+: (.*)", text)
+        elif (
+            self.chapters
+            and not self.chapters[-1].title
+            and not self.streams
+            and (title := re.match(r"\s+title\s+: (.*)", text))
         ):
             self.chapters[-1] = Chapter(self.chapters[-1].start, self.chapters[-1].end, title[1])
 

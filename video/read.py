@@ -170,11 +170,15 @@ def read_frames(
     """
     clip = as_clip(clip)
     if clip.is_hdr:
-        raise VideoError(f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
-                         f" carry; Colorize Video keeps HDR, or convert the clip to SDR first.")
+        raise VideoError(
+            f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
+            f" carry; Colorize Video keeps HDR, or convert the clip to SDR first."
+        )
     if not 0 <= start_frame < clip.frame_count:
-        raise VideoError(f"{clip.path}: start_frame is {start_frame}, but the clip has "
-                         f"{clip.frame_count} frames.")
+        raise VideoError(
+            f"{clip.path}: start_frame is {start_frame}, but the clip has "
+            f"{clip.frame_count} frames."
+        )
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
     alpha = clip.has_alpha if alpha is None else alpha
@@ -189,8 +193,9 @@ def read_frames(
     trim = {"start_frame": start_frame, "frame_count": frame_count}
     with Decoder(clip, filters, RGB[deep, alpha], **trim) as source:
         while True:
-            batch = np.empty((max(1, min(batch_size, wanted - given)), *shape),
-                             np.uint16 if deep else np.uint8)
+            batch = np.empty(
+                (max(1, min(batch_size, wanted - given)), *shape), np.uint16 if deep else np.uint8
+            )
             filled = 0
             while filled < len(batch) and source.read_into(batch[filled].data.cast("B")):
                 filled += 1
@@ -225,16 +230,17 @@ def count_frames(
 
 def _to_rgb(clip: Clip, width: int, height: int) -> list[str]:
     if clip.bit_depth == 8 or not has_luma(clip):
-        return [f"scale={width}:{height}:in_color_matrix={clip.color_matrix}"
-                f":in_range={clip.color_range}:out_range=pc:{SCALER}"]
+        return [
+            f"scale={width}:{height}:in_color_matrix={clip.color_matrix}"
+            f":in_range={clip.color_range}:out_range=pc:{SCALER}"
+        ]
     # swscale's RGB of 16 bits is half a level (of 8 bits) too dark, so zimg takes the matrix;
     # its own chroma scaling refuses odd sizes.
     depth = next(d for d in (10, 12, 14, 16) if d >= clip.bit_depth)
     return [
         f"scale={width}:{height}:in_range={clip.color_range}:out_range={clip.color_range}:{SCALER}",
         f"format=yuv{'a' if clip.has_alpha else ''}444p{depth}le",
-        f"zscale=matrixin={clip.color_matrix}:matrix=gbr"
-        f":rangein={clip.color_range}:range=pc",
+        f"zscale=matrixin={clip.color_matrix}:matrix=gbr:rangein={clip.color_range}:range=pc",
         f"format=gbr{'a' if clip.has_alpha else ''}p16le",
     ]
 

@@ -106,12 +106,16 @@ def recolor(
     if entry.rgb:
         raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format.")
     if clip.color_matrix not in MATRICES:
-        raise VideoError(f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
-                         f"convert the clip to BT.709 first.")
+        raise VideoError(
+            f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
+            f"convert the clip to BT.709 first."
+        )
     first, end = clip.window(start, duration)
     if first >= end:
-        raise VideoError(f"{clip.path}: no frame lies in the {duration or 0:g} s from {start:g} s "
-                         f"on; the clip lasts {clip.duration:g} s.")
+        raise VideoError(
+            f"{clip.path}: no frame lies in the {duration or 0:g} s from {start:g} s "
+            f"on; the clip lasts {clip.duration:g} s."
+        )
     planes = _planes(clip, entry, bit_depth)
     # x264 codes fields in pairs of macroblock rows that halve evenly only so.
     fields = clip.field_order if entry.fields and clip.height % 4 == 0 else None
@@ -169,28 +173,37 @@ def _planes(clip: Clip, entry: Format, bit_depth: int | None) -> Planes:
 
 def _say_what_is_special(clip: Clip, planes: Planes, path: Path, fields: str | None) -> None:
     if clip.interlaced:
-        log.warning("%s is interlaced: it is coloured as whole frames, and %s %s as interlaced; "
-                    "deinterlace it first for clean edges",
-                    clip.path, path, "is marked" if fields else "is not marked")
+        log.warning(
+            "%s is interlaced: it is coloured as whole frames, and %s %s as interlaced; "
+            "deinterlace it first for clean edges",
+            clip.path,
+            path,
+            "is marked" if fields else "is not marked",
+        )
     if clip.is_hdr:
-        log.warning("%s is HDR (%s): its tags are kept, its colours are guessed as if it were SDR",
-                    clip.path, clip.color_trc)
+        log.warning(
+            "%s is HDR (%s): its tags are kept, its colours are guessed as if it were SDR",
+            clip.path,
+            clip.color_trc,
+        )
     if clip.bit_depth > planes.bit_depth:
-        log.warning("%s has %d bits a sample, %s gets %d",
-                    clip.path, clip.bit_depth, path, planes.bit_depth)
+        log.warning(
+            "%s has %d bits a sample, %s gets %d", clip.path, clip.bit_depth, path, planes.bit_depth
+        )
     if "444" in planes.pix_fmt and (clip.width % 2 or clip.height % 2):
-        log.warning("%s is %dx%d: the odd size is kept with 4:4:4 chroma, which not every player "
-                    "shows; AV1, VP9 and FFV1 keep it in 4:2:0", path, clip.width, clip.height)
+        log.warning(
+            "%s is %dx%d: the odd size is kept with 4:4:4 chroma, which not every player "
+            "shows; AV1, VP9 and FFV1 keep it in 4:2:0",
+            path,
+            clip.width,
+            clip.height,
+        )
 
 
 def _decoder_filters(clip: Clip, planes: Planes) -> list[str]:
     """Filters that leave the Y plane alone, whatever the decoder gives."""
     wanted = "pc" if planes.full_range else "tv"
-    if (
-        has_luma(clip)
-        and clip.bit_depth == planes.bit_depth
-        and clip.color_range == wanted
-    ):
+    if has_luma(clip) and clip.bit_depth == planes.bit_depth and clip.color_range == wanted:
         return ["extractplanes=y"]
     deep = "10le" if planes.bit_depth == 10 else ""
     return [
@@ -209,8 +222,9 @@ def _durations(clip: Clip, first: int, end: int, tick: Fraction) -> list[str]:
 
 
 def _encoder_filters(clip: Clip, planes: Planes, fields: str | None) -> str:
-    tags = color_tags(planes.matrix, "pc" if planes.full_range else "tv",
-                      clip.color_primaries, clip.color_trc)
+    tags = color_tags(
+        planes.matrix, "pc" if planes.full_range else "tv", clip.color_primaries, clip.color_trc
+    )
     filters = [tags, f"setsar={ratio(clip.sample_aspect_ratio)}:max=65535"]
     if fields:
         filters.append(f"setfield={fields}")

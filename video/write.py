@@ -120,8 +120,13 @@ def stream_options(clip: Clip, container: Container, path: Path, number: int) ->
         else:
             encoder, *settings = container.audio_fallback
             container.check_channels(path, stream.channels)
-            log.warning("%s cannot hold %s sound: stream %d is encoded as %s",
-                        path.suffix, stream.codec, index, encoder)
+            log.warning(
+                "%s cannot hold %s sound: stream %d is encoded as %s",
+                path.suffix,
+                stream.codec,
+                index,
+                encoder,
+            )
             options += [f"-c:a:{index}", encoder]
             for option, value in zip(settings[::2], settings[1::2], strict=True):
                 options += [f"{option}:{index}", value]
@@ -147,9 +152,11 @@ def color_tags(matrix: str, color_range: str, primaries: str | None, trc: str | 
     default = matrix if matrix in ("bt709", "smpte170m") else "bt709"
     if matrix == "bt470bg":
         default = "bt470bg"
-    return (f"setparams=range={color_range}:colorspace={matrix}"
-            f":color_primaries={primaries or default}"
-            f":color_trc={trc or ('smpte170m' if default == 'bt470bg' else default)}")
+    return (
+        f"setparams=range={color_range}:colorspace={matrix}"
+        f":color_primaries={primaries or default}"
+        f":color_trc={trc or ('smpte170m' if default == 'bt470bg' else default)}"
+    )
 
 
 def _from_rgb(matrix: str, bit_depth: int, alpha: bool) -> list[str]:
@@ -234,8 +241,13 @@ class FrameWriter:
             filters = entry.filters or f"format={pix_fmt}"
         else:
             matrix = matrix_for_size(width, height)
-            filters = ",".join([*_from_rgb(matrix, bit_depth, alpha), f"format={pix_fmt}",
-                                color_tags(matrix, "tv", None, None)])
+            filters = ",".join(
+                [
+                    *_from_rgb(matrix, bit_depth, alpha),
+                    f"format={pix_fmt}",
+                    color_tags(matrix, "tv", None, None),
+                ]
+            )
         outputs += ["-vf", filters, *entry.encoder_options(quality, path.suffix.lower())]
         sound = None if self._sound is None else (self._sound.shape[1], self._sound_rate)
         head = header(RGB[bit_depth > 8, alpha], width, height, self._fps, sound)
@@ -244,8 +256,10 @@ class FrameWriter:
     def write(self, frames: np.ndarray) -> None:
         """Append ``frames``, ``(n, height, width, channels)``."""
         if frames.shape[1:] != self._frame_shape or frames.dtype != self._dtype:
-            raise ValueError(f"Expected frames of {self._frame_shape} {self._dtype}, "
-                             f"got {frames.shape[1:]} {frames.dtype}.")
+            raise ValueError(
+                f"Expected frames of {self._frame_shape} {self._dtype}, "
+                f"got {frames.shape[1:]} {frames.dtype}."
+            )
         for frame in np.ascontiguousarray(frames):
             if self._check:
                 self._check()

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
-from colorizationnet.model.weights import save_model
+from colorizationnet.model.colorizationnet.weights import save_model
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 240

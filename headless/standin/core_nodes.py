@@ -7,9 +7,10 @@ import torch
 from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from .. import host
-from ..host import embedded, io, paths, ui
-from .photo import open_picture
+from ... import host
+from ...host import io, paths, ui
+from ...pipeline.photo import open_picture
+from . import host as embedded
 
 
 class LoadImage(io.ComfyNode):

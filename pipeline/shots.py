@@ -9,24 +9,14 @@ import torch
 from torch import Tensor
 
 from .. import host
-from ..host import io
-from ..model import (
-    ColorizationNet,
-    Colorizer,
-    CutDetector,
-    KeyframePicker,
-    rgb_to_chroma,
-    rgb_to_luma,
-    teach,
-)
-from ..model.cuts import LATEST
-from ..model.lesson import COLOURLESS
+from ..model import ColorizationNet, CutDetector, KeyframePicker, rgb_to_chroma, rgb_to_luma, teach
+from ..model.colorizationnet.lesson import COLOURLESS
 from ..model.resize import scaled
+from ..model.temporal.cuts import LATEST
+from ..pipeline.images import Colorizer
 from ..video import Clip, read_frames
 from ..video.read import as_clip
-from .tensors import refuse_if_too_large, to_images
-
-Shots = io.Custom("SHOTS")
+from .frames import refuse_if_too_large, to_images
 
 LOOK_SIDE = 48  # px on the short side at which frames are compared
 LOOKAHEAD = 6  # frames: a flash is over by then

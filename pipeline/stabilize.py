@@ -4,9 +4,9 @@ from collections import deque
 
 from torch import Tensor
 
-from .color import merge, rgb_to_chroma, rgb_to_luma
-from .resize import resize, scaled
-from .steady import DEFAULT_STABILITY, Steady
+from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model.resize import resize, scaled
+from ..model.temporal.steady import DEFAULT_STABILITY, Steady
 
 
 class Stabilizer:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .color import merge, rgb_to_chroma, rgb_to_luma
-from .engine import Engine, choose_dtype
-from .network import ColorizationNet
-from .parallel import spread
-from .resize import resize, resize_columns, resize_rows, scaled
+from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model.colorizationnet.engine import Engine, choose_dtype
+from ..model.colorizationnet.network import ColorizationNet
+from ..model.parallel import spread
+from ..model.resize import resize, resize_columns, resize_rows, scaled
 
 DEFAULT_RENDER_SIZE = 48
 QUALITIES = ("auto", "best", "full", "fast")
@@ -37,7 +37,7 @@ class Colorizer:
     7/3 of the render size, for twice the work of full. ``"auto"`` is what the weights were made
     for, by their metadata, or full; where that is best, a ``film`` is looked at fast.
     ``precision``: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"auto"`` (fp16 on CUDA,
-    bf16 on CPUs that have it, else fp32).
+    else fp32: the same numbers on every CPU).
     ``mode``: ``"merge"``, or ``"network"`` for the network's own RGB without the source's luma.
     """
 

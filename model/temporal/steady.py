@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from ..resize import resize, scaled
 from .cuts import CutDetector
 from .exposure import match_exposure
 from .motion import box, estimate_motion, median, warp
-from .resize import resize, scaled
 
 DEFAULT_STABILITY = 0.5
 LONGEST = 4000  # frames averaged at stability 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..host import schema as io
+from . import schema as io
 
 Prompt = dict[str, dict[str, Any]]
 

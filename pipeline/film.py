@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from .. import host
-from ..model import Colorizer, Steady, merge
+from ..model import Steady, merge
 from ..model.parallel import on_one_core
-from ..model.planes import Coding, chroma_planes, see_planes, small_luma
+from ..model.planes import Coding, checked, chroma_planes, small_luma
 from ..model.resize import resize, scaled
-from ..model.steady import steady_size
+from ..model.temporal.steady import steady_size
+from ..pipeline.images import Colorizer
 from ..video import Clip, Planes, recolor
 from ..video.read import as_clip
 
@@ -85,6 +86,23 @@ class Painter:
         # of them are there on each.
         chroma, small = chroma.cpu() * self.colorizer.strength, small.cpu()
         return on_one_core(lambda: self.steady(chroma, small, cuts))
+
+
+def see_planes(
+    colorizer: Colorizer,
+    planes: np.ndarray,
+    coding: Coding,
+    tick: Callable[[], None] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What the colorizer sees in Y ``planes`` ``(n, H, W)``: small chroma and small luma.
+
+    Returns chroma ``(n, 2, h, w)`` (BT.601, as ``Colorizer.see``) and the luma ``(n, 1, h, w)``
+    in [0, 1] that it was made from, on the colorizer's device. ``tick`` is called several times a
+    second; what it raises ends the work.
+    """
+    size = colorizer.small_size(*checked(planes, coding).shape[1:])
+    small = small_luma(planes, size, coding).to(colorizer.device)
+    return colorizer.see_small(small, tick), small
 
 
 def _coding(planes: Planes) -> Coding:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from .paths import whole
+from ...host.paths import whole
 
 
 class VideoFromFile:

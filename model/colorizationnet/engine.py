@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from ..parallel import spread
 from .network import ColorizationNet
-from .parallel import spread
 from .winograd import WinogradNetwork
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import paths
-from . import preview as ui  # noqa: F401, for the door
+from ...host import paths
+from ...host.paths import SHIPPED, SavePath
 from . import schema as io
+from . import ui  # noqa: F401, for the door
 from .clip import VideoFromFile
-from .paths import SHIPPED, SavePath
 
 
 @functools.cache

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..resize import scaled
 from .motion import box
-from .resize import scaled
 
 THUMB = 12  # rows or columns on the short side at which exposure is matched
 REGION = THUMB // 2 + 1

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .color import rgb_to_chroma, rgb_to_luma
-from .resize import resize
+from ..color import rgb_to_chroma, rgb_to_luma
+from ..resize import resize
 
 SCALES = (0.9, 0.95, 1.0, 1.05, 1.1)  # of the render size
 HOME = SCALES.index(1.0)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from .color import rgb_to_chroma, rgb_to_luma
+from ..color import rgb_to_chroma, rgb_to_luma
 from .lesson import COLOURLESS, Lesson, View
 from .muon import Muon
 from .network import ColorizationNet
