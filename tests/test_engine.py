@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
-from colorizationnet.model.colorizationnet.engine import Engine, memory_used
+from colorizationnet.model.colorizationnet.engine import Engine, choose_dtype, memory_used
 from colorizationnet.model.parallel import spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,3 +195,9 @@ def test_each_piece_has_one_thread():
 
     spread(work, range(4))
     assert seen == [1] * 4 and torch.get_num_threads() == before
+
+
+def test_auto_is_float32_on_every_cpu(monkeypatch):
+    for query in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, query, lambda: True, raising=False)
+    assert choose_dtype("auto", torch.device("cpu")) == torch.float32

@@ -165,18 +165,10 @@ def _bytes_a_pixel(dtype: torch.dtype) -> int:
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The dtype that ``precision`` means on ``device``."""
     if precision == "auto":
-        if device.type == "cuda":
-            return torch.float16
-        return torch.bfloat16 if device.type == "cpu" and _has_bf16() else torch.float32
+        return torch.float16 if device.type == "cuda" else torch.float32
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(PRECISIONS)}.")
     return PRECISIONS[precision]
-
-
-def _has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices itself; what only emulates it is slower."""
-    queries = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every torch
-    return any(getattr(torch.cpu, query, bool)() for query in queries)
 
 
 def _spare(device: torch.device) -> int:
