@@ -25,6 +25,8 @@ FORMATS = (
     "webp",
     "png",
 )
+PICTURE_FORMATS = ("gif", "webp", "png")
+"""Those of ``FORMATS`` that hold no sound and no luma planes: for frames, not for film."""
 MAX_SATURATION = 10.0
 MAX_RENDER_SIZE = 4096
 MAX_TEACH_STEPS = 10_000

@@ -1,0 +1,8 @@
+"""ColorizationNet: the network, its weights, its engine and its teaching."""
+
+from .network import ColorizationNet
+from .reference_set import COLOURLESS
+from .teach import teach
+from .weights import SHIPPED, detect, load, save_model
+
+__all__ = ["COLOURLESS", "SHIPPED", "ColorizationNet", "detect", "load", "save_model", "teach"]
