@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import host
 from ..model import Steady, merge
-from ..model.parallel import on_one_core
+from ..model.parallel import run_single_threaded
 from ..model.planes import Coding, checked, chroma_planes, small_luma
 from ..model.resize import resize, scaled
 from ..model.temporal.steady import steady_size
@@ -53,7 +53,7 @@ class Painter:
     def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         """The chroma planes of the next Y planes that were seen."""
         if len(self.ready) < len(luma):  # the film has no frames to come
-            self.ready += on_one_core(self.steady.finish)
+            self.ready += run_single_threaded(self.steady.finish)
         coding, done, parts = _coding(planes), 0, []
         chroma = [self.ready.popleft() for _ in luma]
         for _, frames in groupby(chroma, lambda frame: frame.shape):
@@ -85,7 +85,7 @@ class Painter:
         # On the CPU: for another device the many small operations would be no quicker, and not all
         # of them are there on each.
         chroma, small = chroma.cpu() * self.colorizer.strength, small.cpu()
-        return on_one_core(lambda: self.steady(chroma, small, cuts))
+        return run_single_threaded(lambda: self.steady(chroma, small, cuts))
 
 
 def see_planes(

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
 from ..model.colorizationnet.engine import Engine, choose_dtype
 from ..model.colorizationnet.network import ColorizationNet
-from ..model.parallel import spread
+from ..model.parallel import parallel_map
 from ..model.resize import resize, resize_columns, resize_rows, scaled
 
 DEFAULT_RENDER_SIZE = 48
@@ -208,7 +208,7 @@ class Colorizer:
         rows = max(1, (BAND if on_cpu else DEVICE_BAND) // width)
         bands = (slice(top, min(top + rows, height)) for top in range(0, height, rows))
         if on_cpu:
-            spread(work, bands)
+            parallel_map(work, bands)
         else:
             for band in bands:
                 work(band)

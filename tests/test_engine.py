@@ -7,7 +7,6 @@ import pytest
 import torch
 from colorizationnet.model import ColorizationNet
 from colorizationnet.model.colorizationnet.engine import Engine, choose_dtype, memory_used
-from colorizationnet.model.parallel import spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
@@ -184,17 +183,6 @@ def test_threads_keep_their_number():
 def test_same_input_same_output():
     luma = torch.rand(2, 1, 61, 47)
     assert torch.equal(Engine(network()).full(luma), Engine(network()).full(luma))
-
-
-def test_each_piece_has_one_thread():
-    before, seen = torch.get_num_threads(), []
-
-    def work(_) -> None:
-        torch.rand(1000, 1000).exp()  # enough for torch to spread
-        seen.append(torch.get_num_threads())
-
-    spread(work, range(4))
-    assert seen == [1] * 4 and torch.get_num_threads() == before
 
 
 def test_auto_is_float32_on_every_cpu(monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from ..parallel import spread
+from ..parallel import parallel_map
 from .network import ColorizationNet
 from .winograd import WinogradNetwork
 
@@ -88,7 +88,7 @@ class Engine:
 
         if self.by_pieces:
             images = [slice(index, index + 1) for index in range(len(luma))]
-            spread(work, product(images, pieces), tick)
+            parallel_map(work, product(images, pieces), tick)
         else:
             for piece in pieces:
                 work((slice(None), piece))
