@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..model import CutDetector, Steady, load_model, merge, rgb_to_chroma, rgb_to_luma
-from ..model.parallel import on_one_core
+from ..model.parallel import run_single_threaded
 from ..model.resize import resize
 from ..model.temporal.motion import box, estimate_motion, warp
 from ..model.temporal.steady import DEFAULT_STABILITY, steady_size
@@ -230,7 +230,7 @@ def cost(path: Path, frames: int) -> None:
             started = time.process_time()
             chroma = colorizer.see_small(small)
             seen = time.process_time()
-            on_one_core(partial(steady, chroma, fine))  # as in a film
+            run_single_threaded(partial(steady, chroma, fine))  # as in a film
             steadying.append((time.process_time() - seen) / len(batch) * 1000)
             seeing.append((seen - started) / len(batch) * 1000)
         # The first batches warm up.

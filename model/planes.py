@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .color import KB, KG, KR
-from .parallel import spread
+from .parallel import parallel_map
 from .resize import resize, resize_columns, resize_rows
 
 # (Kr, Kb) under ffmpeg's names for ITU-T H.273 matrix coefficients.
@@ -74,7 +74,7 @@ def small_luma(planes: np.ndarray, size: tuple[int, int], coding: Coding) -> Ten
         plane = torch.from_numpy(planes[index].astype(np.float32))
         small[index, 0] = resize(plane, size).sub_(black).div_(white - black).clamp_(0, 1)
 
-    spread(shrink, range(len(planes)))
+    parallel_map(shrink, range(len(planes)))
     return small
 
 
@@ -112,8 +112,8 @@ def chroma_planes(
         u[piece] = _quantized(cb.mul_(scale), coding)
         v[piece] = _quantized(cr.mul_(scale), coding)
 
-    spread(widen, range(len(planes)))
-    spread(paint, product(range(len(planes)), _bands(*size)))
+    parallel_map(widen, range(len(planes)))
+    parallel_map(paint, product(range(len(planes)), _bands(*size)))
     return u, v
 
 

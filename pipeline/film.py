@@ -85,9 +85,7 @@ def colorize_film(
     painter = _FilmPainter(
         network, color, film, parts, teaching, torch.device(device), len(frames), on_progress, check
     )
-    # Beside a decoder and an encoder, threads that wait for each other cost more than they bring.
-    with limited_threads(max(1, painter.cores // 2)):
-        return recolor(clip, target, painter.paint, frames=frames, encode=encode, check=check)
+    return recolor(clip, target, painter.paint, frames=frames, encode=encode, check=check)
 
 
 class _FilmPainter:
@@ -107,7 +105,9 @@ class _FilmPainter:
     ) -> None:
         self.network, self.color, self.film = network, color, film
         self.shots, self.teaching, self.device = shots, teaching, device
-        self.cores = torch.get_num_threads()
+        # Beside a decoder and an encoder, threads that wait for each other cost more than they
+        # bring; teaching has the cores for itself.
+        self.threads = max(1, torch.get_num_threads() // 2)
         self.check, self.on_progress = check, on_progress
         taught = sum(shot.keyframes is not None for shot in shots)
         self.done, self.total = 0, max(1, frame_count + taught * teaching.steps)
@@ -123,7 +123,8 @@ class _FilmPainter:
             ready.append(details.popleft().corrected(chroma) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
-                painted = _full_size(ready, batch, planes)
+                with limited_threads(self.threads):
+                    painted = _full_size(ready, batch, planes)
                 self._progress(len(batch), batch[-1], ready[-1], planes)
                 yield painted
                 ready = []
@@ -143,7 +144,8 @@ class _FilmPainter:
             for begins, shot, rows in _by_shot(self.shots, first, len(batch)):
                 if begins or model is None:
                     model = self._model(shot)
-                chroma, small = self._predict(model, batch[rows], planes)
+                with limited_threads(self.threads):
+                    chroma, small = self._predict(model, batch[rows], planes)
                 if self.network.detailed and self.film.stability:
                     size = filter_size(*small.shape[2:], detailed=True)
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
@@ -174,15 +176,14 @@ class _FilmPainter:
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
-            with limited_threads(self.cores):
-                network = teach(
-                    network,
-                    list(shot.keyframes),
-                    self.teaching,
-                    device=self.device,
-                    on_progress=lambda *_: self._progress(1),
-                    check=self.check,
-                )
+            network = teach(
+                network,
+                list(shot.keyframes),
+                self.teaching,
+                device=self.device,
+                on_progress=lambda *_: self._progress(1),
+                check=self.check,
+            )
         return network.chroma_model(color, self.device, film=True)
 
     def _progress(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from ...callbacks import Check
-from ..parallel import spread
+from ..parallel import parallel_map
 from .winograd import WinogradNetwork
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -89,7 +89,7 @@ class Engine:
 
         if self.per_core:
             images = [slice(index, index + 1) for index in range(len(luma))]
-            spread(work, product(images, tiles), check)
+            parallel_map(work, product(images, tiles), check)
         else:
             for tile_slices in tiles:
                 work((slice(None), tile_slices))
