@@ -199,7 +199,7 @@ def _colorize_photo(source: Path, target: Path, colorizer) -> None:
 
 
 def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace) -> None:
-    from ..model.temporal.steady import DEFAULT_STABILITY
+    from ..options import FilmOptions
     from ..pipeline.film import colorize_film
     from ..video import probe
 
@@ -209,7 +209,7 @@ def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace
         clip,
         target,
         _shots(args, network, clip),
-        stability=DEFAULT_STABILITY if args.stability is None else args.stability,
+        stability=FilmOptions.stability if args.stability is None else args.stability,
         start=args.start,
         duration=args.duration,
         format=args.format,

@@ -4,15 +4,12 @@ from .color import merge, rgb_to_chroma, rgb_to_luma
 from .colorizationnet.network import ColorizationNet
 from .colorizationnet.teach import teach
 from .colorizationnet.weights import WeightsError, load_model, save_model
-from .temporal.cuts import CutDetector
-from .temporal.keyframes import KeyframePicker
-from .temporal.steady import Steady
+from .temporal import CutDetector, KeyframePicker
 
 __all__ = [
     "ColorizationNet",
     "CutDetector",
     "KeyframePicker",
-    "Steady",
     "WeightsError",
     "load_model",
     "merge",

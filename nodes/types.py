@@ -9,7 +9,7 @@ from .. import host
 from ..host import io
 from ..model import ColorizationNet
 from ..model.colorizationnet.engine import memory_used
-from ..model.temporal.steady import DEFAULT_STABILITY
+from ..options import FilmOptions
 from ..pipeline.images import QUALITIES
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
@@ -89,7 +89,7 @@ def quality_input():
 def stability_input():
     return io.Float.Input(
         "stability",
-        default=DEFAULT_STABILITY,
+        default=FilmOptions.stability,
         min=0.0,
         max=1.0,
         step=0.05,

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from .. import host
-from ..model import Steady, merge
+from ..model import merge
 from ..model.parallel import run_single_threaded
 from ..model.planes import Coding, checked, chroma_planes, small_luma
 from ..model.resize import resize, scaled
-from ..model.temporal.steady import steady_size
+from ..model.temporal import LOOK_AHEAD, ChromaBatch, filter_size
+from ..model.temporal.stabilizer import ChromaStabilizer
 from ..pipeline.images import Colorizer
 from ..video import Clip, Planes, recolor
 from ..video.read import as_clip
@@ -37,14 +38,14 @@ class Painter:
     def __init__(self, shots: Shots, stability: float) -> None:
         self.shots = list(shots)
         self.colorizer: Colorizer | None = None
-        self.steady = Steady(stability)
+        self.stabilizer = ChromaStabilizer(stability, False, LOOK_AHEAD)
         self.frame = 0
         self.ready: deque[Tensor] = deque()  # small chroma (2, h, w) of frames not yet painted
         self.preview: Tensor | None = None  # (H, W, 3), small: a frame painted of late
         self.previewed = -PREVIEW_INTERVAL
 
     def see(self, luma: np.ndarray, planes: Planes) -> None:
-        """Look at the next Y planes, ``steady.look_ahead`` frames before they are painted."""
+        """Look at the next Y planes, ``stabilizer.look_ahead`` frames before they are painted."""
         coding = _coding(planes)
         for begins, rows in self._by_shot(len(luma)):
             self.ready += self._see(begins, luma[rows], coding)
@@ -53,7 +54,7 @@ class Painter:
     def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
         """The chroma planes of the next Y planes that were seen."""
         if len(self.ready) < len(luma):  # the film has no frames to come
-            self.ready += run_single_threaded(self.steady.finish)
+            self.ready += run_single_threaded(self.stabilizer.flush)
         coding, done, parts = _coding(planes), 0, []
         chroma = [self.ready.popleft() for _ in luma]
         for _, frames in groupby(chroma, lambda frame: frame.shape):
@@ -78,14 +79,15 @@ class Painter:
 
     def _see(self, begins: bool, luma: np.ndarray, coding: Coding) -> list[Tensor]:
         chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
-        fine = steady_size(*small.shape[2:])
-        if self.steady.stability and fine != small.shape[2:]:
+        fine = filter_size(*small.shape[2:])
+        if self.stabilizer.stability and fine != small.shape[2:]:
             small = small_luma(luma, fine, coding)
         cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
         # On the CPU: for another device the many small operations would be no quicker, and not all
         # of them are there on each.
         chroma, small = chroma.cpu() * self.colorizer.strength, small.cpu()
-        return run_single_threaded(lambda: self.steady(chroma, small, cuts))
+        batch = ChromaBatch(chroma, small, cuts)
+        return run_single_threaded(lambda: self.stabilizer.push(batch))
 
 
 def see_planes(
@@ -149,7 +151,7 @@ def colorize_film(
             target,
             painter.paint,
             see=painter.see,
-            look_ahead=painter.steady.look_ahead,
+            look_ahead=painter.stabilizer.look_ahead,
             start=start,
             duration=duration,
             progress=show,

@@ -1,27 +1,23 @@
 """The shots of a film, the frames that stand for each, and a colorizer taught on those."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .. import host
-from ..model import ColorizationNet, CutDetector, KeyframePicker, rgb_to_chroma, rgb_to_luma, teach
+from ..model import ColorizationNet, rgb_to_chroma, rgb_to_luma, teach
 from ..model.colorizationnet.lesson import COLOURLESS
 from ..model.resize import scaled
-from ..model.temporal.cuts import LATEST
+from ..model.temporal import KeyframePicker, mark_shots
 from ..pipeline.images import Colorizer
 from ..video import Clip, read_frames
 from ..video.read import as_clip
 from .frames import refuse_if_too_large, to_images
 
-LOOK_SIDE = 48  # px on the short side at which frames are compared
-LOOKAHEAD = 6  # frames: a flash is over by then
-MIN_SHOT = 8  # frames
-DELAY = max(LOOKAHEAD + 1, LATEST, MIN_SHOT)  # frames until it is certain where a shot begins
+SMALL_SIDE = 48  # px on the short side at which frames are compared
 ASPECT_TOLERANCE = 0.02
 
 
@@ -92,13 +88,12 @@ def find_shots(
     def close() -> None:
         shots.append(Shot(first, tuple(first + frame for frame in picker.pick(keyframes))))
 
-    looks = _small_luma(clip, start_frame, count)
-    for frame, (begins, look) in enumerate(_divided(looks, sensitivity)):
+    frames = _small_luma(clip, start_frame, count)
+    for index, (begins, frame) in enumerate(mark_shots(frames, sensitivity)):
         if begins:
             close()
-            first = frame
-            picker.reset()
-        picker(look[None])
+            first, picker = index, KeyframePicker()
+        picker(frame[None])
     close()
     return ClipShots(clip.width, clip.height, count, tuple(shots))
 
@@ -179,35 +174,12 @@ def _untaught(network: ColorizationNet, settings: dict):
 
 def _small_luma(clip: Clip, first: int, count: int) -> Iterator[Tensor]:
     """Each frame as small ``(1, h, w)`` luma."""
-    size = scaled((clip.width, clip.height), LOOK_SIDE / min(clip.width, clip.height))
+    size = scaled((clip.width, clip.height), SMALL_SIDE / min(clip.width, clip.height))
     with host.Progress(count) as progress:
         for frames in read_frames(
             clip, start_frame=first, frame_count=count, size=size, batch_size=32
         ):
-            yield from rgb_to_luma(to_images(frames[..., :3]).permute(0, 3, 1, 2))
+            for luma in rgb_to_luma(to_images(frames[..., :3]).permute(0, 3, 1, 2)):
+                host.check_cancelled()
+                yield luma
             progress.update(len(frames))
-
-
-def _divided(looks: Iterable[Tensor], sensitivity: float) -> Iterator[tuple[bool, Tensor]]:
-    """Each look with whether a shot begins there, `DELAY` frames behind what is read."""
-    detector = CutDetector(sensitivity, lookahead=LOOKAHEAD)
-    waiting: deque[Tensor] = deque()
-    cuts: set[int] = set()
-    last = 0
-
-    def oldest() -> tuple[bool, Tensor]:
-        nonlocal last
-        frame = detector.index - len(waiting)
-        begins = frame in cuts and frame - last >= MIN_SHOT and len(waiting) >= MIN_SHOT
-        last = frame if begins else last
-        return begins, waiting.popleft()
-
-    for look in looks:
-        host.check_cancelled()
-        cuts.update(detector(look[None]))
-        waiting.append(look)
-        if len(waiting) > DELAY:
-            yield oldest()
-    cuts.update(detector.flush())
-    while waiting:
-        yield oldest()
