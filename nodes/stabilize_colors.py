@@ -1,8 +1,11 @@
+from itertools import chain
+
 import torch
 
 from .. import host
 from ..host import io
-from ..pipeline.stabilize import Stabilizer
+from ..options import FilmOptions
+from ..pipeline.stabilize import stabilize_images
 from .types import stability_input
 
 
@@ -28,19 +31,9 @@ class StabilizeColors(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames, stability) -> io.NodeOutput:
-        stabilizer = Stabilizer(stability[0])
         batches = [torch.empty_like(batch) for batch in frames]
-        targets = (frame for batch in batches for frame in batch)
+        stabilized = stabilize_images(frames, FilmOptions(stability[0]), check=host.check_cancelled)
         with host.Progress(sum(map(len, frames))) as progress:
-
-            def put(ready):
-                for frame in ready:
-                    next(targets).copy_(frame)
-                    progress.update(preview=frame)
-
-            for batch in frames:
-                for index in range(len(batch)):
-                    put(stabilizer(batch[index : index + 1]))
-                    host.check_cancelled()
-            put(stabilizer.finish())
+            for target, frame in zip(chain.from_iterable(batches), stabilized, strict=True):
+                progress.update(preview=target.copy_(frame))
         return io.NodeOutput(batches)

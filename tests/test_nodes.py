@@ -13,13 +13,12 @@ from colorizationnet.headless.keyframes import read_keyframes
 from colorizationnet.headless.standin import host as embedded
 from colorizationnet.model import (
     ColorizationNet,
-    CutDetector,
-    KeyframePicker,
     load_model,
     rgb_to_chroma,
     rgb_to_luma,
     save_model,
 )
+from colorizationnet.model.temporal import KeyframePicker, mark_shots
 from colorizationnet.nodes import NODES
 from colorizationnet.pipeline import film
 from colorizationnet.pipeline.shots import find_shots
@@ -284,11 +283,7 @@ def test_shots_found_in_a_stream_are_those_of_the_whole(folders, sensitivity):
 
     rgb = np.concatenate(list(read_frames(path, size=(72, 48)))).astype(np.float32) / 255
     looks = rgb_to_luma(torch.from_numpy(rgb).permute(0, 3, 1, 2))
-    detector = CutDetector(sensitivity, lookahead=6)
-    firsts = [0]
-    for first in sorted({*detector(looks), *detector.flush()}):
-        if first - firsts[-1] >= 8 and len(looks) - first >= 8:
-            firsts.append(first)
+    firsts = [i for i, (begins, _) in enumerate(mark_shots(looks, sensitivity)) if begins or not i]
     assert len(firsts) >= 4 and [shot.first for shot in found.shots] == firsts
     for shot, end in zip(found.shots, [*firsts[1:], len(looks)], strict=True):
         picker = KeyframePicker()
