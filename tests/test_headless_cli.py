@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copyfile
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.headless import cli
-from colorizationnet.headless.standin.host import Progress, settings
+from colorizationnet.headless.standin.host import TerminalProgress
+from colorizationnet.host.paths import SHIPPED
 from PIL import Image
 
 
@@ -69,6 +71,15 @@ def test_folders_are_options(folder, run):
     assert code == 0 and saved == ["there/out_00001_.png"]
     code, _, errors = run("run", "workflow.json", "--input-dir", "gone")
     assert (code, errors) == (2, ["There is no input folder gone."])
+
+
+def test_weights_of_a_folder_of_ones_own(folder, run):
+    (folder / "zoo").mkdir()
+    copyfile(SHIPPED, folder / "zoo" / "mine.safetensors")
+    mine = ("run", "workflow.json", "--set", "1.model_name=mine.safetensors")
+    code, _, errors = run(*mine)
+    assert code == 2 and "choose one of: colorizationnet.safetensors" in errors[0]
+    assert run(*mine, "--models-dir", "zoo") == (0, ["output/out_00001_.png"], [])
 
 
 def test_set_changes_inputs_by_number_and_by_class(folder, run):
@@ -191,11 +202,11 @@ def test_ctrl_c_while_a_clip_is_written_leaves_nothing(folder, run, monkeypatch)
     }
     (folder / "clip.json").write_text(json.dumps(prompt))
 
-    def update(self, n=1, preview=None):
-        if settings.node == "[2/2] Save Video Frames":
+    def report(self, done, total, preview=None):
+        if Path("output").is_dir():  # the second node is at work
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setattr(TerminalProgress, "report", report)
     assert run("run", "clip.json") == (130, [], ["Stopped."])
     assert not list(Path("output").iterdir())
     monkeypatch.undo()
@@ -207,6 +218,12 @@ def test_help_does_not_wait_for_torch():
     code = "import sys; from colorizationnet.headless.cli import main\ntry: main(['run', '--help'])"
     code += "\nexcept SystemExit: sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_workflow_for_a_server_needs_no_torch():
+    code = "import sys; import colorizationnet.headless.server, colorizationnet.headless.run"
+    code += "\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_python_dash_m():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from colorizationnet.headless.standin.core_nodes import LoadImage
-from colorizationnet.headless.standin.host import settings
+from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.host import use
 from colorizationnet.pipeline import photo
 from colorizationnet.pipeline.photo import PhotoError, open_picture, read_photo, write_photo
 from PIL import Image
@@ -26,7 +27,7 @@ def save_turned(path, pixels, orientation):
 @pytest.mark.parametrize("orientation", TURNS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
-def test_turned_grey_scans_stand_upright(tmp_path, monkeypatch, suffix, dtype, orientation):
+def test_turned_grey_scans_stand_upright(tmp_path, suffix, dtype, orientation):
     pixels = random_pixels(dtype)
     path = tmp_path / f"scan{suffix}"
     save_turned(path, pixels, orientation)
@@ -35,8 +36,8 @@ def test_turned_grey_scans_stand_upright(tmp_path, monkeypatch, suffix, dtype, o
     read = read_photo(path)
     assert read.bits == np.iinfo(dtype).bits
     torch.testing.assert_close(read.image, upright)
-    monkeypatch.setattr(settings, "input", tmp_path)
-    torch.testing.assert_close(LoadImage.execute(path.name).args[0][0], upright)
+    with use(StandInHost(input=tmp_path)):
+        torch.testing.assert_close(LoadImage.execute(path.name).args[0][0], upright)
 
 
 def save_bilevel(path, width, height):
