@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+SHIPPED_WEIGHTS = Path(__file__).parent / "model/colorizationnet/colorizationnet.safetensors"
 QUALITIES = ("auto", "best", "full", "fast")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 MODES = ("merge", "network")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..host import current
-from ..host.paths import SUFFIXES
+from ..host import SUFFIXES, current
 from ..options import (
     FORMATS,
     PICTURE_FORMATS,

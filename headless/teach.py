@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..host import current
-from ..host.paths import SHIPPED
-from ..options import TeachOptions
+from ..options import SHIPPED_WEIGHTS, TeachOptions
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -71,7 +70,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
             device=host.device(),
             on_progress=progress.report,
         )
-    base_name = SHIPPED.name if args.model is None else args.model.name
+    base_name = SHIPPED_WEIGHTS.name if args.model is None else args.model.name
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(taught, args.output, {**taught.metadata, "base": base_name})
     yield args.output

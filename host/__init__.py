@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import Host, VideoSource
-from .paths import SavePath
+from .paths import SUFFIXES, SavePath
 
 # ComfyUI imports both before it loads any custom node; nothing else brings them in.
 IN_COMFYUI = {"folder_paths", "comfy_api.latest"} <= sys.modules.keys()
@@ -25,7 +25,7 @@ if TYPE_CHECKING or not IN_COMFYUI:
 else:
     from comfy_api.latest import io, ui
 
-__all__ = ["Host", "SavePath", "VideoSource", "current", "io", "ui", "use"]
+__all__ = ["SUFFIXES", "Host", "SavePath", "VideoSource", "current", "io", "ui", "use"]
 
 _current: ContextVar[Host | None] = ContextVar("host", default=None)
 AnyHost = TypeVar("AnyHost", bound=Host)

@@ -24,9 +24,10 @@ from comfy.cli_args import args
 from comfy_api.latest import ComfyExtension, Input, InputImpl, io
 from PIL import Image
 
+from ..options import SHIPPED_WEIGHTS
 from . import paths
 from .base import Progress, VideoSource
-from .paths import SHIPPED, SavePath
+from .paths import SavePath
 
 MODELS = "colorization"
 
@@ -103,7 +104,7 @@ class ComfyUIHost:
 
     def model_names(self) -> list[str]:
         names = folder_paths.get_filename_list(MODELS)
-        return [SHIPPED.name, *(name for name in names if name != SHIPPED.name)]
+        return [SHIPPED_WEIGHTS.name, *(name for name in names if name != SHIPPED_WEIGHTS.name)]
 
     def model_path(self, name: str) -> Path:
         path = folder_paths.get_full_path(MODELS, name) if name in self.model_names() else None
@@ -167,7 +168,7 @@ def _register_models() -> None:
     """Let ComfyUI look for *.safetensors in models/colorization, then in the pack."""
     # extra_model_paths.yaml or another pack may have made the entry, of lists, sets or tuples.
     folders, extensions = folder_paths.folder_names_and_paths.get(MODELS, ([], set()))
-    ours = str(Path(folder_paths.models_dir, MODELS)), str(SHIPPED.parent)
+    ours = str(Path(folder_paths.models_dir, MODELS)), str(SHIPPED_WEIGHTS.parent)
     folder_paths.folder_names_and_paths[MODELS] = (
         list(dict.fromkeys([*folders, *ours])),
         type(extensions)(dict.fromkeys([*extensions, ".safetensors"])),

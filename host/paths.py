@@ -10,8 +10,6 @@ from pathlib import Path
 
 from ..files import counted_names, is_within
 
-SHIPPED = Path(__file__).parent.parent / "model" / "colorizationnet" / "colorizationnet.safetensors"
-
 # The system's own table of content types often lacks .mkv and .webp.
 SUFFIXES = {
     "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"},

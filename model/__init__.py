@@ -3,7 +3,7 @@
 from .architectures import ARCHITECTURES, Architecture, load_model
 from .chroma_model import ChromaModel, Network
 from .color import merge, rgb_to_chroma, rgb_to_luma
-from .colorizationnet import COLOURLESS, SHIPPED, ColorizationNet, save_model, teach
+from .colorizationnet import COLOURLESS, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
 from .resize import resize, resize_columns, resize_rows, scaled
@@ -20,7 +20,6 @@ from .weights_file import WeightsError, WeightsFile
 __all__ = [
     "ARCHITECTURES",
     "COLOURLESS",
-    "SHIPPED",
     "Architecture",
     "ChromaBatch",
     "ChromaModel",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
+from ..options import SHIPPED_WEIGHTS
 from . import colorizationnet, ddcolor
 from .chroma_model import Network
 from .weights_file import WeightsError, WeightsFile
@@ -39,7 +40,7 @@ def load_model(path: str | os.PathLike | None = None) -> Network:
     safetensors or not of a known network, before a tensor is read, or when a tensor is missing,
     unknown, of another shape, or not finite.
     """
-    file = WeightsFile(colorizationnet.SHIPPED if path is None else path)
+    file = WeightsFile(SHIPPED_WEIGHTS if path is None else path)
     for architecture in ARCHITECTURES:
         if architecture.detect(file.shapes):
             return architecture.load(file)

@@ -1,7 +1,6 @@
 import torch
 
 from ..host import current, io
-from ..host.paths import SUFFIXES
 from ..pipeline import load_frames
 from ..video import probe
 
@@ -99,12 +98,9 @@ class LoadVideoFrames(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file):
         try:
-            path = current().input_path(file)
+            current().input_path(file, "video")
         except (OSError, ValueError) as error:
             return str(error)
-        # A playlist would make ffmpeg read the files that it names, wherever they are.
-        if path.suffix.lower() not in SUFFIXES["video"]:
-            return f"{path.name} is no clip by its suffix; rename it if it is one."
         return True
 
     @classmethod

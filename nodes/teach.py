@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from ..host import current, io, ui
-from ..host.paths import SHIPPED
-from ..options import MAX_TEACH_STEPS, ColorOptions, TeachOptions
+from ..options import MAX_TEACH_STEPS, SHIPPED_WEIGHTS, ColorOptions, TeachOptions
 from ..pipeline import colorize_images, is_kept, save_model, teach
 from .types import ColorizationModel, Model
 
@@ -126,7 +125,7 @@ def _target(filename: str) -> Path | None:
     folder = current().models_folder()
     if Path(name).name != name or name.startswith("."):
         raise ValueError(f"{filename!r} is not a plain file name; leave out folders and dots.")
-    if name.lower() == SHIPPED.name:
+    if name.lower() == SHIPPED_WEIGHTS.name:
         raise ValueError(f"{name} is the name of the shipped weights; choose another filename.")
     return folder / name
 

@@ -34,6 +34,7 @@ from ..model import (
 from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
 from .shots import ClipShots, ShotColors, shot_colors
+from .stabilize import stabilized_size
 from .teaching import teach
 
 DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
@@ -147,7 +148,7 @@ class _FilmPainter:
                 with limited_threads(self.threads):
                     chroma, small = self._predict(model, batch[rows], planes)
                 if self.network.detailed and self.film.stability:
-                    size = filter_size(*small.shape[2:], detailed=True)
+                    size = stabilized_size(*small.shape[2:])
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
                     details += map(_Detail, chroma, steadied_at)
                     chroma = steadied_at

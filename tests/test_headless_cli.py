@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from colorizationnet.headless import cli
 from colorizationnet.headless.standin.host import TerminalProgress
-from colorizationnet.host.paths import SHIPPED
+from colorizationnet.options import SHIPPED_WEIGHTS
 from PIL import Image
 
 
@@ -75,7 +75,7 @@ def test_folders_are_options(folder, run):
 
 def test_weights_of_a_folder_of_ones_own(folder, run):
     (folder / "zoo").mkdir()
-    copyfile(SHIPPED, folder / "zoo" / "mine.safetensors")
+    copyfile(SHIPPED_WEIGHTS, folder / "zoo" / "mine.safetensors")
     mine = ("run", "workflow.json", "--set", "1.model_name=mine.safetensors")
     code, _, errors = run(*mine)
     assert code == 2 and "choose one of: colorizationnet.safetensors" in errors[0]

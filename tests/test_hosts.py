@@ -83,14 +83,14 @@ def test_an_entry_for_the_models_may_be_there_already(tmp_path, entry):
         module.ComfyUIHost()  # once more changes nothing
     folders, suffixes = comfyui.model_folders["colorization"]
     known, known_suffixes = entry or ([], set())
-    ours = [str(tmp_path / "models" / "colorization"), str(paths.SHIPPED.parent)]
+    ours = [str(tmp_path / "models" / "colorization"), str(SHIPPED_WEIGHTS.parent)]
     assert folders == [*known, *ours]
     assert sorted(suffixes) == sorted({*known_suffixes, ".safetensors"})
     assert type(suffixes) is type(known_suffixes)
 
 
 def test_models(comfyui, host):
-    shipped = paths.SHIPPED.name
+    shipped = SHIPPED_WEIGHTS.name
     own = comfyui.base / "models" / "colorization"
     (own / "zoo.safetensors").touch()
     (own / "notes.txt").touch()

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ...host import SavePath, VideoSource, paths
 from ...host.base import Progress
-from ...host.paths import SHIPPED
+from ...host.paths import SHIPPED_WEIGHTS
 from . import schema as io
 from .clip import VideoFromFile
 
@@ -106,8 +106,8 @@ class StandInHost:
 
     def model_names(self) -> list[str]:
         files = self.models.rglob("*.safetensors")
-        names = {str(file.relative_to(self.models)) for file in files} - {SHIPPED.name}
-        return [SHIPPED.name, *sorted(names)]
+        names = {str(file.relative_to(self.models)) for file in files} - {SHIPPED_WEIGHTS.name}
+        return [SHIPPED_WEIGHTS.name, *sorted(names)]
 
     def model_path(self, name: str) -> Path:
         if name not in self.model_names():
@@ -116,7 +116,7 @@ class StandInHost:
                 f"{self.models.resolve()}."
             )
         own = self.models / name
-        return own if own.is_file() else SHIPPED
+        return own if own.is_file() else SHIPPED_WEIGHTS
 
     def metadata(self, cls: type[io.ComfyNode]) -> dict[str, str]:
         if cls.hidden is None:  # outside a graph

@@ -3,6 +3,6 @@
 from .network import ColorizationNet
 from .reference_set import COLOURLESS
 from .teach import teach
-from .weights import SHIPPED, detect, load, save_model
+from .weights import detect, load, save_model
 
-__all__ = ["COLOURLESS", "SHIPPED", "ColorizationNet", "detect", "load", "save_model", "teach"]
+__all__ = ["COLOURLESS", "ColorizationNet", "detect", "load", "save_model", "teach"]

@@ -13,8 +13,6 @@ from ...files import AtomicOutput
 from ..weights_file import WeightsError, WeightsFile
 from .network import ColorizationNet
 
-SHIPPED = Path(__file__).with_name("colorizationnet.safetensors")
-
 
 def detect(keys: Iterable[str]) -> bool:
     """Whether a file with tensors of these names is meant for ColorizationNet."""
