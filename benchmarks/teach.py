@@ -28,8 +28,7 @@ from torch import Tensor
 
 from ..model import ColorizationNet, load_model
 from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.temporal.cuts import CutDetector
-from ..model.temporal.keyframes import KeyframePicker
+from ..model.temporal import CutDetector, KeyframePicker
 from ..options import ColorOptions, TeachOptions
 from ..pipeline import colorize_images, teach
 from ..video import probe, read_frames
@@ -163,17 +162,16 @@ def read_shots(file: Path) -> list[Shot]:
     clip = probe(file)
     scale = min(1.0, SHORT_SIDE / min(clip.width, clip.height))
     size = round(clip.width * scale), round(clip.height * scale)
-    detector, picker = CutDetector(), KeyframePicker()
+    detector = CutDetector()
     batches, cuts = [], []
     for batch in read_frames(clip, size=size, alpha=False):
         frames = torch.from_numpy(batch if batch.dtype == np.uint8 else (batch >> 8).astype("u1"))
         frames = frames.permute(0, 3, 1, 2)
         batches.append(frames)
         cuts += detector(rgb_to_luma(frames.float().div_(255)))
-    cuts += detector.flush()
     shots = []
     for frames in torch.cat(batches).tensor_split(cuts):
-        picker.reset()
+        picker = KeyframePicker()
         for part in frames.split(64):
             picker(rgb_to_luma(part.float().div_(255)))
         shots.append(Shot(frames, {count: picker.pick(count) for count in (1, 3)}))

@@ -44,10 +44,6 @@ class FilterTuning(NamedTuple):
     visibility_threshold: float  # deviation of chroma that nobody sees
 
 
-LOW_RES_CHROMA = FilterTuning(False, 16, 1.5, 3 / 255)
-FULL_RES_CHROMA = FilterTuning(True, 40, 24, 1 / 255)
-
-
 class FilterState(NamedTuple):
     """What is known of the surface at each pixel of the last frame, ``(1, c, h, w)`` each."""
 

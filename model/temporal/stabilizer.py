@@ -10,20 +10,14 @@ from torch import Tensor
 from ...options import FilmOptions
 from ..parallel import run_single_threaded
 from ..resize import resize, scaled
-from .chroma_filter import (
-    FULL_RES_CHROMA,
-    LOW_RES_CHROMA,
-    FilterState,
-    gate,
-    measure,
-    predict,
-    update,
-)
+from .chroma_filter import FilterState, FilterTuning, gate, measure, predict, update
 from .cuts import CutDetector
 from .fixed_lag import DelayLine, SmoothingJob, smooth
 
 LOOK_AHEAD = 12  # frames, half a second of film
 MIN_SIDE = 48  # pixels of luma on the short side, at least: motion is not found in fewer
+LOW_RES_CHROMA = FilterTuning(False, 16, 1.5, 3 / 255)
+FULL_RES_CHROMA = FilterTuning(True, 40, 24, 1 / 255)
 
 
 class ChromaBatch(NamedTuple):
