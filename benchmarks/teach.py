@@ -26,8 +26,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import ColorizationNet, load_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma
 from ..model.temporal import CutDetector, KeyframePicker
 from ..options import ColorOptions, TeachOptions
 from ..pipeline import colorize_images, teach

@@ -10,7 +10,8 @@ import pytest
 import torch
 from colorizationnet.headless.standin import schema
 from colorizationnet.headless.standin.host import StandInHost
-from colorizationnet.host import Host, paths
+from colorizationnet.host import Host
+from colorizationnet.options import SHIPPED_WEIGHTS
 from fake_comfyui import (
     PACK,
     ComfyUI,

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..model.color import rgb_to_chroma
+from ..model import rgb_to_chroma
 from .degrade import degrade
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}

@@ -19,8 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.utils import make_grid, save_image
 
-from ..model import Network, load_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
+from ..model import Network, load_model, merge, rgb_to_chroma, rgb_to_luma
 from ..options import QUALITIES, ColorOptions
 from ..pipeline import colorize_images
 from .data import find_photos, read_photo, split
