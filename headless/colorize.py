@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
             if is_video(source):
                 _colorize_clip(source, target, network, args)
             else:
-                _colorize_photo(source, target, colorizer)
+                _colorize_photo(source, target, colorizer, args)
         except (ValueError, RuntimeError) as error:
             if len(jobs) == 1:
                 raise
@@ -118,7 +118,7 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    from ..pipeline.photo import SUFFIXES as WRITABLE
+    from ..pipeline.photo import PHOTO_SUFFIXES as WRITABLE
 
     sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (
@@ -188,14 +188,21 @@ def _suffix(source: Path, format: str) -> str:
     return source.suffix if source.suffix.lower() in entry.containers else entry.suffix
 
 
-def _colorize_photo(source: Path, target: Path, colorizer) -> None:
-    from ..pipeline.photo import read_photo, write_photo
+def _colorize_photo(source: Path, target: Path, colorizer, args: argparse.Namespace) -> None:
+    from ..pipeline.photo import colorize_bands, colorize_photo
 
-    photo = read_photo(source)
-    if photo.bits > 8:
-        logging.warning("%s: %s-bit levels are written with 8 bits.", source, photo.bits)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_photo(target, colorizer(photo.image[None])[0], photo.alpha, photo.keep)
+    colorize = colorize_bands(_AsModel(colorizer), strength=colorizer.strength)
+    colorize_photo(source, target, colorize, overwrite=args.overwrite)
+
+
+class _AsModel:
+    """A `Colorizer` under the names of a `ChromaModel`."""
+
+    def __init__(self, colorizer) -> None:
+        self.device = colorizer.device
+        self.input_size = colorizer.small_size
+        self.chroma = colorizer.see_small
 
 
 def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace) -> None:

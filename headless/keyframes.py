@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         for frame in shot.keyframes
     ]
     for name, image in zip(names, keyframe_images(clip, shots), strict=True):
-        write_photo(args.output / name, image, None, {})
+        write_photo(args.output / name, image)
         yield args.output / name
     listed = asdict(shots) | {"pictures": names}
     (args.output / LIST).write_text(json.dumps(listed, indent=1))
@@ -66,7 +66,7 @@ def read_keyframes(folder: Path) -> tuple[object, object]:
         ) from error
     if missing := [path.name for path in paths if not path.is_file()]:
         raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
-    images = [read_photo(path)[0] for path in paths]
+    images = [read_photo(path).image for path in paths]
     if different := [p for p, i in zip(paths, images, strict=True) if i.shape != images[0].shape]:
         raise ValueError(f"{different[0]} is not of the size of {paths[0].name}; keep the sizes.")
     return shots, torch.stack(images)
