@@ -23,6 +23,8 @@ PHOTO_SUFFIXES = frozenset(SUFFIX_FORMATS)
 DEEP_FORMATS = {PNG, TIFF, PPM}  # 16 bits a channel
 ALPHA_FORMATS = {PNG, TIFF, WEBP, AVIF, JPEG2000, TGA, GIF, HEIF}
 
+UNKNOWN = "its content is of no kind of photo or clip known here"
+
 # Results that need another suffix than their source, and why.
 _OTHER_SUFFIXES = {
     ".pgm": (".ppm", "PGM holds no colour"),
@@ -100,7 +102,7 @@ def kind_of(path: Path) -> FileKind:
             return FileKind("clip")
     if SUFFIX_FORMATS.get(path.suffix.lower()) == TGA and _looks_like_tga(head):
         return FileKind("photo", TGA)
-    return FileKind("neither", reason="its content is of no kind of photo or clip known here")
+    return FileKind("neither", reason=UNKNOWN)
 
 
 def is_photo(path: Path) -> bool:

@@ -76,7 +76,7 @@ class PngWriter:
         rows = levels.astype(">u2") if self._bits == 16 else levels
         data = _filtered(np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1),
                          self._step)  # fmt: skip
-        packer = zlib.compressobj(6, zlib.DEFLATED, -15, 9)
+        packer = zlib.compressobj(3, zlib.DEFLATED, -15, 9)
         packed = packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
         return packed, data, None
 

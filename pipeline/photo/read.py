@@ -24,7 +24,7 @@ from .color_management import (
     to_srgb,
 )
 from .errors import PhotoError
-from .formats import GIF, HEIF, JPEG, JPEG2000, MPO, PNG, PPM, TGA, TIFF, WEBP, kind_of
+from .formats import GIF, HEIF, JPEG, JPEG2000, MPO, PNG, PPM, TGA, TIFF, UNKNOWN, WEBP, kind_of
 from .metadata import Metadata, upright_exif, upright_xmp
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
 from .raster import Raster, has_color
@@ -104,6 +104,8 @@ def read_photo(path: Path) -> Photo:
     try:
         kind = kind_of(path)
         if kind.kind != "photo":
+            if kind.reason == UNKNOWN:
+                raise PhotoError(f"{path} is not a picture that can be read; check the file.")
             reason = kind.reason or "it is a clip"
             raise PhotoError(f"{path} is not a picture that can be read: {reason}.")
         if kind.format == TIFF:
@@ -190,10 +192,16 @@ def _read_tiff(path: Path) -> Photo:
         notes: list[str] = []
         found = file.read(index, notes)
         if found is None:
-            with open_picture(path, TIFF) as picture:
-                picture.seek(file.frame(index))
-                raster, bits = _decode(path, picture, notes)
-                profile = picture.info.get("icc_profile")
+            try:
+                with open_picture(path, TIFF) as picture:
+                    with quiet():
+                        picture.seek(file.frame(index))
+                    raster, bits = _decode(path, picture, notes)
+                    profile = picture.info.get("icc_profile")
+            except (PhotoError, *DAMAGE) as error:
+                if "unknown" not in str(error):
+                    raise
+                raise file.refusal(index) from error
             notes += file.loss(index)
         else:
             raster, bits = found
@@ -237,7 +245,10 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     dpi = info.get("dpi")
     xmp = info.get("xmp")
     with quiet():
-        exif = info.get("exif") or picture.getexif().tobytes()
+        exif = info.get("exif", b"")
+        # Of XMP alone Pillow makes an orientation, and of old PNG text a whole block.
+        if not exif and set(found := picture.getexif()) - {274}:
+            exif = found.tobytes()
     metadata = Metadata(
         exif=exif.removeprefix(b"Exif\0\0") or None,
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,

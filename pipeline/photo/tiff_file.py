@@ -69,6 +69,13 @@ class TiffFile:
             notes.append("its Photoshop layers are left out; the flat picture is coloured.")
         return metadata
 
+    def refusal(self, index: int) -> PhotoError:
+        """What is said of a page that cannot be read."""
+        return PhotoError(
+            f"{self.path} is {Layout.of(self._pages[index][1]).describe()}, which cannot be read; "
+            f"save it as 8- or 16-bit grey or RGB {TIFF}."
+        )
+
     def loss(self, index: int) -> list[str]:
         """What Pillow, which reads the page, makes less of it than it is."""
         layout = Layout.of(self._pages[index][1])
@@ -90,10 +97,7 @@ class TiffFile:
                 and layout.compression != (JPEG)
                 or layout.photometric not in (0, 1, 2, 3, 5, 6, 8)
             ):
-                raise PhotoError(
-                    f"{self.path} is {layout.describe()}, which cannot be read; save it as "
-                    f"8- or 16-bit grey or RGB {TIFF}."
-                )
+                raise self.refusal(index)
             return None
         alpha_at = next(
             (layout.colors + i for i, kind in enumerate(layout.extra) if kind in _OPACITY), None
