@@ -15,9 +15,8 @@ from colorizationnet.pipeline.photo import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-
 from photo_files import Tint, luma, ramp, read_plain_tiff, write_tiff
+from PIL import Image
 
 SIZE = (37, 11)  # width, height: rows of packed levels that end within a byte
 

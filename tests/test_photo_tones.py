@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 from colorizationnet.pipeline.photo import colorize_bands, colorize_photo, read_photo, write_photo
-from PIL import Image, ImageCms, PngImagePlugin
-
 from photo_files import Tint, dot_gain, grey_profile, luma, ramp, read_plain_tiff, srgb
+from PIL import Image, ImageCms, PngImagePlugin
 
 CURVES = {
     "dot gain 20 %": dot_gain(20),
@@ -47,7 +46,7 @@ def test_a_grey_profile_is_converted_to_srgb_with_16_bits(tmp_path, curve):
     Image.fromarray(levels).save(tmp_path / "a.tif", icc_profile=grey_profile(curve))
     image = read_photo(tmp_path / "a.tif").image
     expected = srgb(light_of(levels / 65535, curve))
-    # littleCMS gives the light of a table with 16 bits; sRGB is 12.92 times as steep in the shadows.
+    # littleCMS gives the light of a table with 16 bits, and sRGB is 12.92 times as steep there.
     bound = 1.5 if np.isscalar(curve) else 7
     assert np.abs(image[..., 1].numpy() - expected).max() < bound / 65535
 

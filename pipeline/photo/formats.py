@@ -60,7 +60,7 @@ class FileKind(NamedTuple):
 
 
 def kind_of(path: Path) -> FileKind:
-    """Whether ``path`` is a photo or a clip, by its content; its suffix decides only a TGA.
+    """Whether ``path`` is a photo or a clip, by its content; its suffix decides only TGA and DIB.
 
     A moving GIF is a clip; other moving pictures (APNG, WebP, AVIF) are neither. Whether the
     rest of the file is whole is not asked. Raises ``OSError`` when it cannot be read.
@@ -102,6 +102,8 @@ def kind_of(path: Path) -> FileKind:
             return FileKind("clip")
     if SUFFIX_FORMATS.get(path.suffix.lower()) == TGA and _looks_like_tga(head):
         return FileKind("photo", TGA)
+    if path.suffix.lower() == ".dib" and head[:4] in (b"\x28\0\0\0", b"\x7c\0\0\0"):
+        return FileKind("photo", "DIB")
     return FileKind("neither", reason=UNKNOWN)
 
 

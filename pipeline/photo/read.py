@@ -31,6 +31,7 @@ from .raster import Raster, has_color
 from .tiff_file import TiffFile
 
 _BILEVEL = 1
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 @dataclass
@@ -140,9 +141,10 @@ def _moving(path: Path, format: str) -> list[tuple[Tensor, Tensor | None]]:
     with open_picture(path, format) as file:
         try:
             for frame in ImageSequence.Iterator(file):
+                frame.load()
                 rgba = np.array(frame.convert("RGBA"))
                 alpha = torch.from_numpy(rgba[..., 3] / np.float32(255))
-                opaque = not frame.has_transparency_data
+                opaque = not _is_see_through(frame)
                 frames.append((torch.from_numpy(rgba[..., :3] / np.float32(255)),
                                None if opaque else alpha))  # fmt: skip
         except DAMAGE as error:
@@ -196,7 +198,8 @@ def _read_tiff(path: Path) -> Photo:
                 with open_picture(path, TIFF) as picture:
                     with quiet():
                         picture.seek(file.frame(index))
-                    raster, bits = _decode(path, picture, notes)
+                    _load(path, picture, notes)
+                    raster, bits = _decode(picture, notes)
                     profile = picture.info.get("icc_profile")
             except (PhotoError, *DAMAGE) as error:
                 if "unknown" not in str(error):
@@ -217,17 +220,18 @@ def _read_tiff(path: Path) -> Photo:
 
 
 def _read_pillow(path: Path, format: str) -> Page:
-    notes: list[str] = []
     if format == PNG:
         return _read_png(path)
+    notes: list[str] = []
     with open_picture(path, JPEG if format == MPO else format) as picture:
-        metadata, profile = _metadata(path, picture)
-        turned = _is_turned(picture)
         if format == PPM and (deep := _deep_netpbm(path)) is not None:
-            return Page(Raster(*deep), metadata, 16, notes)
+            return Page(Raster(*deep), Metadata(), 16, notes)
+        _load(path, picture, notes)
+        metadata, profile = _metadata(path, picture)
+        turned = _orientation(picture) in _SIDEWAYS
         if format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA") and _is_deep_jp2(path):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
-        raster, bits = _decode(path, picture, notes)
+        raster, bits = _decode(picture, notes)
     if metadata.exif:
         metadata.exif = upright_exif(metadata.exif, turned)
     if metadata.xmp:
@@ -265,17 +269,23 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     return metadata, info.get("icc_profile")
 
 
-def _is_turned(picture: Image.Image) -> bool:
-    """Whether width and height change places when the picture is turned upright."""
+def _is_see_through(picture: Image.Image) -> bool:
+    # Pillow's own question of it fails for a GIF's later frames, whose palette it has let go.
+    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+
+
+def _orientation(picture: Image.Image) -> int:
     with quiet():
-        return picture.getexif().get(274, 1) in (5, 6, 7, 8)
+        return picture.getexif().get(274, 1)
 
 
-def _decode(path: Path, picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
-    """The upright pixels, and the bits a level."""
-    damage = load(path, picture)
-    if damage:
+def _load(path: Path, picture: Image.Image, notes: list[str]) -> None:
+    if damage := load(path, picture):
         notes.append(f"damaged ({damage}); what could be read is kept.")
+
+
+def _decode(picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
+    """The upright pixels of a loaded picture, and the bits a level."""
     with quiet():
         ImageOps.exif_transpose(picture, in_place=True)
     mode = picture.mode
@@ -295,7 +305,7 @@ def _decode(path: Path, picture: Image.Image, notes: list[str]) -> tuple[Raster,
     if mode == "1" or (mode == "L" and picture.info.get("bits") == 1):
         return Raster(picture.convert("L")), _BILEVEL
     alpha = None
-    if picture.has_transparency_data:
+    if _is_see_through(picture):
         alpha = picture.convert("RGBA").getchannel("A")
     if mode in ("L", "LA", "La"):
         return Raster(picture if mode == "L" else picture.convert("LA").getchannel("L"),
@@ -312,9 +322,6 @@ def _read_png(path: Path) -> Page:
     notes: list[str] = []
     named = dict(chunks)
     with open_picture(path, PNG) as picture:
-        metadata, profile = _metadata(path, picture)
-        with quiet():
-            orientation = picture.getexif().get(274, 1)
         deep = None
         if len(header) == 13 and header[8] == 16 and header[9] in (2, 4, 6):
             see_through = header[9] != 2 or "transparency" in picture.info
@@ -322,13 +329,21 @@ def _read_png(path: Path) -> Page:
             if deep is None:
                 notes.append("its 16-bit levels could be read with 8 bits only.")
         if deep is not None:
+            exif = Image.Exif()
+            with quiet():
+                exif.load(named.get(b"eXIf", b""))
+            orientation = exif.get(274, 1)
+            deep.turn(orientation)
             raster, bits = deep, 16
-            raster.turn(orientation)
+            profile = picture.info.get("icc_profile")
+            metadata = Metadata(exif=named.get(b"eXIf"))
         else:
-            raster, bits = _decode(path, picture, notes)
-    swapped = orientation in (5, 6, 7, 8)
+            _load(path, picture, notes)
+            orientation = _orientation(picture)
+            metadata, profile = _metadata(path, picture)
+            raster, bits = _decode(picture, notes)
     if metadata.exif:
-        metadata.exif = upright_exif(metadata.exif, swapped)
+        metadata.exif = upright_exif(metadata.exif, orientation in _SIDEWAYS)
     metadata.xmp = next(
         (_itxt(data) for name, data in chunks if name == b"iTXt"
          and png.keyword(data) == png.XMP_KEYWORD), metadata.xmp,
