@@ -81,4 +81,4 @@ def _read(path: Path):
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}; check the name.")
-    return read_photo(path)[0]
+    return read_photo(path).image
