@@ -95,7 +95,7 @@ def chroma_planes(
     if len(chroma) != len(planes):
         raise ValueError(f"There is chroma for {len(chroma)} frames and luma for {len(planes)}.")
     steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
-    u = np.empty((len(planes), *size), coding.dtype)
+    u: np.ndarray = np.empty((len(planes), *size), coding.dtype)
     v = np.empty_like(u)
     chroma = chroma.detach().float().cpu()
     narrow = torch.empty(len(chroma), 2, size[0], chroma.shape[3])

@@ -144,6 +144,6 @@ class LoadVideoFrames(io.ComfyNode):
             loaded.batches,
             audio,
             float(loaded.fps),
-            loaded.count,
+            loaded.frame_count,
             float(loaded.sample_aspect_ratio),
         )

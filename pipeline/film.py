@@ -211,11 +211,7 @@ class _Detail(NamedTuple):
 
     def corrected(self, steadied: Tensor) -> Tensor:
         """The chroma with the change that steadying made."""
-        return self.chroma + resize(steadied - self.small, _size(self.chroma))
-
-
-def _size(picture: Tensor) -> tuple[int, int]:
-    return picture.shape[-2], picture.shape[-1]
+        return self.chroma + resize(steadied - self.small, self.chroma.shape[1:])
 
 
 def _by_shot(

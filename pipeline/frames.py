@@ -43,7 +43,7 @@ class LoadedFrames(NamedTuple):
     batches: list[Tensor]
     sound: Sound | None
     fps: Fraction
-    count: int
+    frame_count: int
     sample_aspect_ratio: Fraction
 
 
@@ -110,7 +110,7 @@ def load_frames(
         batches.append(batch)
         loaded += len(batch)
         if on_progress:
-            on_progress(loaded, wanted, lambda batch=batch: batch[-1, ::apart, ::apart, :3])
+            on_progress(loaded, wanted, batch[-1, ::apart, ::apart, :3].detach)
     fps = (exact or clip.fps) / frame_step
     begin = float(clip.time_of(start_frame) - clip.start)
     sound = read_audio(clip, begin, float(loaded / fps))

@@ -74,7 +74,7 @@ def colorize_images(
             if check:
                 check()
             if on_progress:
-                on_progress(index + 1, len(images), lambda colored=colored: colored)
+                on_progress(index + 1, len(images), colored.detach)
     return result
 
 

@@ -48,7 +48,7 @@ def stabilize_images(
         frames = _stabilized(frames, options.stability)
     for done, frame in enumerate(frames, 1):
         if on_progress:
-            on_progress(done, total, lambda frame=frame: frame)
+            on_progress(done, total, frame.detach)
         yield frame
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ...host import SavePath, VideoSource, paths
 from ...host.base import Progress
-from ...host.paths import SHIPPED_WEIGHTS
+from ...options import SHIPPED_WEIGHTS
 from . import schema as io
 from .clip import VideoFromFile
 

@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 
 from ...callbacks import Check
 from ..parallel import parallel_map
-from .winograd import WinogradNetwork
+from .winograd import WinogradNetwork, bias_of
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # The sides of tiles, in pixels of one parity.
@@ -80,7 +80,9 @@ class Engine:
         dilation: int,
         check: Check | None,
     ) -> None:
-        tiles = _tiles(*luma.shape[2:], self._sides(luma, tile, dilation), self.halo, dilation)
+        height, width = luma.shape[2:]
+        sides = self._sides(luma, tile, dilation)
+        tiles = _tiles(height, width, sides, self.halo, dilation)
 
         def work(job: tuple[slice, Tile]) -> None:
             images, (seen, target, keep) = job
@@ -136,7 +138,7 @@ class _Direct:
         self.layers = [
             (
                 conv.weight.detach().to(device, dtype, memory_format=self.layout),
-                conv.bias.detach().to(device, dtype),
+                bias_of(conv).detach().to(device, dtype),
             )
             for conv in layers
         ]
@@ -189,7 +191,8 @@ def _tiles(height: int, width: int, sides: list[int], halo: int, dilation: int) 
     rows = list(_tile_slices(height, sides[0], halo * dilation // 2, dilation))
     columns = list(_tile_slices(width, sides[1], halo * dilation // 2, dilation))
     for row, column in product(rows, columns):
-        yield tuple(zip(row, column, strict=True))
+        seen, target, keep = zip(row, column, strict=True)
+        yield seen, target, keep
 
 
 def _tile_slices(

@@ -45,7 +45,8 @@ class View:
 
     def _cut(self, rows: slice, columns: slice) -> "View":
         planes = (self.luma, self.chroma, self.weight, self.held_out)
-        return View(*(plane[..., rows, columns] for plane in planes), self.in_part)
+        luma, chroma, weight, held_out = (plane[..., rows, columns] for plane in planes)
+        return View(luma, chroma, weight, held_out, self.in_part)
 
 
 class ReferenceSet:

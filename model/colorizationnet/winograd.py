@@ -30,10 +30,10 @@ class WinogradNetwork:
     def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
         first, *middle, last = layers
         self.first = first.weight.detach().float().flatten(1).t().contiguous()
-        self.first_bias = first.bias.detach().float()
-        self.middle = [_Layer(conv.weight, conv.bias) for conv in middle]
+        self.first_bias = bias_of(first).detach().float()
+        self.middle = [_Layer(conv.weight, bias_of(conv)) for conv in middle]
         self.last = last.weight.detach().float().permute(2, 3, 0, 1).flatten(0, 2).contiguous()
-        self.last_bias = last.bias.detach().float()
+        self.last_bias = bias_of(last).detach().float()
 
     def __call__(self, luma: Tensor) -> Tensor:
         """RGB ``(B, 3, H, W)`` of ``luma`` ``(B, 1, H, W)``."""
@@ -65,6 +65,12 @@ class WinogradNetwork:
             for left in range(TAPS):
                 rgb += shares[top, left, :, top : top + height, left : left + width]
         return rgb.sigmoid_()
+
+
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The layer's bias, which all of the network's have."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 class _Layer:

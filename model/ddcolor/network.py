@@ -90,7 +90,7 @@ class DDColorModel:
         """CIE a*, b* ``(B, 2, h, w)`` of ``luma`` ``(B, 1, h, w)``, as the network gives them."""
         size = luma.shape[-2:]
         inner = tuple(max(1, round(side / MULTIPLE)) * MULTIPLE for side in size)
-        seen = resize(luma, (inner[0], inner[1])).clamp_(0, 1)
+        seen = resize(luma, inner).clamp_(0, 1)
         parts: list[Tensor] = []
         done = 0
         while done < len(seen):
@@ -105,7 +105,7 @@ class DDColorModel:
                 self._together = len(batch) // 2
                 continue
             done += len(batch)
-        return resize(torch.cat(parts), (size[0], size[1]))
+        return resize(torch.cat(parts), size)
 
     def _run(self, rgb: Tensor) -> Tensor:
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):

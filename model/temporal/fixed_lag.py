@@ -81,9 +81,9 @@ def smooth(jobs: Sequence[SmoothingJob], tuning: FilterTuning) -> list[Tensor]:
     """The chroma ``(2, h, w)`` of each delayed frame, all of one size."""
     if not jobs:
         return []
-    frames, paths, latest, lags = zip(*jobs, strict=True)
+    frames, paths, latests, lags = zip(*jobs, strict=True)
     estimate, frames_averaged, luma = map(torch.cat, zip(*frames, strict=True))
-    path, latest = torch.cat(paths), torch.cat(latest)
+    path, latest = torch.cat(paths), torch.cat(latests)
     lag = path.new_tensor(lags).view(-1, 1, 1, 1)
     if path.any():
         latest = warp(latest, path)

@@ -21,13 +21,14 @@ def box_mean(x: Tensor, size: int) -> Tensor:
 def _running_sum(x: Tensor, size: int, dim: int) -> Tensor:
     """Sums of ``size`` neighbours, from those of 2, 4, 8...: several times faster than pooling."""
     count = x.shape[dim] - size + 1
-    total, start, length = None, 0, 1
+    total: Tensor | None = None
+    start, length = 0, 1
     while True:
         if size & length:
             part = x.narrow(dim, start, count)
             total = part if total is None else total + part
             start += length
-        if 2 * length > size:
+        if total is not None and 2 * length > size:
             return total
         pairs = x.shape[dim] - length
         x = x.narrow(dim, 0, pairs) + x.narrow(dim, length, pairs)
