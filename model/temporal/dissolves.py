@@ -38,9 +38,8 @@ def dissolve_delays(series: Tensor, count: int, threshold: float) -> list[int]:
         distance = (normalized[after] - normalized[before]).abs().mean((1, 2, 3))
         candidates = (dips & (distance > threshold)).nonzero().flatten()
         if len(candidates):
-            pictures = [series[end - found + candidates] for end in ends]
-            mixes = _are_mixes(pictures[0], pictures[1], pictures[2], threshold)
-            for i in candidates[mixes].tolist():
+            x, y, z = (series[end - found + candidates] for end in ends)
+            for i in candidates[_are_mixes(x, y, z, threshold)].tolist():
                 delays[i - found] = delays[i - found] or half
     return delays
 

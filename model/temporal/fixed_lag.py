@@ -81,10 +81,9 @@ def smooth(jobs: Sequence[SmoothingJob], tuning: FilterTuning) -> list[Tensor]:
     """The chroma ``(2, h, w)`` of each delayed frame, all of one size."""
     if not jobs:
         return []
-    frames, paths, latests, lags = zip(*jobs, strict=True)
-    estimate, frames_averaged, luma = map(torch.cat, zip(*frames, strict=True))
-    path, latest = torch.cat(paths), torch.cat(latests)
-    lag = path.new_tensor(lags).view(-1, 1, 1, 1)
+    estimate, frames_averaged, luma = map(torch.cat, zip(*(job.frame for job in jobs), strict=True))
+    path, latest = torch.cat([job.path for job in jobs]), torch.cat([job.latest for job in jobs])
+    lag = path.new_tensor([job.lag for job in jobs]).view(-1, 1, 1, 1)
     if path.any():
         latest = warp(latest, path)
     latest_estimate, latest_luma, frames_seen = latest.split((2, 1, 1), dim=1)

@@ -1,6 +1,6 @@
 """Box means, warping and robust statistics: what motion, exposure and filter are computed with."""
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
@@ -21,15 +21,14 @@ def box_mean(x: Tensor, size: int) -> Tensor:
 def _running_sum(x: Tensor, size: int, dim: int) -> Tensor:
     """Sums of ``size`` neighbours, from those of 2, 4, 8...: several times faster than pooling."""
     count = x.shape[dim] - size + 1
-    total: Tensor | None = None
+    parts: list[Tensor] = []
     start, length = 0, 1
     while True:
         if size & length:
-            part = x.narrow(dim, start, count)
-            total = part if total is None else total + part
+            parts.append(x.narrow(dim, start, count))
             start += length
-        if total is not None and 2 * length > size:
-            return total
+        if 2 * length > size:
+            return reduce(torch.add, parts)
         pairs = x.shape[dim] - length
         x = x.narrow(dim, 0, pairs) + x.narrow(dim, length, pairs)
         length *= 2
