@@ -118,7 +118,7 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    from ..pipeline.photo import PHOTO_SUFFIXES as WRITABLE
+    from ..pipeline.photo import RESULT_SUFFIXES as WRITABLE
 
     sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (

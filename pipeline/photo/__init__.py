@@ -3,7 +3,7 @@ everything else that was in the file."""
 
 from .colorize import Bands, Colorize, Paint, PhotoResult, colorize_bands, colorize_photo
 from .errors import PhotoError
-from .formats import PHOTO_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
+from .formats import PHOTO_SUFFIXES, RESULT_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
 from .pillow_files import MAX_SIDE, open_picture
 from .read import Page, Photo, read_photo, read_picture_frames
 from .write import write_photo
@@ -11,6 +11,7 @@ from .write import write_photo
 __all__ = [
     "MAX_SIDE",
     "PHOTO_SUFFIXES",
+    "RESULT_SUFFIXES",
     "Bands",
     "Colorize",
     "FileKind",
