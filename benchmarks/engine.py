@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..model import ColorizationNet, load_model, rgb_to_luma
-from ..model.colorizationnet.engine import Engine, choose_dtype
+from ..model.colorizationnet import Engine, choose_dtype
 from ..options import ColorOptions
 from ..pipeline import colorize_images
 

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from ..video import FORMATS, probe
-from ..video.ffmpeg import FFmpeg, url
+from ..video import FORMATS, FFmpeg, probe, url
 from .comfyui import report_host
 from .peak import Peak
 

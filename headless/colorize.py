@@ -125,7 +125,7 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    from ..pipeline.photo import SUFFIXES as WRITABLE
+    from ..pipeline.photo import RESULT_SUFFIXES as WRITABLE
 
     sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (
@@ -189,7 +189,7 @@ def _is_source(path: Path) -> bool:
 def _suffix(source: Path, format: str) -> str:
     if not is_video(source):
         return source.suffix
-    from ..video import find_format
+    from ..pipeline import find_format
 
     entry = find_format(format)
     return source.suffix if source.suffix.lower() in entry.containers else entry.suffix
@@ -222,8 +222,7 @@ def _colorize_clip(
     encode: EncodeOptions,
     args: argparse.Namespace,
 ) -> None:
-    from ..pipeline import colorize_film
-    from ..video import probe
+    from ..pipeline import colorize_film, probe
     from .keyframes import read_keyframes
 
     host = current()

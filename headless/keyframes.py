@@ -47,8 +47,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     options = ShotOptions(args.per_shot, args.sensitivity)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
-    from ..pipeline import find_shots, keyframe_images, write_photo
-    from ..video import probe
+    from ..pipeline import find_shots, keyframe_images, probe, write_photo
 
     host = current()
     clip = probe(args.clip)

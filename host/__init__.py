@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .base import Host, VideoSource
 from .paths import SUFFIXES, SavePath
@@ -58,28 +58,3 @@ def _of_the_program() -> Host:
     from ..headless.standin.host import StandInHost
 
     return StandInHost()
-
-
-# Temporary, until nodes and pipeline ask `current()`: the names of old, as module attributes. The
-# class `Progress` of .base takes its place among the names above when they are gone.
-_OLD_NAMES = {
-    "Progress": "progress",
-    "intermediate": "to_output",
-    "load": "load_to_device",
-    "manage": "wrap_model",
-} | {
-    name: name
-    for name in (
-        *("check_cancelled", "device", "extension", "free_memory", "input_files", "input_path"),
-        *("metadata", "model_names", "model_path", "models_folder", "output_path", "precision"),
-        *("temp_folder", "video_from_file"),
-    )
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "video_source":
-        return lambda video, folder: current().video_source(video)
-    if name not in _OLD_NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(current(), _OLD_NAMES[name])

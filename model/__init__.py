@@ -2,7 +2,7 @@
 
 from .architectures import ARCHITECTURES, Architecture, load_model
 from .chroma_model import ChromaModel, Network
-from .color import merge, rgb_to_chroma, rgb_to_luma
+from .color import KB, KG, KR, merge, rgb_to_chroma, rgb_to_luma
 from .colorizationnet import COLOURLESS, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
@@ -20,6 +20,9 @@ from .weights_file import WeightsError, WeightsFile
 __all__ = [
     "ARCHITECTURES",
     "COLOURLESS",
+    "KB",
+    "KG",
+    "KR",
     "Architecture",
     "ChromaBatch",
     "ChromaModel",

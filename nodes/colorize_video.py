@@ -3,8 +3,7 @@ from dataclasses import replace
 
 from ..host import current, io
 from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
-from ..pipeline import colorize_film
-from ..video import FORMATS, probe
+from ..pipeline import FORMATS, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,

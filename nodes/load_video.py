@@ -1,8 +1,7 @@
 import torch
 
 from ..host import current, io
-from ..pipeline import load_frames
-from ..video import probe
+from ..pipeline import load_frames, probe
 
 
 class LoadVideoFrames(io.ComfyNode):

@@ -3,8 +3,7 @@ from pathlib import PurePosixPath
 
 from ..host import SavePath, current, io, ui
 from ..options import EncodeOptions
-from ..pipeline import save_frames
-from ..video import FORMATS
+from ..pipeline import FORMATS, save_frames
 
 
 class SaveVideoFrames(io.ComfyNode):

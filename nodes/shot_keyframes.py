@@ -2,8 +2,7 @@ import torch
 
 from ..host import current, io
 from ..options import ShotOptions
-from ..pipeline import find_shots, load_keyframes
-from ..video import probe
+from ..pipeline import find_shots, load_keyframes, probe
 from .types import Shots
 
 

@@ -12,6 +12,7 @@ from ..options import (
     ShotOptions,
     TeachOptions,
 )
+from ..video import FORMATS, Clip, VideoError, find_format, probe
 from .film import colorize_film
 from .frames import LoadedFrames, load_frames, save_frames
 from .images import colorize_images
@@ -21,6 +22,8 @@ from .stabilize import stabilize_images
 from .teaching import is_kept, painted_pixels, teach
 
 __all__ = [
+    "FORMATS",
+    "Clip",
     "ClipShots",
     "ColorOptions",
     "EncodeOptions",
@@ -31,9 +34,11 @@ __all__ = [
     "Shot",
     "ShotOptions",
     "TeachOptions",
+    "VideoError",
     "colorize_film",
     "colorize_images",
     "colorize_photo",
+    "find_format",
     "find_shots",
     "is_kept",
     "keyframe_images",
@@ -41,6 +46,7 @@ __all__ = [
     "load_keyframes",
     "load_model",
     "painted_pixels",
+    "probe",
     "read_photo",
     "save_frames",
     "save_model",

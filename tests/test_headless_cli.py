@@ -265,10 +265,10 @@ def test_a_single_bad_photo_is_one_sentence(scans, run):
 
 
 def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
-    def full_disk(path, *_):
-        raise OSError(28, "No space left on device", str(path))
+    def full_disk(source, target, *_, **__):
+        raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr("colorizationnet.pipeline.photo.write_photo", full_disk)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.colorize_photo", full_disk)
     code, saved, errors = run("colorize", "scans")
     assert (code, saved) == (1, []) and errors == [
         "scans/1920/b-color.png: No space left on device."
@@ -305,7 +305,11 @@ def test_a_gif_becomes_a_film(folder, run):
     assert (code, saved) == (0, ["still-color.mp4"])
 
 
-def test_16_bit_levels_that_get_lost_are_told(folder, run, caplog):
+def test_16_bit_levels_are_kept_or_told(folder, run, caplog):
     Image.fromarray(np.linspace(0, 65535, 48 * 32).astype(np.uint16).reshape(32, 48)).save("d.tif")
     assert run("colorize", "d.tif", "photo.png")[:2] == (0, ["d-color.tif", "photo-color.png"])
-    assert caplog.messages == ["d.tif: 16-bit levels are written with 8 bits."]
+    assert caplog.messages == []
+    assert run("colorize", "d.tif", "-o", "d.jpg")[:2] == (0, ["d.jpg"])
+    assert caplog.messages == [
+        "d.jpg: 16-bit levels are written with 8 bits; JPEG has no more here."
+    ]

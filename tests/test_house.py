@@ -1,6 +1,7 @@
 """The rules of the house: who imports whom, and only by a room's face."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {"callbacks", "files", "options"}  # files of the root that know no room
 MAY_IMPORT = {
     "nodes": {"pipeline", "host"},
-    "headless": {"pipeline", "nodes", "host"},
+    "headless": {"pipeline", "nodes", "host", "video"},  # the stand-in saves clips as a host does
     "pipeline": {"model", "video"},
     "host": {"headless"},  # the stand-in, when there is no ComfyUI
     "model": set(),
@@ -31,19 +32,30 @@ def modules():
     return [path for room in MAY_IMPORT for path in sorted((ROOT / room).rglob("*.py"))]
 
 
-def imports(path):
-    """The modules, as paths from the root, that the file imports of the pack."""
+def imports(path, everywhere=True):
+    """The modules of the pack that the file imports, or those that it imports when it is loaded."""
     here = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.ImportFrom) and node.level:
             base = here[: len(here) - node.level + 1]
             module = base + tuple((node.module or "").split(".") if node.module else ())
             for name in node.names:
                 inner = (*module, name.name)
                 is_module = ROOT.joinpath(*inner).is_dir() or _file(inner).is_file()
-                yield inner if is_module else module
+                yield inner if is_module and name.name not in offered(module) else module
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("colorizationnet"):
             pytest.fail(f"{path} imports the pack by its name, which ComfyUI changes")
+
+
+@cache
+def offered(package):
+    """The names that a room's face imports from its files."""
+    face = ROOT.joinpath(*package, "__init__.py")
+    if not package or not face.is_file():
+        return set()
+    nodes = ast.walk(ast.parse(face.read_text()))
+    return {name.name for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}
 
 
 def _file(parts):
@@ -61,14 +73,16 @@ def face(parts):
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_keep_to_the_rules(path):
     room = path.relative_to(ROOT).parts[0]
-    own = face(path.relative_to(ROOT).parent.parts)
     for module in imports(path):
-        if not module or module[0] in SMALL or module == ("headless", "standin"):
+        if not module or module[0] in SMALL:
             continue
         assert module[0] == room or module[0] in MAY_IMPORT[room], f"{room} imports {module[0]}"
+        if room == "host" and module[:2] == ("headless", "standin"):
+            continue
         theirs = face(module)
-        inside = own[: len(theirs)] == theirs
-        assert inside or module == theirs, f"{'.'.join(module)}: import it from {theirs}"
+        if module == ("host", "base") or module == ("host", "paths"):
+            theirs = module  # what hosts are made with
+        assert module[0] == room or module == theirs, f"{'.'.join(module)}: import it from {theirs}"
 
 
 def test_nothing_below_the_nodes_knows_a_host():
@@ -83,7 +97,7 @@ def test_nothing_below_the_nodes_knows_a_host():
 def test_no_room_imports_in_a_circle():
     graph = {path: set() for path in modules()}
     for path in graph:
-        for module in imports(path):
+        for module in imports(path, everywhere=False):
             for found in (_file(module), ROOT.joinpath(*module, "__init__.py")):
                 if found in graph and found != path and not _is_own_face(path, found):
                     graph[path].add(found)

@@ -175,14 +175,16 @@ def test_where_the_weights_say_best_a_film_is_looked_at_fast(vivid):
     calibrated = ColorizationNet()
     calibrated.load_state_dict(vivid.state_dict())
     calibrated.metadata = {"render_size": "24", "quality": "best"}
-    images = torch.rand(1, 40, 52, 3)
-    for options, quality in (
-        ({}, "best"),
-        ({"film": True}, "fast"),
-        ({"film": True, "quality": "best"}, "best"),
+    luma = torch.rand(1, 1, 12, 15)
+    for film, asked, quality in (
+        (False, "auto", "best"),
+        (True, "auto", "fast"),
+        (True, "best", "best"),
     ):
-        expected = colorize(vivid, images, render_size=24, quality=quality)
-        assert torch.equal(colorize(calibrated, images, **options), expected)
+        expected = vivid.chroma_model(ColorOptions(24, quality=quality))
+        found = calibrated.chroma_model(ColorOptions(quality=asked), film=film)
+        assert found.input_size(40, 52) == expected.input_size(40, 52)
+        assert torch.equal(found.chroma(luma), expected.chroma(luma))
 
 
 def test_half_precision_images_come_back_as_such(vivid):
@@ -265,7 +267,7 @@ def test_bands_do_not_show(vivid, monkeypatch):
 def test_the_input_is_left_alone(vivid):
     images = torch.rand(1, 30, 30, 3)
     before = images.clone()
-    colorize(vivid, images, torch.rand(1, 30, 30, render_size=0))
+    colorize(vivid, images, torch.rand(1, 30, 30), render_size=0)
     assert torch.equal(images, before)
 
 

@@ -172,4 +172,6 @@ def test_a_name_that_is_no_photos_is_refused(tmp_path):
     for name in ("b.mp4", "b", "b.txt"):
         with pytest.raises(PhotoError, match="end it in .png, .tif or .jpg"):
             write_photo(tmp_path / name, photo.image, photo)
+    with pytest.raises(PhotoError, match="PGM holds no colour; end it in .ppm"):
+        write_photo(tmp_path / "b.pgm", photo.image, photo)
     assert not list(tmp_path.glob("b*"))

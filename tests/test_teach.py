@@ -1,6 +1,7 @@
 """Teaching a network the colours of reference images."""
 
 import argparse
+import sys
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def test_references_of_several_sizes_and_a_tiny_one(base):
 @pytest.mark.parametrize("rate", [1.0, 1e4])
 def test_never_worse_on_what_was_held_out(base, monkeypatch, rate):
     """Also when the descent diverges."""
-    monkeypatch.setattr("colorizationnet.model.colorizationnet.teach.MUON_RATE", 0.05 * rate)
+    monkeypatch.setattr(sys.modules[held_out_error.__module__], "MUON_RATE", 0.05 * rate)
     image = two_colours()
     taught = teach(base, [image], TeachOptions(steps=24, render_size=24, seed=3))
     random = torch.Generator().manual_seed(3)

@@ -29,7 +29,7 @@ from torch import Generator, Tensor, nn
 from torchvision.utils import make_grid, save_image
 
 from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma, save_model
-from ..model.colorizationnet.muon import Muon
+from ..model.colorizationnet import Muon
 from .balance import weigh
 from .data import FOLDS, Photos, as_seen, folds, read_photos, split
 from .metrics import ChromaScore

@@ -2,33 +2,40 @@
 
 from .audio import read_audio
 from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
-from .ffmpeg import VideoError
-from .formats import FORMATS, Format, exact_rate, find_format
+from .decoder import SCALER
+from .ffmpeg import FFmpeg, VideoError, url
+from .formats import FORMATS, Format, exact_rate, find_format, ratio
 from .planes import PlaneFormat
 from .probe import as_clip, probe
 from .read import count_frames, read_frames, read_luma
 from .recolor import recolor
+from .streams import copied_streams
 from .transcode import ColourStream
 from .write import FrameWriter
 
 __all__ = [
     "FORMATS",
+    "SCALER",
     "AudioStream",
     "Clip",
     "ColourStream",
+    "FFmpeg",
     "Format",
     "FrameWriter",
     "PlaneFormat",
     "SubtitleStream",
     "VideoError",
     "as_clip",
+    "copied_streams",
     "count_frames",
     "exact_rate",
     "find_format",
     "matrix_for_size",
     "probe",
+    "ratio",
     "read_audio",
     "read_frames",
     "read_luma",
     "recolor",
+    "url",
 ]

@@ -10,11 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...files import AtomicOutput
-from ...video import Clip, find_format, probe
-from ...video.ffmpeg import FFmpeg, url
-from ...video.formats import ratio
-from ...video.read import SCALER
-from ...video.write import stream_options
+from ...video import SCALER, Clip, FFmpeg, copied_streams, find_format, probe, ratio, url
 
 MUXERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}  # at their own presets, as in ComfyUI
@@ -133,7 +129,7 @@ class VideoFromFile:
         return [
             *("-map", "0:V:0", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
             *("-vf", ",".join(filters), "-c:v", ENCODERS[codec], *quality),
-            *stream_options(clip, entry.container(path), path, 0),
+            *copied_streams(clip, entry.container(path), path, 0),
         ]
 
     def _write(

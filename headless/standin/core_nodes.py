@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ...files import AtomicOutput
 from ...host import current
-from ...pipeline.photo import open_picture
+from ...pipeline.photo import read_picture_frames
 from . import schema as io
 from . import ui
 from .clip import COLOR_TAGS, VideoFromFile
@@ -38,30 +38,12 @@ class LoadImage(io.ComfyNode):
 
     @classmethod
     def execute(cls, image) -> io.NodeOutput:
-        path = current().input_path(image)
-        try:
-            with open_picture(path) as file:
-                frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"{path} is not a picture that can be read.") from error
-        frames = [frame for frame in frames if frame.size == frames[0].size]
+        frames = read_picture_frames(current().input_path(image))
+        no_alpha = torch.zeros(64, 64)  # what ComfyUI gives for a picture without alpha
         return io.NodeOutput(
-            torch.stack([_to_rgb(frame) for frame in frames]),
-            torch.stack([_to_mask(frame) for frame in frames]),
+            torch.stack([rgb for rgb, _ in frames]),
+            torch.stack([no_alpha if alpha is None else 1 - alpha for _, alpha in frames]),
         )
-
-
-def _to_rgb(image: Image.Image) -> torch.Tensor:
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
-        grey = torch.from_numpy(np.array(image, dtype=np.float32) / 65535)
-        return grey.unsqueeze(-1).repeat(1, 1, 3)
-    return torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32) / 255)
-
-
-def _to_mask(image: Image.Image) -> torch.Tensor:
-    if "A" not in image.getbands():
-        return torch.zeros(64, 64)  # what ComfyUI gives for a picture without alpha
-    return 1 - torch.from_numpy(np.array(image.getchannel("A"), dtype=np.float32) / 255)
 
 
 class SaveImage(io.ComfyNode):

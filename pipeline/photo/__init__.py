@@ -11,7 +11,7 @@ from .colorize import (
     paint_photo,
 )
 from .errors import PhotoError
-from .formats import PHOTO_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
+from .formats import PHOTO_SUFFIXES, RESULT_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
 from .pillow_files import MAX_SIDE, open_picture
 from .read import Page, Photo, read_photo, read_picture_frames
 from .write import write_photo
@@ -19,6 +19,7 @@ from .write import write_photo
 __all__ = [
     "MAX_SIDE",
     "PHOTO_SUFFIXES",
+    "RESULT_SUFFIXES",
     "Bands",
     "Colorize",
     "FileKind",

@@ -20,8 +20,9 @@ SUFFIX_FORMATS = {
     ".pgm": PPM, ".ppm": PPM, ".pnm": PPM, ".pbm": PPM,
 }  # fmt: skip
 PHOTO_SUFFIXES = frozenset(SUFFIX_FORMATS)
+RESULT_SUFFIXES = PHOTO_SUFFIXES - {".gif", ".pgm", ".pbm", ".mpo"}
 DEEP_FORMATS = {PNG, TIFF, PPM}  # 16 bits a channel
-ALPHA_FORMATS = {PNG, TIFF, WEBP, AVIF, JPEG2000, TGA, GIF, HEIF}
+ALPHA_FORMATS = {PNG, TIFF, WEBP, AVIF, JPEG2000, TGA, HEIF}
 
 UNKNOWN = "its content is of no kind of photo or clip known here"
 
@@ -30,7 +31,7 @@ _OTHER_SUFFIXES = {
     ".pgm": (".ppm", "PGM holds no colour"),
     ".pbm": (".ppm", "PBM holds no colour"),
     ".gif": (".png", "GIF holds 256 colours"),
-    ".mpo": (".jpg", "the first picture of it is coloured"),
+    ".mpo": (".jpg", "MPO is for several pictures"),
 }
 _DEFAULT_SUFFIXES = {
     PNG: ".png", TIFF: ".tif", JPEG: ".jpg", MPO: ".jpg", WEBP: ".webp", AVIF: ".avif",

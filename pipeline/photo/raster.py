@@ -91,7 +91,11 @@ def _band(levels: np.ndarray | Image.Image, rows: slice) -> np.ndarray:
     return np.asarray(levels.crop((0, rows.start, levels.width, rows.stop)))
 
 
-def has_color(raster: Raster, threshold: float = 0.02) -> bool:
+# Colour photos (Kodak, BSDS) have 0.019 and more, sepia, stained prints and noise 0.015 and less.
+_COLOR_THRESHOLD = 0.017
+
+
+def has_color(raster: Raster, threshold: float = _COLOR_THRESHOLD) -> bool:
     """Whether the picture is in colour: not grey, nor in shades of one tint as a sepia print is.
 
     Judged by the chroma of 64 x 64 patches, once what goes with the luma is taken from it, so

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence
 from torch import Tensor
 
-from ...video.ffmpeg import FFmpeg, url
+from ...video import FFmpeg, url
 from . import jpeg, png
 from .color_management import (
     SRGB_GAMMA,

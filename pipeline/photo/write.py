@@ -21,17 +21,18 @@ from .formats import (
     AVIF,
     BMP,
     DEEP_FORMATS,
-    GIF,
     HEIF,
     JPEG,
     JPEG2000,
     MPO,
     PNG,
     PPM,
+    RESULT_SUFFIXES,
     SUFFIX_FORMATS,
     TGA,
     TIFF,
     WEBP,
+    result_suffix,
 )
 from .metadata import Metadata, to_directory
 from .png import PngWriter
@@ -47,10 +48,13 @@ _METADATA_FORMATS = {PNG, TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
 
 def result_format(path: Path) -> str:
     """The format that the suffix of ``path`` names. Raises ``PhotoError`` for another."""
-    try:
-        return SUFFIX_FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise PhotoError(f"{path} is no name for a photo; end it in .png, .tif or .jpg.") from None
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIX_FORMATS:
+        raise PhotoError(f"{path} is no name for a photo; end it in .png, .tif or .jpg.")
+    if suffix not in RESULT_SUFFIXES:
+        better, why = result_suffix(path)
+        raise PhotoError(f"{path} cannot be a coloured photo, because {why}; end it in {better}.")
+    return SUFFIX_FORMATS[suffix]
 
 
 def result_bits(format: str, source_bits: int, wanted: int | None) -> int:
@@ -79,8 +83,12 @@ class PhotoOutput:
             self._file = self._output.part.open("wb")
         return self
 
-    def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, exception_type: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
         try:
+            if isinstance(error, OSError) and error.errno and error.filename is None:
+                raise OSError(error.errno, error.strerror, str(self._output.path)) from error
             if exception_type is None:
                 self._end_page()
                 if self._pages is not None:
@@ -274,8 +282,6 @@ def _saver(
     def save(image: Image.Image) -> None:
         if format == HEIF:
             _save_heif(image, part, metadata)
-        elif format == GIF:
-            image.quantize(256).save(part, "GIF")
         else:
             try:
                 image.save(part, **options)
