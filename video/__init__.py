@@ -1,22 +1,24 @@
 """ffmpeg in a subprocess: what a clip is, frames out of it, frames into it. Knows no networks."""
 
+from .audio import read_audio
+from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
 from .ffmpeg import VideoError
 from .formats import FORMATS, Format, exact_rate, find_format
-from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
-from .read import count_frames, read_audio, read_frames
+from .probe import as_clip, probe
+from .read import count_frames, read_frames, read_luma
 from .recolor import Planes, recolor
 from .write import FrameWriter
 
 __all__ = [
     "FORMATS",
     "AudioStream",
-    "Chapter",
     "Clip",
     "Format",
     "FrameWriter",
     "Planes",
     "SubtitleStream",
     "VideoError",
+    "as_clip",
     "count_frames",
     "exact_rate",
     "find_format",
@@ -24,5 +26,6 @@ __all__ = [
     "probe",
     "read_audio",
     "read_frames",
+    "read_luma",
     "recolor",
 ]

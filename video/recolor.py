@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from .clip import Clip
+from .decoder import SCALER, Decoder
 from .ffmpeg import VideoError, url
 from .formats import Format, find_format, ratio
 from .matroska import block_header, header
-from .probe import Clip
-from .read import SCALER, Decoder, as_clip, has_luma, warn_missing
+from .probe import as_clip
+from .read import warn_missing
 from .target import Target
 from .write import Encoder, color_tags, stream_options
 
@@ -110,12 +112,8 @@ def recolor(
             f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
             f"convert the clip to BT.709 first."
         )
-    first, end = clip.window(start, duration)
-    if first >= end:
-        raise VideoError(
-            f"{clip.path}: no frame lies in the {duration or 0:g} s from {start:g} s "
-            f"on; the clip lasts {clip.duration:g} s."
-        )
+    frames = clip.frames(start, duration)
+    first, end = frames.start, frames.stop
     planes = _planes(clip, entry, bit_depth)
     # x264 codes fields in pairs of macroblock rows that halve evenly only so.
     fields = clip.field_order if entry.fields and clip.height % 4 == 0 else None
@@ -166,7 +164,7 @@ def _planes(clip: Clip, entry: Format, bit_depth: int | None) -> Planes:
         luma_size=(clip.height, clip.width),
         chroma_size=(-(-clip.height // down), -(-clip.width // across)),
         bit_depth=depth,
-        full_range=has_luma(clip) and clip.color_range == "pc" and entry.full_range,
+        full_range=clip.has_luma and clip.color_range == "pc" and entry.full_range,
         matrix=clip.color_matrix,
     )
 
@@ -203,7 +201,7 @@ def _say_what_is_special(clip: Clip, planes: Planes, path: Path, fields: str | N
 def _decoder_filters(clip: Clip, planes: Planes) -> list[str]:
     """Filters that leave the Y plane alone, whatever the decoder gives."""
     wanted = "pc" if planes.full_range else "tv"
-    if has_luma(clip) and clip.bit_depth == planes.bit_depth and clip.color_range == wanted:
+    if clip.has_luma and clip.bit_depth == planes.bit_depth and clip.color_range == wanted:
         return ["extractplanes=y"]
     deep = "10le" if planes.bit_depth == 10 else ""
     return [

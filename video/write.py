@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from .clip import Clip, matrix_for_size
+from .decoder import SCALER
 from .ffmpeg import FFmpeg, VideoError, url
 from .formats import TEXT_SUBTITLES, Container, exact_rate, find_format, ratio
 from .matroska import block_header, header
-from .probe import Clip, matrix_for_size, probe
-from .read import RGB, SCALER
+from .probe import probe
+from .read import RGB
 from .target import Target
 
 log = logging.getLogger(__name__)
