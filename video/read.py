@@ -13,6 +13,7 @@ from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
 from .ffmpeg import VideoError
 from .formats import exact_rate, ratio
+from .planes import luma_levels
 from .probe import as_clip
 
 log = logging.getLogger(__name__)
@@ -216,10 +217,7 @@ def _full_range_levels(clip: Clip) -> np.ndarray:
     """The 8-bit level that each code of `_to_gray` stands for."""
     if not clip.has_luma:
         return np.arange(256, dtype=np.uint8)
-    depth = clip.bit_depth  # levels by ITU-T H.273, 8.3
-    black, white = 16 << (depth - 8), 235 << (depth - 8)
-    if clip.color_range == "pc":
-        black, white = 0, (1 << depth) - 1
+    black, white = luma_levels(clip.bit_depth, clip.color_range == "pc")
     levels = (np.arange(1 << clip.bit_depth) - black) * (255 / (white - black))
     return levels.round().clip(0, 255).astype(np.uint8)
 
