@@ -18,7 +18,7 @@ from ...model.parallel import spread
 from ...model.resize import resize_columns, resize_rows
 from .errors import PhotoError
 from .formats import ALPHA_FORMATS, SUFFIX_FORMATS, TIFF
-from .raster import Raster, has_color
+from .raster import Raster
 from .read import Page, read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
@@ -206,7 +206,3 @@ class _RasterBands:
 def _warn(path: Path, note: str) -> str:
     logging.warning("%s: %s", path, note)
     return note
-
-
-__all__ = ["Bands", "Colorize", "Paint", "PhotoResult", "colorize_bands", "colorize_photo",
-           "has_color"]  # fmt: skip
