@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -397,8 +398,6 @@ def _has_srgb_primaries(chromaticities: bytes | None) -> bool:
 
 def _itxt(data: bytes) -> bytes | None:
     """The text of an international text chunk."""
-    import zlib
-
     _, _, rest = data.partition(b"\0")
     packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
     try:
@@ -422,14 +421,10 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
         filled = ffmpeg.read_into(memoryview(levels).cast("B"))
         if filled < levels.nbytes or ffmpeg.wait() or ffmpeg.errors:
             return None
-    levels = levels.byteswap(inplace=True).view("<u2") if _is_little() else levels.view("=u2")
+    levels = levels.astype(np.uint16)
     colors = 1 if grey else 3
     alpha = levels[..., -1] if channels in (2, 4) else None
     return Raster(levels[..., :colors], 65535, alpha=alpha, alpha_white=65535)
-
-
-def _is_little() -> bool:
-    return np.little_endian
 
 
 def _deep_netpbm(path: Path) -> tuple[np.ndarray, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,7 +39,7 @@ from .metadata import Metadata, to_directory
 from .png import PngWriter
 from .read import Photo
 from .tiff import LONG, SHORT, pack_directory
-from .tiff_pixels import DEFLATE, FAX, LZW, PACKBITS, PILLOW_NAMES, RAW, RGB, packer
+from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
 from .tiff_pixels import JPEG as TIFF_JPEG
 
 _JPEG_TABLES = 347
@@ -362,8 +363,6 @@ class TiffWriter:
         if self._compression == RAW:
             return stored.tobytes(), rows, None
         if self._libtiff is None:
-            import zlib
-
             return zlib.compress(stored.tobytes(), 6), rows, None
         return self._libtiff(stored)[0], rows, None
 
@@ -410,6 +409,3 @@ class TiffWriter:
 
 def _entry_count(directory: Any) -> int:
     return struct.unpack(directory.order + "H", pack_directory(directory, 0)[:2])[0]
-
-
-__all__ = ["LZW", "PACKBITS", "PhotoOutput", "result_bits", "to_levels", "write_photo"]
