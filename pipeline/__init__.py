@@ -14,7 +14,7 @@ from ..options import (
 )
 from ..video import FORMATS, Clip, VideoError, find_format, probe
 from .film import colorize_film
-from .frames import LoadedFrames, load_frames, save_frames
+from .frames import LoadedFrames, load_frames, save_frames, to_images
 from .images import colorize_images
 from .photo import PhotoError, colorize_photo, read_photo, write_photo
 from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
@@ -52,5 +52,6 @@ __all__ = [
     "save_model",
     "stabilize_images",
     "teach",
+    "to_images",
     "write_photo",
 ]
