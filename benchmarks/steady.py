@@ -1,17 +1,19 @@
-"""What steadying does to the colours of film: stillness, fidelity, ghosts and cost, in one table.
+"""What stabilizing does to the colours of film: stillness, fidelity, ghosts and cost.
 
-Run: ``python -m colorizationnet.benchmarks.steady CLIPS_DIR [--side N] [--frames N]``.
+Run: ``python -m colorizationnet.benchmarks.steady CLIPS_DIR [--side N] [--frames N]``. With
+``--set NAME=VALUE`` it measures another value of a constant of ``docs/tuning.md``, as in
+``--set chroma_filter.INNOVATION_GATE=12``.
 
-Each clip is seen by the shipped network at ``--side`` pixels (the shipped weights' own by default);
-a colour clip is first made grey and grainy. ``average`` is the simple rival: an exponential average
-over 16 frames, without motion.
+The shipped network predicts the chroma of each clip at ``--side`` pixels (the shipped weights' own
+by default); a colour clip is first made grey and grainy. ``average`` is the simple rival: an
+exponential average over 16 frames, without motion.
 
 - still: deviation over up to 16 frames of one shot of the chroma where the luma holds still and
   nothing moves by a quarter of a pixel (levels of 255, RMS)
 - warp: difference of the chroma to the frame before, along the motion (levels, RMS). The motion is
   our own estimate, from the luma without the added grain, and counts where the luma agrees
-- cuts: the frames where a shot was found to begin, and the difference of their steadied chroma to
-  that of the new shot alone (0: nothing of the old shot is left)
+- cuts: the frames where a shot was found to begin, and the difference of their stabilized chroma
+  to that of the new shot alone (0: nothing of the old shot is left)
 - dissolves, of every two clips without a cut: found within the mix or 4 frames, cuts found beside,
   and what is left of the old shot's colours 8 frames after the mix (share of the difference, RMS)
 - CDC x 1000 (TCVC 2021) of the RGB frames, beside the true frames'
@@ -19,11 +21,12 @@ over 16 frames, without motion.
 """
 
 import argparse
+import ast
+import importlib
 import math
 import statistics
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import pairwise, permutations
 from pathlib import Path
 
@@ -31,13 +34,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import CutDetector, Steady, load_model, merge, rgb_to_chroma, rgb_to_luma
-from ..model.parallel import on_one_core
-from ..model.resize import resize
-from ..model.temporal.motion import box, estimate_motion, warp
-from ..model.temporal.steady import DEFAULT_STABILITY, steady_size
-from ..pipeline.images import Colorizer
-from ..pipeline.stabilize import Stabilizer
+from ..model import ChromaModel, load_model, merge, resize, rgb_to_chroma, rgb_to_luma
+from ..model.temporal import (
+    ChromaBatch,
+    CutDetector,
+    box_mean,
+    estimate_motion,
+    filter_size,
+    stabilize_chroma,
+    warp,
+)
+from ..options import ColorOptions, FilmOptions
+from ..pipeline import stabilize_images
 from ..video import probe, read_frames
 
 SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
@@ -60,18 +68,17 @@ def average(chroma: Tensor, _: Tensor) -> Tensor:
     return result
 
 
-def steadied(chroma: Tensor, luma: Tensor, **options) -> Tensor:
-    steady = Steady(**options)
-    return torch.stack(steady(chroma, luma) + steady.finish())
+def stabilized(chroma: Tensor, luma: Tensor, **options) -> Tensor:
+    return torch.stack(list(stabilize_chroma([ChromaBatch(chroma, luma)], **options)))
 
 
-DEFAULT = f"stability {DEFAULT_STABILITY:g}"
+DEFAULT = f"stability {FilmOptions.stability:g}"
 METHODS: dict[str, Method] = {
     "stability 0": lambda chroma, _: chroma,
     "average": average,
-    "not looking ahead": lambda chroma, luma: steadied(chroma, luma, look_ahead=0),
-    DEFAULT: steadied,
-    "stability 1": lambda chroma, luma: steadied(chroma, luma, stability=1.0),
+    "not looking ahead": lambda chroma, luma: stabilized(chroma, luma, look_ahead=0),
+    DEFAULT: stabilized,
+    "stability 1": lambda chroma, luma: stabilized(chroma, luma, stability=1.0),
 }
 
 
@@ -82,7 +89,7 @@ def stillness(
     for first, end in zip([SETTLED, *cuts], [*cuts, len(luma)], strict=True):
         for start in range(max(first, SETTLED), end - SHORTEST + 1, WINDOW):
             window = slice(start, min(start + WINDOW, end))
-            smooth = box(luma[window], 5)
+            smooth = box_mean(luma[window], 5)
             smooth = smooth - smooth.flatten(1).median(1).values.view(-1, 1, 1, 1)
             still = smooth.std(0)[0] < 3 / 255
             for flow, _ in motion[window.start + 1 - SETTLED : window.stop - SETTLED]:
@@ -142,18 +149,23 @@ def find_cuts(luma: Tensor) -> list[int]:
     return [i for i, frame in enumerate(luma.split(1)) if i in detector(frame)]
 
 
-def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list[int]]:
+def shrink(luma: Tensor, model: ChromaModel) -> Tensor:
+    """Full-size ``luma`` at the size at which ``model`` looks."""
+    return resize(luma, model.input_size(*luma.shape[2:])).clamp(0, 1)
+
+
+def measure(path: Path, frames: int, model: ChromaModel) -> tuple[Tensor, list[int]]:
     """Print one clip's rows; give its small luma and chroma ``(n, 3, h, w)`` and its cuts."""
     rgb = read_clip(path, frames)
     luma, truth = rgb_to_luma(rgb), rgb_to_chroma(rgb)
     in_color = truth.square().mean().sqrt() > GREY
-    size = steady_size(*colorizer.small_size(*luma.shape[2:]))
+    size = filter_size(*model.input_size(*luma.shape[2:]))
     clean = resize(luma, size).clamp(0, 1)
     if in_color:
         noise = torch.randn(luma.shape, generator=torch.Generator().manual_seed(0))
         luma = (luma + GRAIN * noise).clamp(0, 1)
         rgb = merge(luma, truth)
-    chroma = torch.cat([colorizer.see(batch) for batch in luma.split(BATCH)])
+    chroma = torch.cat([model.chroma(shrink(batch, model)) for batch in luma.split(BATCH)])
     chroma, small = resize(chroma, size), resize(luma, size).clamp(0, 1)
     cuts = find_cuts(small)
     motion = along_motion(clean, cuts)
@@ -164,9 +176,9 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
         print(f"  the true colours  warp {true_warp:5.2f}")
     reference = None
     results = {name: method(chroma, small) for name, method in METHODS.items()}
-    for name, steady in results.items():
-        colored = merge(luma, resize(steady, luma.shape[2:]))
-        row = stillness(steady, small, motion, cuts), warp_error(steady, motion)
+    for name, result in results.items():
+        colored = merge(luma, resize(result, luma.shape[2:]))
+        row = stillness(result, small, motion, cuts), warp_error(result, motion)
         reference = reference or row
         psnr = -10 * (colored - rgb).square().mean((1, 2, 3)).log10().mean().item()
         print(
@@ -175,9 +187,9 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
             + (f"  PSNR {psnr:5.2f}" if in_color else ""),
             flush=True,
         )
-    steady = results[DEFAULT]
     for cut, end in pairwise([*cuts, len(chroma)]):
-        left = (steady[cut] - steadied(chroma[cut:end], small[cut:end])[0]).abs().max().item() * 255
+        alone = stabilized(chroma[cut:end], small[cut:end])
+        left = (results[DEFAULT][cut] - alone[0]).abs().max().item() * 255
         print(f"  cut {cut} ({left:.1f})")
     return torch.cat((small, chroma), dim=1), cuts
 
@@ -185,7 +197,7 @@ def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list
 def dissolves(shots: list[Tensor]) -> None:
     print("Dissolves:")
     shots = [interpolate(shot, (48, 64), mode="area") for shot in shots]
-    shots = [(shot, steadied(shot[:, 1:], shot[:, :1])) for shot in shots]
+    shots = [(shot, stabilized(shot[:, 1:], shot[:, :1])) for shot in shots]
     for length in (8, 16, 24, 32):
         share = ((torch.arange(length) + 1) / (length + 1)).view(-1, 1, 1, 1)
         end, after = ALONE + length, ALONE + length + 8
@@ -201,7 +213,7 @@ def dissolves(shots: list[Tensor]) -> None:
             found += bool(within)
             beside += len(cuts) - len(within)
             own = alone[after - ALONE]
-            error = steadied(film[:, 1:], film[:, :1])[after] - own
+            error = stabilized(film[:, 1:], film[:, :1])[after] - own
             left.append((error.norm() / (old[ALONE, 1:] - own).norm()).item())
         print(
             f"  {length:2} frames: {found} of {len(pairs)} found, {beside} beside; "
@@ -217,28 +229,38 @@ def _times(value: float, reference: float) -> str:
 
 
 def cost(path: Path, frames: int) -> None:
-    """Print the CPU time of steadying beside the network's own, at several render sizes."""
+    """Print the CPU time of stabilizing beside the network's own, at several render sizes."""
     luma = rgb_to_luma(read_clip(path, frames))
     print(f"CPU milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
     for side in COST_SIDES:
-        colorizer = Colorizer(load_model(), render_size=side, film=True)
-        steady = Steady()
-        seeing, steadying = [], []
-        size = steady_size(*colorizer.small_size(*luma.shape[2:]))
-        for batch in luma.split(BATCH):
-            small, fine = colorizer.shrink(batch), resize(batch, size).clamp(0, 1)
-            started = time.process_time()
-            chroma = colorizer.see_small(small)
-            seen = time.process_time()
-            on_one_core(partial(steady, chroma, fine))  # as in a film
-            steadying.append((time.process_time() - seen) / len(batch) * 1000)
-            seeing.append((seen - started) / len(batch) * 1000)
+        model = load_model().chroma_model(ColorOptions(side), film=True)
+        times: list[tuple[float, float]] = []
+        for _ in stabilize_chroma(timed_batches(luma, model, times)):
+            pass
         # The first batches warm up.
-        network, own = (statistics.median(times[2:]) for times in (seeing, steadying))
+        network, filtering = (statistics.median(column[2:]) for column in zip(*times, strict=True))
         print(
-            f"  {side:4} px  network {network:6.1f}  steadying {own:5.1f}  ({own / network:.0%})",
+            f"  {side:4} px  network {network:6.1f}  stabilizing {filtering:5.1f}"
+            f"  ({filtering / network:.0%})",
             flush=True,
         )
+
+
+def timed_batches(
+    luma: Tensor, model: ChromaModel, times: list[tuple[float, float]]
+) -> Iterator[ChromaBatch]:
+    """A film's batches; ``times`` gets for each the CPU time of the network and of the filter."""
+    size = filter_size(*model.input_size(*luma.shape[2:]))
+    for batch in luma.split(BATCH):
+        small, fine = shrink(batch, model), resize(batch, size).clamp(0, 1)
+        started = time.process_time()
+        chroma = model.chroma(small)
+        predicted = time.process_time()
+        yield ChromaBatch(chroma, fine)
+        # The next batch is asked for when this one is filtered.
+        filtered = time.process_time()
+        per_frame = 1000 / len(batch)
+        times.append(((predicted - started) * per_frame, (filtered - predicted) * per_frame))
 
 
 def ghosts() -> None:
@@ -268,8 +290,8 @@ def ghosts() -> None:
 def flicker(path: Path, frames: int) -> None:
     """Random tints of +-10 levels by frame and region on a colour clip: how much is removed.
 
-    Beside it the distance from the true colours (levels, RMS) before and after, and what steadying
-    takes from true colours that have no tint.
+    Beside it the distance from the true colours (levels, RMS) before and after, and what
+    stabilizing takes from true colours that have no tint.
     """
     rgb = read_clip(path, frames)
     if len(rgb) <= SETTLED or rgb_to_chroma(rgb).square().mean().sqrt() < GREY:
@@ -285,10 +307,10 @@ def flicker(path: Path, frames: int) -> None:
         """Of the chroma, in the settled frames."""
         return (rgb_to_chroma(x) - rgb_to_chroma(y))[SETTLED:]
 
-    still, steady = stabilized(rgb), stabilized(tinted)
-    removed = 1 - change(steady, still).std(0).mean() / change(tinted, rgb).std(0).mean()
+    still, result = stabilized_rgb(rgb), stabilized_rgb(tinted)
+    removed = 1 - change(result, still).std(0).mean() / change(tinted, rgb).std(0).mean()
     lost, before, after = (
-        change(x, rgb).square().sum(1).mean().sqrt().item() * 255 for x in (still, tinted, steady)
+        change(x, rgb).square().sum(1).mean().sqrt().item() * 255 for x in (still, tinted, result)
     )
     print(
         f"  {path.name:28} {removed:6.1%}   {before:4.1f} -> {after:4.1f}   {lost:4.1f}",
@@ -296,10 +318,18 @@ def flicker(path: Path, frames: int) -> None:
     )
 
 
-def stabilized(rgb: Tensor) -> Tensor:
-    stabilizer = Stabilizer()
-    frames = stabilizer(rgb.permute(0, 2, 3, 1)) + stabilizer.finish()
-    return torch.stack(frames).permute(0, 3, 1, 2)
+def stabilized_rgb(rgb: Tensor) -> Tensor:
+    return torch.stack(list(stabilize_images([rgb.permute(0, 2, 3, 1)]))).permute(0, 3, 1, 2)
+
+
+def set_constant(setting: str) -> None:
+    """Give a constant of the temporal filter another value: ``file.NAME=VALUE``."""
+    path, value = setting.split("=")
+    file, name, *field = path.split(".")
+    module = importlib.import_module(f"..model.temporal.{file}", __package__)
+    new, old = ast.literal_eval(value), getattr(module, name)
+    setattr(module, name, old._replace(**{field[0]: new}) if field else new)
+    print(f"{path} is {new} instead of {getattr(old, field[0]) if field else old}.")
 
 
 def main() -> None:
@@ -308,20 +338,24 @@ def main() -> None:
     parser.add_argument("--side", type=int, help="render size; the weights' own by default")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--only", nargs="*", default=[""], help="parts of the clips' names")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FILE.NAME=VALUE")
     args = parser.parse_args()
+    for setting in args.set:
+        set_constant(setting)
     paths = sorted(p for p in args.clips.iterdir() if any(part in p.name for part in args.only))
     with torch.inference_mode():
         cost(paths[0], args.frames)
         ghosts()
         print(
             "Tint of +-10 levels by frame and region: removed, distance from the truth, and "
-            "that of the steadied truth (levels, RMS):"
+            "that of the stabilized truth (levels, RMS):"
         )
         for path in paths:
             flicker(path, args.frames)
-        colorizer = Colorizer(load_model(), render_size=args.side, film=True)
-        print(f"At {colorizer.render_size} px:")
-        clips = [measure(path, args.frames, colorizer) for path in paths]
+        network = load_model()
+        model = network.chroma_model(ColorOptions(args.side), film=True)
+        print(f"At {args.side or network.metadata['render_size']} px:")
+        clips = [measure(path, args.frames, model) for path in paths]
         dissolves([film for film, cuts in clips if not cuts])
 
 

@@ -26,12 +26,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import ColorizationNet, load_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.colorizationnet.teach import STEPS, teach
-from ..model.temporal.cuts import CutDetector
-from ..model.temporal.keyframes import KeyframePicker
-from ..pipeline.images import Colorizer
+from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma
+from ..model.temporal import CutDetector, KeyframePicker
+from ..options import ColorOptions, TeachOptions
+from ..pipeline import colorize_images, teach
 from ..video import probe, read_frames
 
 SHORT_SIDE = 160
@@ -54,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, help="clips, or folders of them")
     parser.add_argument("--sheets", type=Path, help="folder for a contact sheet of every shot")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, default=TeachOptions.steps)
     parser.add_argument("--weights", type=Path, help="to begin with (default: the shipped ones)")
     parser.add_argument("--every", type=int, default=1, help="judge by every nth frame")
     args = parser.parse_args()
@@ -121,14 +119,14 @@ def judge(shot: Shot, shipped: ColorizationNet, steps: int, every: int) -> Resul
 
 def learn(network, shot: Shot, count: int, steps: int) -> Colour:
     references = list(shot.rgb(shot.keyframes[count]).permute(0, 2, 3, 1))
-    return colour_with(teach(network, references, steps=steps))
+    return colour_with(teach(network, references, TeachOptions(steps)))
 
 
 def colour_with(network) -> Colour:
-    colorizer = Colorizer(
-        network, render_size=int(network.metadata["render_size"]), precision="fp32"
+    options = ColorOptions(int(network.metadata["render_size"]))
+    return lambda frames: colorize_images(network, frames.permute(0, 2, 3, 1), options).permute(
+        0, 3, 1, 2
     )
-    return lambda frames: colorizer(frames.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def lookup(reference: Tensor) -> Colour:
@@ -163,17 +161,16 @@ def read_shots(file: Path) -> list[Shot]:
     clip = probe(file)
     scale = min(1.0, SHORT_SIDE / min(clip.width, clip.height))
     size = round(clip.width * scale), round(clip.height * scale)
-    detector, picker = CutDetector(), KeyframePicker()
+    detector = CutDetector()
     batches, cuts = [], []
     for batch in read_frames(clip, size=size, alpha=False):
         frames = torch.from_numpy(batch if batch.dtype == np.uint8 else (batch >> 8).astype("u1"))
         frames = frames.permute(0, 3, 1, 2)
         batches.append(frames)
         cuts += detector(rgb_to_luma(frames.float().div_(255)))
-    cuts += detector.flush()
     shots = []
     for frames in torch.cat(batches).tensor_split(cuts):
-        picker.reset()
+        picker = KeyframePicker()
         for part in frames.split(64):
             picker(rgb_to_luma(part.float().div_(255)))
         shots.append(Shot(frames, {count: picker.pick(count) for count in (1, 3)}))

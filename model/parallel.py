@@ -1,14 +1,14 @@
-"""Work spread over the CPU's cores by the piece, each piece in a thread of its own.
+"""Work shared among the CPU's cores piece by piece, each piece in a single thread.
 
-torch's own way is every operation over all threads, with a barrier after each. Our pieces are
-many operations of a tenth of a millisecond, and often a decoder and an encoder run on the same
-cores: the threads would mostly wait for each other.
+torch's own way is to run every operation in all threads, with a barrier after each. Our pieces are
+many operations of a tenth of a millisecond each, and often a decoder and an encoder run on the
+same cores: the threads would mostly wait for each other.
 """
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -16,61 +16,117 @@ import torch
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+CHECK_INTERVAL = 0.2  # seconds
 
-def spread(
-    work: Callable[[Piece], None],
+
+def parallel_map(
+    work: Callable[[Piece], Result],
     pieces: Iterable[Piece],
-    tick: Callable[[], None] | None = None,
-) -> None:
-    """Do ``work`` on all ``pieces``, as many at a time as torch has threads, one core each.
+    check: Callable[[], None] | None = None,
+) -> list[Result]:
+    """``work`` of each of the ``pieces``, in order.
 
-    ``tick`` is called several times a second, in the caller's thread. What it or ``work`` raises
-    ends the work, once the pieces begun are through.
+    As many pieces are in work at a time as torch has threads in the caller's thread, each in a
+    thread of its own in which torch has only that one. Where torch has one thread, the caller's
+    thread does it all. ``check`` is called in the caller's thread, between the pieces and several
+    times a second. What it or ``work`` raises ends the work, once the pieces begun are done.
     """
+    threads = torch.get_num_threads()
+    if threads > 1:
+        return _map_in_pool(_shared_pool.submit(threads, _in_this_mode(work), pieces), check)
+    results = []
+    for piece in pieces:
+        results.append(work(piece))
+        if check:
+            check()
+    return results
+
+
+def run_single_threaded(work: Callable[[], Result]) -> Result:
+    """What ``work`` gives, computed in one thread.
+
+    In all of torch's threads many small operations gain nothing, and between them the threads
+    wait busily for the next one, on cores that an encoder may need.
+    """
+    return parallel_map(lambda run: run(), [work])[0]
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Within it torch uses at most ``count`` threads for what the calling thread computes.
+
+    Threads that meet torch for the first time meanwhile take over the count, and keep it.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(count, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _in_this_mode(work: Callable[[Piece], Result]) -> Callable[[Piece], Result]:
+    """``work`` for another thread, in the caller's grad and inference mode."""
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
-    def run(piece: Piece) -> None:
-        # Modes are a thread's own.
+    def run(piece: Piece) -> Result:
         with torch.inference_mode(inference), torch.set_grad_enabled(grad):
-            work(piece)
+            return work(piece)
 
-    pool = _pool(torch.get_num_threads())
-    waiting = {pool.submit(run, piece) for piece in pieces}
+    return run
+
+
+def _map_in_pool(futures: list[Future[Result]], check: Callable[[], None] | None) -> list[Result]:
+    waiting = set(futures)
     try:
         while waiting:
-            done, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
-            for piece in done:
-                piece.result()
-            if tick:
-                tick()
+            done, waiting = wait(waiting, CHECK_INTERVAL, FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if check:
+                check()
     finally:
-        for piece in waiting:
-            piece.cancel()
+        for future in waiting:
+            future.cancel()
         wait(waiting)
+    return [future.result() for future in futures]
 
 
-def on_one_core(work: Callable[[], Result]) -> Result:
-    """What ``work`` gives, done in one thread.
+class _SharedPool:
+    """The process's one pool of single threads; it has as many as were last asked for."""
 
-    Over all of torch's threads many small operations gain nothing, and the threads wait for the
-    next one busily, on cores that an encoder may need.
-    """
-    result: list[Result] = []
-    spread(lambda work: result.append(work()), [work])
-    return result[0]
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: ThreadPoolExecutor | None = None
+        self.threads = 0
+
+    def submit(
+        self, threads: int, work: Callable[[Piece], Result], pieces: Iterable[Piece]
+    ) -> list[Future[Result]]:
+        pieces = list(pieces)
+        with self.lock:
+            if self.pool is None or self.threads != threads:
+                if self.pool is not None:
+                    # What other callers have submitted is still done; then its threads end.
+                    self.pool.shutdown(wait=False)
+                self.pool, self.threads = _start_pool(threads), threads
+            return [self.pool.submit(work, piece) for piece in pieces]
 
 
-@lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    started = threading.Barrier(threads)
+def _start_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool in each of whose threads torch has one thread."""
+    pool = ThreadPoolExecutor(threads, "colorizationnet")
+    all_started = threading.Barrier(threads)
 
-    def start() -> None:
-        torch.get_num_threads()  # a thread's first work would otherwise set its count again
+    def limit_this_thread() -> None:
+        torch.get_num_threads()  # a thread's first call of torch sets its count to the default
         torch.set_num_threads(1)
-        started.wait()
+        all_started.wait()  # so that no thread takes two of these jobs
 
-    pool = ThreadPoolExecutor(threads, "colorizationnet", start)
-    wait([pool.submit(int) for _ in range(threads)])
-    # The count is a thread's own, but for threads to come it is the one set last.
+    wait([pool.submit(limit_this_thread) for _ in range(threads)])
+    # To set a thread's own count also sets the default of the threads to come; put that back.
     torch.set_num_threads(threads)
     return pool
+
+
+_shared_pool = _SharedPool()

@@ -1,8 +1,10 @@
+from itertools import chain
+
 import torch
 
-from .. import host
-from ..host import io
-from ..pipeline.stabilize import Stabilizer
+from ..host import current, io
+from ..options import FilmOptions
+from ..pipeline import stabilize_images
 from .types import stability_input
 
 
@@ -28,19 +30,15 @@ class StabilizeColors(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames, stability) -> io.NodeOutput:
-        stabilizer = Stabilizer(stability[0])
+        host = current()
         batches = [torch.empty_like(batch) for batch in frames]
-        targets = (frame for batch in batches for frame in batch)
-        with host.Progress(sum(map(len, frames))) as progress:
-
-            def put(ready):
-                for frame in ready:
-                    next(targets).copy_(frame)
-                    progress.update(preview=frame)
-
-            for batch in frames:
-                for index in range(len(batch)):
-                    put(stabilizer(batch[index : index + 1]))
-                    host.check_cancelled()
-            put(stabilizer.finish())
+        with host.progress(sum(map(len, frames))) as progress:
+            stabilized = stabilize_images(
+                frames,
+                FilmOptions(stability[0]),
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
+            for target, frame in zip(chain.from_iterable(batches), stabilized, strict=True):
+                target.copy_(frame)
         return io.NodeOutput(batches)

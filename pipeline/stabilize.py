@@ -1,60 +1,100 @@
-"""Colours of any colorizer that hold still, at full size."""
+"""The colours of any colorizer's film held still, at full size."""
 
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.resize import resize, scaled
-from ..model.temporal.steady import DEFAULT_STABILITY, Steady
+from ..callbacks import Check, OnProgress
+from ..model import (
+    ChromaBatch,
+    merge,
+    resize,
+    rgb_to_chroma,
+    rgb_to_luma,
+    scaled,
+    stabilize_chroma,
+)
+from ..options import FilmOptions
+
+SHORT_SIDE = 128  # px at which the chroma is stabilized: what flickers is larger than its pixels
+
+DEFAULTS = FilmOptions()
 
 
-class Stabilizer:
-    """Holds the colours of a film still that any colorizer made, and keeps its luma exactly.
+def stabilize_images(
+    batches: Iterable[Tensor],
+    options: FilmOptions = DEFAULTS,
+    *,
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
+) -> Iterator[Tensor]:
+    """The frames of a coloured film with colours that hold still, and with exactly their luma.
 
-    What changes is computed at ``SHORT_SIDE`` pixels and put on the full-size chroma as a
-    correction, so fine detail in the colours stays. Call it with the film's frames in order, and
-    `finish` at the end: frames come out `steady.LOOK_AHEAD` frames late.
+    ``batches``: the film's frames in order, ``(n, H, W, 3)`` in [0, 1]; how they are batched does
+    not change the result. Yields them one by one, ``(H, W, 3)`` each and of the input's dtype,
+    `temporal.LOOK_AHEAD` frames after they have been taken; with stability 0 as they came, at once.
+    The correction of the chroma is computed at `SHORT_SIDE` pixels and added at full size, so fine
+    detail in the colours stays.
+
+    ``on_progress(done, total, preview)`` is called for each frame that is ready, which
+    ``preview()`` gives; ``total`` is 0 if the batches are no sequence whose frames can be counted.
+    ``check`` is called for each frame taken; what it raises ends the work. Raises ``ValueError``
+    for batches of another shape.
     """
+    total = sum(map(len, batches)) if isinstance(batches, Sequence) else 0
+    frames = _frames(batches, check)
+    if options.stability:
+        frames = _stabilized(frames, options.stability)
+    for done, frame in enumerate(frames, 1):
+        if on_progress:
+            on_progress(done, total, frame.detach)
+        yield frame
 
-    SHORT_SIDE = 128
 
-    def __init__(self, stability: float = DEFAULT_STABILITY) -> None:
-        self.steady = Steady(stability, detailed=True)
-        self.waiting: deque[tuple[Tensor, Tensor]] = deque()  # frames and their small chroma
+def stabilized_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which the corrections to detailed chroma of this size are computed."""
+    return scaled((height, width), min(1.0, SHORT_SIDE / min(height, width)))
 
-    def __call__(self, images: Tensor) -> list[Tensor]:
-        """Take the next frames ``(n, H, W, 3)`` in [0, 1]; give those that are ready by now.
 
-        They come in order, ``(H, W, 3)`` each and of the input's dtype. Batches of any size: the
-        size does not change the result. Raises ``ValueError`` for other shapes.
-        """
+def _frames(batches: Iterable[Tensor], check: Check | None) -> Iterator[Tensor]:
+    for images in batches:
         if images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
-                f"Frames of shape {tuple(images.shape)} cannot be steadied; they must be "
+                f"Frames of shape {tuple(images.shape)} cannot be stabilized; they must be "
                 "(frames, height, width, 3): remove their alpha channel first."
             )
-        if self.steady.stability == 0:
-            return list(images)
-        full = images.shape[1:3]
-        size = scaled(full, min(1.0, self.SHORT_SIDE / min(full)))
-        ready = []
         for image in images:
-            rgb = resize(image.float().permute(2, 0, 1).unsqueeze(0), size)
+            if check:
+                check()
+            yield image
+
+
+def _stabilized(images: Iterable[Tensor], stability: float) -> Iterator[Tensor]:
+    waiting: deque[tuple[Tensor, Tensor]] = deque()  # images and their small chroma
+
+    def shrunk() -> Iterator[ChromaBatch]:
+        for image in images:
+            height, width = image.shape[:2]
+            size = stabilized_size(height, width)
+            rgb = resize(_planes(image), size)
             chroma = rgb_to_chroma(rgb)
-            self.waiting.append((image, chroma))
-            ready += self._corrected(self.steady(chroma, rgb_to_luma(rgb)))
-        return ready
+            waiting.append((image, chroma))
+            yield ChromaBatch(chroma, rgb_to_luma(rgb))
 
-    def finish(self) -> list[Tensor]:
-        """The frames that are left, as a call gives them; the next frame begins a new film."""
-        return self._corrected(self.steady.finish())
+    for chroma in stabilize_chroma(shrunk(), stability, detailed=True):
+        image, before = waiting.popleft()
+        yield _corrected(image, chroma.to(before.device) - before)
 
-    def _corrected(self, steadied: list[Tensor]) -> list[Tensor]:
-        return [self._correct(*self.waiting.popleft(), chroma) for chroma in steadied]
 
-    def _correct(self, image: Tensor, small: Tensor, steadied: Tensor) -> Tensor:
-        rgb = image.float().permute(2, 0, 1).unsqueeze(0)
-        correction = resize(steadied - small, image.shape[:2])
-        steady = merge(rgb_to_luma(rgb), rgb_to_chroma(rgb) + correction)
-        return steady.squeeze(0).permute(1, 2, 0).to(image.dtype)
+def _planes(image: Tensor) -> Tensor:
+    """``(H, W, 3)`` as ``(1, 3, H, W)`` float32."""
+    return image.float().permute(2, 0, 1).unsqueeze(0)
+
+
+def _corrected(image: Tensor, small_correction: Tensor) -> Tensor:
+    """``image`` with the correction added to its chroma, within the gamut and with its luma."""
+    rgb = _planes(image)
+    correction = resize(small_correction, image.shape[:2])
+    result = merge(rgb_to_luma(rgb), rgb_to_chroma(rgb) + correction)
+    return result.squeeze(0).permute(1, 2, 0).to(image.dtype)

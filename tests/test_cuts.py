@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 import torch
-from colorizationnet.model import CutDetector
+from colorizationnet.model.temporal import CutDetector, mark_shots
 from torch.nn.functional import interpolate
 
 SIZE = 48, 64
@@ -16,28 +16,35 @@ def scene(seed: int, frames: int) -> torch.Tensor:
     return (pan + 0.02 * torch.randn(pan.shape, generator=random)).clamp(0, 1)
 
 
-def cuts_of(luma: torch.Tensor, **settings) -> list[int]:
-    detector = CutDetector(**settings)
-    return sorted(detector(luma) + detector.flush())
+def cuts_of(film: torch.Tensor, sensitivity: float = 0.5) -> list[int]:
+    return CutDetector(sensitivity)(film)
+
+
+def shots_of(film: torch.Tensor, sensitivity: float = 0.5) -> list[int]:
+    """The first frames of shots but the first; every frame comes out once, in order."""
+    marked = list(mark_shots(film, sensitivity))
+    assert torch.equal(torch.stack([frame for _, frame in marked]), film)
+    return [index for index, (begins, _) in enumerate(marked) if begins]
 
 
 def test_hard_cuts_are_found_to_the_frame():
     shots = [scene(seed, frames) for seed, frames in ((1, 20), (2, 14), (3, 30), (4, 9))]
-    assert cuts_of(torch.cat(shots)) == [20, 34, 64]
+    assert cuts_of(torch.cat(shots)) == shots_of(torch.cat(shots)) == [20, 34, 64]
 
 
 def test_batches_do_not_change_the_cuts():
     film = torch.cat([scene(1, 20), scene(2, 20), scene(3, 20)])
     for size in (1, 7):
-        detector = CutDetector(lookahead=3)
+        detector = CutDetector()
         found = [cut for batch in film.split(size) for cut in detector(batch)]
-        assert found + detector.flush() == cuts_of(film, lookahead=3) == [20, 40]
+        assert found == cuts_of(film) == [20, 40]
 
 
 def test_a_hard_cut_is_reported_with_its_frame():
     detector = CutDetector()
     assert detector(scene(1, 20)) == []
     assert detector(scene(2, 1)) == [20]
+    assert detector.by_frame(scene(3, 4)) == [[21], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,8 @@ def test_a_hard_cut_is_reported_with_its_frame():
 )
 def test_light_is_no_cut(light):
     times = torch.arange(30.0).view(-1, 1, 1, 1)
-    assert cuts_of(light(scene(5, 30), times).clamp(0, 1)) == []
+    film = light(scene(5, 30), times).clamp(0, 1)
+    assert cuts_of(film) == shots_of(film) == []
 
 
 def test_dirt_and_scratches_are_no_cut():
@@ -66,11 +74,27 @@ def test_dirt_and_scratches_are_no_cut():
     assert cuts_of(film) == []
 
 
-def test_a_torn_frame_is_dropped_with_lookahead():
-    film = scene(7, 30)
-    film[15] = scene(8, 1)[0]
-    assert cuts_of(film) == [15, 16]
-    assert cuts_of(film, lookahead=3) == []
+@pytest.mark.parametrize("length", [1, 6])
+def test_a_torn_frame_or_a_flash_begins_no_shot(length):
+    film = scene(7, 50)
+    film[25 : 25 + length] = scene(8, length)
+    assert cuts_of(film) == [25, 25 + length]
+    assert shots_of(film) == []
+
+
+def test_what_is_too_short_belongs_to_the_shot_before():
+    """The last frames of a film too, however long a shot is."""
+    lengths = (20, 7, 9, 8, 30, 7)
+    film = torch.cat([scene(seed, frames) for seed, frames in enumerate(lengths, 1)])
+    assert cuts_of(film) == [20, 27, 36, 44, 74]
+    assert shots_of(film) == [20, 36, 44]
+
+
+def test_shots_are_marked_while_the_film_streams():
+    taken = []
+    marked = mark_shots(taken.append(i) or frame for i, frame in enumerate(scene(1, 90)))
+    for index, (begins, _) in enumerate(marked):
+        assert not begins and len(taken) <= min(90, index + 20)
 
 
 def test_a_fade_cuts_where_the_picture_returns():
@@ -109,5 +133,6 @@ def test_sensitivity_orders_the_thresholds():
     film = torch.cat([scene(1, 15), 0.5 * scene(1, 15) + 0.5 * scene(2, 15)])
     counts = [len(cuts_of(film, sensitivity=s)) for s in (0.0, 0.5, 1.0)]
     assert counts == sorted(counts) and counts[-1] == 1
-    with pytest.raises(ValueError, match="sensitivity is 2"):
-        CutDetector(2)
+    for begin in (CutDetector, lambda sensitivity: mark_shots([], sensitivity)):
+        with pytest.raises(ValueError, match="sensitivity is 2"):
+            begin(2)

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 import torch
-from colorizationnet.model.temporal.keyframes import CANDIDATES, KeyframePicker
+from colorizationnet.model.temporal import KeyframePicker
+from colorizationnet.model.temporal.keyframes import MAX_CANDIDATES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def pan(frames: int, speed: float = 1.0) -> torch.Tensor:
     return bar[:, None, None, :].expand(-1, 1, 36, -1)
 
 
-def test_the_middle_of_a_steady_pan():
+def test_the_middle_of_an_even_pan():
     picker = KeyframePicker()
     picker(pan(31, speed=0.5))
     assert abs(picker.pick()[0] - 15) <= 1
@@ -40,21 +41,20 @@ def test_the_ends_of_a_shot_are_chosen_only_if_clearly_better():
     assert 12 <= picker.pick()[0] < 36
 
 
-def test_batches_do_not_matter_and_a_shot_can_follow():
-    picker = KeyframePicker()
-    picker(pan(40))
-    whole = picker.pick(3)
-    picker.reset()
+def test_batches_do_not_matter():
+    whole, parts = KeyframePicker(), KeyframePicker()
+    whole(pan(40))
     for batch in pan(40).split(7):
-        picker(batch)
-    assert picker.pick(3) == whole == sorted(set(whole))
+        parts(batch)
+    picked = whole.pick(3)
+    assert parts.pick(3) == picked == sorted(set(picked))
 
 
 def test_a_long_shot_keeps_its_memory_small_and_its_count():
     picker = KeyframePicker()
     for start in range(0, 3000, 500):
         picker(pan(3000, speed=0.003)[start : start + 500])
-    assert len(picker.thumbs) <= CANDIDATES
+    assert len(picker.thumbnails) <= MAX_CANDIDATES
     assert picker.count == 3000
     assert abs(picker.pick()[0] - 1500) < 60
 

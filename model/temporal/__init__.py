@@ -1,0 +1,24 @@
+"""Film over time: what moves, where shots begin, which frames stand for them, and still colours.
+
+Knows no network: it takes luma and chroma from anywhere.
+"""
+
+from .cuts import CutDetector
+from .keyframes import KeyframePicker
+from .motion import estimate_motion
+from .operations import box_mean, warp
+from .shots import mark_shots
+from .stabilizer import LOOK_AHEAD, ChromaBatch, filter_size, stabilize_chroma
+
+__all__ = [
+    "LOOK_AHEAD",
+    "ChromaBatch",
+    "CutDetector",
+    "KeyframePicker",
+    "box_mean",
+    "estimate_motion",
+    "filter_size",
+    "mark_shots",
+    "stabilize_chroma",
+    "warp",
+]

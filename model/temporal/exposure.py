@@ -1,38 +1,55 @@
-"""The change of exposure between two pictures of one scene: regional and smooth."""
+"""The change of exposure between two pictures of one scene: a gain and an offset by region.
+
+The model of van Roosmalen, Lagendijk and Biemond 1999, "Correction of intensity flicker in old
+film sequences": luma grows by a gain and an offset that vary smoothly over the picture.
+"""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..resize import scaled
-from .motion import box
+from .operations import box_mean
 
-THUMB = 12  # rows or columns on the short side at which exposure is matched
-REGION = THUMB // 2 + 1
-OUTLIER = 0.03  # error of luma from which on a pixel shows something else
-DARK = 0.02  # luma so dark that it says little about a ratio
+GRID_SIDE = 12  # cells on the short side of the grid on which exposure is fitted
+REGION = GRID_SIDE // 2 + 1  # cells of a side of the region that each fit sees
+OUTLIER_ERROR = 0.03  # error of luma at which a cell's weight is halved
+GAIN_PRIOR = 1e-3  # variance of luma for which the fit and a gain of 1 count the same
+DARK = 0.02  # luma below which the ratio of two says little
 
 
-def match_exposure(reference: Tensor, luma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+class ExposureChange(NamedTuple):
+    """How the light changed, ``(n, 1, h, w)`` each.
+
+    ``gain * luma + offset`` of the one picture is near the luma of the other; ``ratio`` is that of
+    their brightness, by which chroma grows when the light does.
+    """
+
+    gain: Tensor
+    offset: Tensor
+    ratio: Tensor
+
+
+def match_exposure(reference: Tensor, luma: Tensor) -> ExposureChange:
     """What brings ``reference`` to the exposure of ``luma`` (``(n, 1, h, w)`` both).
 
-    Gives gain and offset (least squares by region, fitted again without the outliers of the first
-    fit), so that ``gain * reference + offset`` is near ``luma``, and the ratio of their brightness,
-    by which chroma grows when the light does; ``(n, 1, h, w)`` each.
+    Least squares by region, fitted twice: what the first fit leaves as errors counts little in the
+    second (Cauchy's weights), since something else is to be seen there.
     """
     size = luma.shape[2:]
-    thumb = scaled(size, THUMB / min(size))
-    x, y = interpolate(torch.cat((reference, luma), dim=1), thumb, mode="area").split(1, 1)
-    gain, offset, _ = _fit(x, y, torch.ones_like(x))
-    error = y - gain * x - offset
-    fit = torch.cat(_fit(x, y, 1 / (1 + (error / OUTLIER).square())), dim=1)
-    return interpolate(fit, size, mode="bilinear").split(1, 1)
+    grid = scaled(size, GRID_SIDE / min(size))
+    x, y = interpolate(torch.cat((reference, luma), dim=1), grid, mode="area").split(1, 1)
+    first = _fit(x, y, torch.ones_like(x))
+    error = y - first.gain * x - first.offset
+    fit = torch.cat(_fit(x, y, 1 / (1 + (error / OUTLIER_ERROR).square())), dim=1)
+    return ExposureChange(*interpolate(fit, size, mode="bilinear").split(1, 1))
 
 
-def _fit(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _fit(x: Tensor, y: Tensor, weight: Tensor) -> ExposureChange:
     moments = torch.cat((weight, weight * x, weight * y, weight * x * x, weight * x * y), dim=1)
-    w, wx, wy, wxx, wxy = box(moments, REGION).split(1, 1)
+    w, wx, wy, wxx, wxy = box_mean(moments, REGION).split(1, 1)
     x, y, xx, xy = wx / w, wy / w, wxx / w, wxy / w
-    # Little contrast says little about gain: lean towards 1.
-    gain = (xy - x * y + 1e-3) / (xx - x * x + 1e-3)
-    return gain, y - gain * x, (y + DARK) / (x + DARK)
+    gain = (xy - x * y + GAIN_PRIOR) / (xx - x * x + GAIN_PRIOR)
+    return ExposureChange(gain, y - gain * x, (y + DARK) / (x + DARK))

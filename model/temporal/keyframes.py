@@ -1,14 +1,14 @@
-"""Which frames of a shot teach it best, told from small luma while the frames stream by."""
+"""Which frames of a shot teach it best, chosen from small luma while the frames stream by."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-THUMB = (18, 32)  # rows, columns
-CANDIDATES = 256  # thumbs kept; a longer shot is thinned out evenly
+THUMBNAIL = (18, 32)  # rows, columns
+MAX_CANDIDATES = 256  # thumbnails kept; a longer shot is thinned out evenly
 HEAD, TAIL = 24, 12  # frames at a shot's ends that a dissolve may reach into
-RISK = 1.2  # how much better such a frame must be to be chosen
-SWAPS = 20  # rounds of exchange; it settles within a few
+EDGE_PENALTY = 1.2  # times as far from the others as a frame there is taken to be
+MAX_ROUNDS = 20  # of exchanges; a few are enough as a rule
 
 
 class KeyframePicker:
@@ -16,28 +16,26 @@ class KeyframePicker:
 
     Call it with ``(n, 1, h, w)`` luma in [0, 1], batches of any size in order; then ``pick(count)``
     gives the indices, counted from the start of the shot and in ascending order. Memory does not
-    grow with the length of the shot. ``reset()`` begins the next one.
+    grow with the length of the shot.
 
     The keyframes are the k medoids of the shot (Kaufman and Rousseeuw 1990, "Partitioning Around
-    Medoids") under the root mean square difference of small pictures; not the first and last, which
+    Medoids") under the root mean square difference of thumbnails; not the first and last, which
     a dissolve may mix, unless they are clearly better.
     """
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the shot; the next frame is number 0."""
-        self.count, self.stride = 0, 1
-        self.thumbs: list[Tensor] = []
+        self.count = 0  # frames of the shot so far
+        self.stride = 1  # one thumbnail is kept of so many frames
+        self.thumbnails: list[Tensor] = []
 
     def __call__(self, luma: Tensor) -> None:
         for frame in luma:
             if self.count % self.stride == 0:
-                self.thumbs.append(adaptive_avg_pool2d(frame.float(), THUMB).flatten().cpu())
+                thumbnail = adaptive_avg_pool2d(frame.float(), THUMBNAIL)
+                self.thumbnails.append(thumbnail.flatten().cpu())
             self.count += 1
-            if len(self.thumbs) > CANDIDATES:
-                self.thumbs = self.thumbs[::2]
+            if len(self.thumbnails) > MAX_CANDIDATES:
+                self.thumbnails = self.thumbnails[::2]
                 self.stride *= 2
 
     def pick(self, count: int = 1) -> list[int]:
@@ -45,37 +43,37 @@ class KeyframePicker:
 
         Raises ``ValueError`` for a shot without frames.
         """
-        if not self.thumbs:
+        if not self.thumbnails:
             raise ValueError("A shot without frames has no keyframe; check where it is cut.")
-        thumbs = torch.stack(self.thumbs)
-        distances = torch.cdist(thumbs, thumbs, compute_mode="donot_use_mm_for_euclid_dist")
-        frames = torch.arange(len(thumbs)) * self.stride
-        edges = (frames < HEAD) | (frames >= self.count - TAIL)
-        risk = torch.where(edges, RISK, 1.0)
-        medoids = _medoids(distances, risk, min(count, len(thumbs)))
+        points = torch.stack(self.thumbnails)
+        distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+        frames = torch.arange(len(points)) * self.stride
+        is_edge = (frames < HEAD) | (frames >= self.count - TAIL)
+        penalty = torch.where(is_edge, EDGE_PENALTY, 1.0)
+        medoids = _medoids(distances, penalty, min(count, len(points)))
         return sorted(frames[medoids].tolist())
 
 
-def _medoids(distances: Tensor, risk: Tensor, count: int) -> list[int]:
+def _medoids(distances: Tensor, penalty: Tensor, count: int) -> list[int]:
     """The ``count`` points to whose nearest one the points' distances sum to the least.
 
-    A point's sum counts ``risk`` times as much, which differs from point to point.
+    ``penalty``: factor on the sum for each point that may be chosen.
     """
     chosen: list[int] = []
     for _ in range(count):
-        chosen.append(_best_addition(distances, risk, chosen))
-    for _ in range(SWAPS):
+        chosen.append(_best_addition(distances, penalty, chosen))
+    for _ in range(MAX_ROUNDS):
         before = list(chosen)
         for place in range(count):
             others = chosen[:place] + chosen[place + 1 :]
-            chosen[place] = _best_addition(distances, risk, others)
+            chosen[place] = _best_addition(distances, penalty, others)
         if chosen == before:
             break
     return chosen
 
 
-def _best_addition(distances: Tensor, risk: Tensor, chosen: list[int]) -> int:
+def _best_addition(distances: Tensor, penalty: Tensor, chosen: list[int]) -> int:
     nearest = distances[chosen].amin(0) if chosen else distances.new_tensor(torch.inf)
-    total = torch.minimum(distances, nearest).sum(1) * risk
+    total = torch.minimum(distances, nearest).sum(1) * penalty
     total[chosen] = torch.inf
     return int(total.argmin())
