@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from .base import Host, VideoSource
+from .base import Host, Progress, VideoSource
 from .paths import SUFFIXES, SavePath
 
 # ComfyUI imports both before it loads any custom node; nothing else brings them in.
@@ -25,7 +25,7 @@ if TYPE_CHECKING or not IN_COMFYUI:
 else:
     from comfy_api.latest import io, ui
 
-__all__ = ["SUFFIXES", "Host", "SavePath", "VideoSource", "current", "io", "ui", "use"]
+__all__ = ["SUFFIXES", "Host", "Progress", "SavePath", "VideoSource", "current", "io", "ui", "use"]
 
 _current: ContextVar[Host | None] = ContextVar("host", default=None)
 AnyHost = TypeVar("AnyHost", bound=Host)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..callbacks import Check
 from .paths import SavePath
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Progress(ABC):
 
     shows_previews = True
 
-    def __init__(self, total: int, check: Callable[[], None]) -> None:
+    def __init__(self, total: int, check: Check) -> None:
         self.done, self.total = 0, total
         self._check = check
         self._next_preview = 0.0

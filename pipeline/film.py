@@ -63,7 +63,8 @@ def colorize_film(
 ) -> int:
     """Colorize the clip ``source`` into the file ``target``; gives the number of frames.
 
-    The luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
+    As for pictures, a ``color.strength`` below 1 leaves so much of the clip's own colours. The
+    luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
     does not grow with the length of the clip. ``frames`` (of the clip, step 1) trims it.
 
     With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
@@ -86,7 +87,15 @@ def colorize_film(
     painter = _FilmPainter(
         network, color, film, parts, teaching, torch.device(device), len(frames), on_progress, check
     )
-    return recolor(clip, target, painter.paint, frames=frames, encode=encode, check=check)
+    return recolor(
+        clip,
+        target,
+        painter.paint,
+        frames=frames,
+        encode=encode,
+        blend=color.strength,
+        check=check,
+    )
 
 
 class _FilmPainter:
@@ -126,7 +135,7 @@ class _FilmPainter:
                 batch = waiting.popleft()
                 with limited_threads(self.threads):
                     painted = _full_size(ready, batch, planes)
-                self._progress(len(batch), batch[-1], ready[-1], planes)
+                self._progress(len(batch), batch[-1], ready[-1] * self.color.strength, planes)
                 yield painted
                 ready = []
 
@@ -170,7 +179,7 @@ class _FilmPainter:
         chroma = model.chroma(seen.to(model.device), self.check)
         # On the CPU: for another device the many small operations of steadying would be no
         # quicker, and not all of them are there on each.
-        return chroma.cpu() * self.color.strength, small
+        return chroma.cpu(), small
 
     def _model(self, shot: ShotColors) -> ChromaModel:
         network, color = self.network, self.color

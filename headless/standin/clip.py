@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from ...callbacks import OnProgress
 from ...files import AtomicOutput
 from ...video import SCALER, Clip, FFmpeg, copied_streams, find_format, probe, ratio, url
 
@@ -58,7 +59,7 @@ class VideoFromFile:
         crf: float | None = None,
         color_space: str | None = None,
         metadata: Mapping[str, str] | None = None,
-        on_progress: Callable[[int, int, None], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         """Write the clip into a new file, `.mp4`, `.mkv` or `.webm`, by ComfyUI's own rules.
 
@@ -66,7 +67,7 @@ class VideoFromFile:
         without its dot) and the video is in ``codec`` ("auto", "h264" or "av1") already. Else, and
         for a ``crf`` or a ``color_space`` ("sRGB", "HDR" or "HDR PQ", which tags the pixels and
         does not convert them), the video is encoded again, at 4:2:0 in the depth that it has.
-        ``on_progress(done, total, None)`` counts frames.
+        ``on_progress`` counts frames.
 
         Raises ``ValueError`` when the file cannot hold what is asked for; no file is left then.
         """
@@ -96,9 +97,9 @@ class VideoFromFile:
             head = file.read(8)
         if format == "mp4":
             return head[4:] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")  # QuickTime's too
-        streams = (stream.codec for stream in (clip, *clip.audio, *clip.subtitles))
+        codecs = {clip.codec, *(stream.codec for stream in clip.audio + clip.subtitles)}
         is_matroska = head[:4] == b"\x1a\x45\xdf\xa3"
-        return is_matroska and (format == "mkv" or WEBM_CODECS.issuperset(streams))
+        return is_matroska and (format == "mkv" or codecs <= WEBM_CODECS)
 
     def _encoded(
         self, path: Path, codec: str, crf: float | None, color_space: str | None
@@ -137,7 +138,7 @@ class VideoFromFile:
         path: Path,
         streams: list[str],
         metadata: Mapping[str, str],
-        on_progress: Callable[[int, int, None], None] | None,
+        on_progress: OnProgress | None,
     ) -> None:
         local = ("-protocol_whitelist", "file,pipe")
         movflags = ("-movflags", "use_metadata_tags+faststart") if path.suffix == ".mp4" else ()
@@ -158,7 +159,7 @@ class VideoFromFile:
             for line in process.read_lines():
                 key, _, value = line.strip().partition(b"=")
                 if on_progress and key == b"frame" and value.isdigit():
-                    on_progress(int(value), self.clip.frame_count, None)
+                    on_progress(int(value), self.clip.frame_count)
             if process.wait() != 0:
                 raise ValueError(
                     f"{self._file} cannot be saved as {path.suffix}: {process.cause()}; choose "

@@ -230,7 +230,8 @@ def _range(low: float | None, high: float | None) -> str:
 
 def _custom_inputs(node: type[io.ComfyNode]) -> set[str] | None:
     """Inputs that the node checks itself; None if it checks all of them."""
-    if node.validate_inputs.__func__ is io.ComfyNode.validate_inputs.__func__:
+    check = inspect.getattr_static(node, "validate_inputs")
+    if check is inspect.getattr_static(io.ComfyNode, "validate_inputs"):
         return set()
     spec = inspect.getfullargspec(node.validate_inputs)
     return None if spec.varkw else set(spec.args[1:])

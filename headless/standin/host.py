@@ -9,15 +9,14 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from tqdm import tqdm
 
-from ...host import SavePath, VideoSource, paths
-from ...host.base import Progress
+from ...callbacks import Check
+from ...host import Progress, SavePath, VideoSource, paths
 from ...options import SHIPPED_WEIGHTS
 from . import schema as io
 from .clip import VideoFromFile
@@ -139,7 +138,7 @@ class TerminalProgress(Progress):
 
     shows_previews = False
 
-    def __init__(self, total: int, title: str, check: Callable[[], None]) -> None:
+    def __init__(self, total: int, title: str, check: Check) -> None:
         super().__init__(total, check)
         self._bar = tqdm(total=total, desc=title, leave=False, dynamic_ncols=True, disable=None)
 

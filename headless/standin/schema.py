@@ -73,7 +73,9 @@ class Output:
     io_type: ClassVar[str] = "*"
 
 
-_Input, _Output = Input, Output  # the classes below have these names for their own
+# The classes below have these names for their own.
+_Input = Input
+_Output = Output
 
 
 class ComfyTypeIO:
@@ -90,8 +92,8 @@ class ComfyTypeIO:
 
     def __init_subclass__(cls, io_type: str):
         cls.io_type = io_type
-        cls.Input = type("Input", (cls.Input,), {"io_type": io_type})
-        cls.Output = type("Output", (cls.Output,), {"io_type": io_type})
+        for name in ("Input", "Output"):
+            setattr(cls, name, type(name, (getattr(cls, name),), {"io_type": io_type}))
 
 
 def Custom(io_type: str) -> type[ComfyTypeIO]:  # noqa: N802, the host's name
@@ -272,15 +274,15 @@ class ComfyNode:
         raise NotImplementedError
 
     @classmethod
-    def execute(cls, **kwargs: Any) -> NodeOutput:
+    def execute(cls, *args: Any, **kwargs: Any) -> NodeOutput:
         raise NotImplementedError
 
     @classmethod
-    def validate_inputs(cls, **kwargs: Any) -> bool | str:
+    def validate_inputs(cls, *args: Any, **kwargs: Any) -> bool | str:
         raise NotImplementedError
 
     @classmethod
-    def fingerprint_inputs(cls, **kwargs: Any) -> Any:
+    def fingerprint_inputs(cls, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
 
     @classmethod
