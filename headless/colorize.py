@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..host import SUFFIXES, current
 from ..options import (
     FORMATS,
+    LOOKS,
     PICTURE_FORMATS,
     PRECISIONS,
     QUALITIES,
@@ -69,6 +70,7 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
+    colour.add_argument("--look", choices=LOOKS, default=ColorOptions.look)
     colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
     colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
 
@@ -116,6 +118,7 @@ def color_options(args: argparse.Namespace) -> ColorOptions:
         saturation=args.saturation,
         quality=args.quality,
         precision=args.precision,
+        look=args.look,
     )
 
 
