@@ -74,7 +74,7 @@ def propagate(field: Tensor, flow: Tensor) -> Tensor:
 
 
 def search(frame: Features, pictures: Features) -> Tensor:
-    """The field of one frame in each of the pictures, from nothing, not yet refined at full size."""
+    """The field of one frame in each of the pictures, from nothing; still to `refine`."""
     height, width = frame.fine.luma.shape[2:]
     rows, columns = grid = _grid_size(height, width)
     queries = frame.descriptors[0].t()

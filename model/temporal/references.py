@@ -112,10 +112,9 @@ class ReferenceMemory:
         last, self.last = self.last, luma
         if not self.held:
             return guess, torch.zeros_like(luma)
-        flow = None
-        if last is not None and last.shape == luma.shape:
-            if any(held.field is not None for held in self.held):
-                flow = estimate_motion(torch.cat((last, luma)))
+        flow, follows = None, last is not None and last.shape == luma.shape
+        if follows and any(held.field is not None for held in self.held):
+            flow = estimate_motion(torch.cat((last, luma)))
         present = features(luma)
         fields, costs = self._match(frame, present, flow)
         chroma = torch.cat([held.chroma for held in self.held])
