@@ -1,7 +1,12 @@
 import pytest
 import torch
 from colorizationnet.model.temporal.operations import warp
-from colorizationnet.model.temporal.references import Reference, match_size, recall_chroma
+from colorizationnet.model.temporal.references import (
+    Reference,
+    match_size,
+    recall_chroma,
+    stabilize_recalled,
+)
 from torch.nn.functional import interpolate
 
 HEIGHT, WIDTH = 64, 96
@@ -145,5 +150,31 @@ def test_hundreds_of_references_are_taken_when_their_turn_comes():
 
 
 def test_the_matching_size_never_enlarges():
-    assert match_size(1080, 1920) == (96, 171)
+    assert match_size(1080, 1920) == (112, 199)
     assert match_size(50, 70) == (50, 70)
+
+
+def test_known_colours_pass_the_temporal_filter_and_guessed_ones_are_held_still():
+    luma, chroma = scene()
+    weight = torch.zeros(1, HEIGHT, WIDTH)
+    weight[..., :40] = 1
+    film = luma.expand(30, -1, -1, -1)
+    flicker = 0.05 * (torch.arange(30) % 2).view(-1, 1, 1, 1).expand(-1, 2, HEIGHT, WIDTH)
+    batches = zip(flicker.split(7), film.split(7), strict=True)
+    frames = list(stabilize_recalled(batches, [reference(3, luma, chroma, weight=weight)]))
+    found = torch.cat([frame.chroma for frame in frames])
+    assert len(found) == 30
+    known, guessed = found[..., :36], found[..., 50:]
+    assert error(known, chroma[..., :36].expand(30, -1, -1, -1)).max() < 0.01
+    assert (guessed[20:] - guessed[19:-1]).abs().mean() < 0.01
+
+
+def test_the_filter_ends_with_the_shot_too():
+    luma, chroma = scene()
+    film = luma.expand(12, -1, -1, -1)
+    references = [reference(2, luma, chroma, 0, 6), reference(8, luma, -chroma, 6, 12)]
+    zero = torch.zeros(12, 2, HEIGHT, WIDTH)
+    frames = list(stabilize_recalled([(zero, film)], references, cuts=[6]))
+    found = torch.cat([frame.chroma for frame in frames])
+    assert (found[:6] - chroma).abs().max() < 0.01
+    assert (found[6:] + chroma).abs().max() < 0.01

@@ -1,17 +1,20 @@
 """The colours of coloured frames, carried to where the same surfaces are seen again.
 
-Each frame is matched to the references near it in time (`correspondence`). What they show there is
-mixed by how well they match and how near they are, and mixed with a guess, a network's, which fills
-what no reference shows.
+Each frame is matched to the reference before it and to the one after it (`correspondence`). What
+they show there is mixed by how well they match and how near they are, and mixed with a guess, a
+network's, which fills what no reference shows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ...options import FilmOptions
 from ..parallel import run_single_threaded
 from ..resize import resize, scaled
 from .correspondence import (
@@ -26,13 +29,15 @@ from .correspondence import (
 )
 from .motion import estimate_motion
 from .operations import warp
+from .stabilizer import LOOK_AHEAD, ChromaBatch, stabilize_chroma
 
-MATCH_SIDE = 96  # pixels on the short side at which frames are matched, at most
-BEFORE = 2  # references before a frame that it is matched to; after it, it is one
+MATCH_SIDE = 112  # pixels on the short side at which frames are matched, at most
 MIN_MISMATCH = 0.02  # that noise alone makes
-MISMATCH_POWER = 2.0  # of the mismatch, in the variance of a reference's colour
+MISMATCH_POWER = 1.5  # of the mismatch, in the variance of a reference's colour
 USUAL_DISAGREEMENT = 0.05  # of a reference's chroma and the guess
-DISAGREEMENT_POWER = 0.5
+DISAGREEMENT_POWER = 0.4
+USUAL_DISTANCE = 8  # frames
+DISTANCE_POWER = 0.3
 GUESS_PRECISION = 1.0  # the precision (1 / variance) of the guess, in the references' units
 KEYFRAME_DISTANCE = 1e-3  # of a frame from the reference that it is itself, in frames
 
@@ -80,11 +85,50 @@ def recall_chroma(
     ``references`` in the order of their frames; they are taken when their turn comes, so that
     memory holds the few nearest only. How the frames are batched does not change the result.
     """
-    memory = ReferenceMemory(references)
-    frame = first_frame
+    for _, batch in _beside(batches, references, first_frame):
+        yield batch
+
+
+def _beside(
+    batches: Iterable[tuple[Tensor, Tensor]], references: Iterable[Reference], first_frame: int
+) -> Iterator[tuple[Tensor, RecalledBatch]]:
+    """Luma beside what is recalled of its frames."""
+    memory, frame = ReferenceMemory(references), first_frame
     for chroma, luma in batches:
-        yield run_single_threaded(lambda f=frame, c=chroma, x=luma: memory.recall(f, x, c))
+        yield luma, run_single_threaded(partial(memory.recall, frame, luma, chroma))
         frame += len(luma)
+
+
+def stabilize_recalled(
+    batches: Iterable[tuple[Tensor, Tensor]],
+    references: Iterable[Reference],
+    stability: float = FilmOptions.stability,
+    *,
+    cuts: Sequence[int] = (),
+    first_frame: int = 0,
+    look_ahead: int = LOOK_AHEAD,
+) -> Iterator[RecalledBatch]:
+    """The colours of `recall_chroma` held still over time: one frame at a time, in order.
+
+    The temporal filter (`stabilize_chroma`) sees all colours, so that known ones last where their
+    surface no longer matches; but the better a pixel is known, the less it is filtered, since the
+    filter blurs what moves. A frame comes out when ``look_ahead`` frames more are known. ``cuts``
+    are the frames with which shots begin.
+    """
+    waiting: deque[tuple[Tensor, Tensor]] = deque()
+    begins = {first_frame, *cuts}
+
+    def recalled() -> Iterator[ChromaBatch]:
+        frame = first_frame
+        for luma, batch in _beside(batches, references, first_frame):
+            waiting.extend(zip(batch.chroma.split(1), batch.confidence.split(1), strict=True))
+            shots = [number in begins for number in range(frame, frame + len(luma))]
+            yield ChromaBatch(batch.chroma, luma, shots)
+            frame += len(luma)
+
+    for filtered in stabilize_chroma(recalled(), stability, look_ahead=look_ahead):
+        chroma, confidence = waiting.popleft()
+        yield RecalledBatch(torch.lerp(filtered[None], chroma, confidence), confidence)
 
 
 class ReferenceMemory:
@@ -161,8 +205,9 @@ class ReferenceMemory:
                 self.held.append(_Held(reference, size))
                 after = reference.frame > frame
             self.next = next(self.to_come, None)
+        # The last one before the frame and the next one after it.
         before = [held for held in self.held if held.frame <= frame]
-        self.held = before[-BEFORE:] + [held for held in self.held if held.frame > frame]
+        self.held = before[-1:] + [held for held in self.held if held.frame > frame]
 
 
 class _Held:
@@ -191,6 +236,7 @@ def blend(
     disagreement = (chroma - guess).square().sum(1, keepdim=True).sqrt_() + USUAL_DISAGREEMENT / 5
     variance = (costs + MIN_MISMATCH) ** MISMATCH_POWER
     variance = variance * (disagreement / USUAL_DISAGREEMENT) ** DISAGREEMENT_POWER
+    variance = variance * (distance.clamp_min(1) / USUAL_DISTANCE) ** DISTANCE_POWER
     precision = weight / variance
     share = precision / distance
     total = share.sum(0, keepdim=True).clamp_min(1e-9)
