@@ -9,4 +9,4 @@ WEB_DIRECTORY = "./web"
 async def comfy_entrypoint():
     from . import host, nodes
 
-    return host.extension(nodes.NODES)
+    return host.current().extension(nodes.NODES)

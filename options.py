@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+SHIPPED_WEIGHTS = Path(__file__).parent / "model/colorizationnet/colorizationnet.safetensors"
 QUALITIES = ("auto", "best", "full", "fast")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 MODES = ("merge", "network")
@@ -25,6 +27,8 @@ FORMATS = (
     "webp",
     "png",
 )
+PICTURE_FORMATS = ("gif", "webp", "png")
+"""Those of ``FORMATS`` that hold no sound and no luma planes: for frames, not for film."""
 MAX_SATURATION = 10.0
 MAX_RENDER_SIZE = 4096
 MAX_TEACH_STEPS = 10_000

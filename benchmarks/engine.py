@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import ColorizationNet, load_model
-from ..model.color import rgb_to_luma
-from ..model.colorizationnet.engine import Engine, choose_dtype
-from ..pipeline.images import Colorizer
+from ..model import ColorizationNet, load_model, rgb_to_luma
+from ..model.colorizationnet import Engine, choose_dtype
+from ..options import ColorOptions
+from ..pipeline import colorize_images
 
 FLOP = 2 * sum(weight.numel() for weight in ColorizationNet().parameters() if weight.ndim == 4)
 PEAK_SIDE = 2048
@@ -70,7 +70,7 @@ class Cases:
 
     def squares(self, side: int) -> dict:
         """The network alone, on one square of luma."""
-        engine = Engine(self.network, self.device, choose_dtype(self.precision, self.device))
+        engine = Engine(self.network.layers, self.device, choose_dtype(self.precision, self.device))
         luma = torch.rand(1, 1, side, side, device=self.device)
         half = torch.rand(1, 1, side // 2, side // 2, device=self.device)
         subject = f"network {side}x{side}"
@@ -89,25 +89,27 @@ class Cases:
         images = torch.rand(1, height, width, 3)
         subject = f"{name} frame"
         cases = {("seed", subject): (lambda: self.seed_script(images), None)}
-        for label, film in (("default", False), ("default, film", True)):
-            colorizer = Colorizer(
-                self.network, film=film, precision=self.precision, device=self.device
+        settings = {
+            "default": ColorOptions(precision=self.precision),
+            "default, film": ColorOptions(precision=self.precision, quality="fast"),
+        } | {
+            quality: ColorOptions(RENDER_SIZE, quality=quality, precision=self.precision)
+            for quality in ("full", "fast")
+        }
+        for label, options in settings.items():
+            cases[label, subject] = (
+                lambda options=options: colorize_images(
+                    self.network, images, options, device=self.device
+                ),
+                None,
             )
-            cases[label, subject] = (lambda run=colorizer: run(images), None)
         for quality in ("full", "fast"):
-            colorizer = Colorizer(
-                self.network,
-                render_size=RENDER_SIZE,
-                quality=quality,
-                precision=self.precision,
-                device=self.device,
-            )
-            size = colorizer.small_size(height, width)
+            model = self.network.chroma_model(settings[quality], self.device)
+            size = model.input_size(height, width)
             luma = torch.rand(1, 1, *size, device=self.device)
-            cases[quality, subject] = (lambda run=colorizer: run(images), None)
             if name == "1080p":
                 cases[f"{quality}, its network only", subject] = (
-                    lambda run=colorizer.see_small, luma=luma: run(luma),
+                    lambda model=model, luma=luma: model.chroma(luma),
                     FLOP * size[0] * size[1],
                 )
         return cases

@@ -34,8 +34,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..model import load_model, merge, rgb_to_chroma, rgb_to_luma
-from ..model.resize import resize
+from ..model import ChromaModel, load_model, merge, resize, rgb_to_chroma, rgb_to_luma
 from ..model.temporal import (
     ChromaBatch,
     CutDetector,
@@ -45,9 +44,8 @@ from ..model.temporal import (
     stabilize_chroma,
     warp,
 )
-from ..options import FilmOptions
-from ..pipeline.images import Colorizer
-from ..pipeline.stabilize import stabilize_images
+from ..options import ColorOptions, FilmOptions
+from ..pipeline import stabilize_images
 from ..video import probe, read_frames
 
 SOURCE_SIDE = 240  # film grain is about as coarse as a pixel of this size
@@ -151,18 +149,23 @@ def find_cuts(luma: Tensor) -> list[int]:
     return [i for i, frame in enumerate(luma.split(1)) if i in detector(frame)]
 
 
-def measure(path: Path, frames: int, colorizer: Colorizer) -> tuple[Tensor, list[int]]:
+def shrink(luma: Tensor, model: ChromaModel) -> Tensor:
+    """Full-size ``luma`` at the size at which ``model`` looks."""
+    return resize(luma, model.input_size(*luma.shape[2:])).clamp(0, 1)
+
+
+def measure(path: Path, frames: int, model: ChromaModel) -> tuple[Tensor, list[int]]:
     """Print one clip's rows; give its small luma and chroma ``(n, 3, h, w)`` and its cuts."""
     rgb = read_clip(path, frames)
     luma, truth = rgb_to_luma(rgb), rgb_to_chroma(rgb)
     in_color = truth.square().mean().sqrt() > GREY
-    size = filter_size(*colorizer.small_size(*luma.shape[2:]))
+    size = filter_size(*model.input_size(*luma.shape[2:]))
     clean = resize(luma, size).clamp(0, 1)
     if in_color:
         noise = torch.randn(luma.shape, generator=torch.Generator().manual_seed(0))
         luma = (luma + GRAIN * noise).clamp(0, 1)
         rgb = merge(luma, truth)
-    chroma = torch.cat([colorizer.see(batch) for batch in luma.split(BATCH)])
+    chroma = torch.cat([model.chroma(shrink(batch, model)) for batch in luma.split(BATCH)])
     chroma, small = resize(chroma, size), resize(luma, size).clamp(0, 1)
     cuts = find_cuts(small)
     motion = along_motion(clean, cuts)
@@ -230,9 +233,9 @@ def cost(path: Path, frames: int) -> None:
     luma = rgb_to_luma(read_clip(path, frames))
     print(f"CPU milliseconds a frame of {path.name}, {BATCH} at a time, medians:")
     for side in COST_SIDES:
-        colorizer = Colorizer(load_model(), render_size=side, film=True)
+        model = load_model().chroma_model(ColorOptions(side), film=True)
         times: list[tuple[float, float]] = []
-        for _ in stabilize_chroma(timed_batches(luma, colorizer, times)):
+        for _ in stabilize_chroma(timed_batches(luma, model, times)):
             pass
         # The first batches warm up.
         network, filtering = (statistics.median(column[2:]) for column in zip(*times, strict=True))
@@ -244,14 +247,14 @@ def cost(path: Path, frames: int) -> None:
 
 
 def timed_batches(
-    luma: Tensor, colorizer: Colorizer, times: list[tuple[float, float]]
+    luma: Tensor, model: ChromaModel, times: list[tuple[float, float]]
 ) -> Iterator[ChromaBatch]:
     """A film's batches; ``times`` gets for each the CPU time of the network and of the filter."""
-    size = filter_size(*colorizer.small_size(*luma.shape[2:]))
+    size = filter_size(*model.input_size(*luma.shape[2:]))
     for batch in luma.split(BATCH):
-        small, fine = colorizer.shrink(batch), resize(batch, size).clamp(0, 1)
+        small, fine = shrink(batch, model), resize(batch, size).clamp(0, 1)
         started = time.process_time()
-        chroma = colorizer.see_small(small)
+        chroma = model.chroma(small)
         predicted = time.process_time()
         yield ChromaBatch(chroma, fine)
         # The next batch is asked for when this one is filtered.
@@ -349,9 +352,10 @@ def main() -> None:
         )
         for path in paths:
             flicker(path, args.frames)
-        colorizer = Colorizer(load_model(), render_size=args.side, film=True)
-        print(f"At {colorizer.render_size} px:")
-        clips = [measure(path, args.frames, colorizer) for path in paths]
+        network = load_model()
+        model = network.chroma_model(ColorOptions(args.side), film=True)
+        print(f"At {args.side or network.metadata['render_size']} px:")
+        clips = [measure(path, args.frames, model) for path in paths]
         dissolves([film for film, cuts in clips if not cuts])
 
 

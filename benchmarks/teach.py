@@ -26,11 +26,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import ColorizationNet, load_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.colorizationnet.teach import STEPS, teach
+from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma
 from ..model.temporal import CutDetector, KeyframePicker
-from ..pipeline.images import Colorizer
+from ..options import ColorOptions, TeachOptions
+from ..pipeline import colorize_images, teach
 from ..video import probe, read_frames
 
 SHORT_SIDE = 160
@@ -53,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, help="clips, or folders of them")
     parser.add_argument("--sheets", type=Path, help="folder for a contact sheet of every shot")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, default=TeachOptions.steps)
     parser.add_argument("--weights", type=Path, help="to begin with (default: the shipped ones)")
     parser.add_argument("--every", type=int, default=1, help="judge by every nth frame")
     args = parser.parse_args()
@@ -120,14 +119,14 @@ def judge(shot: Shot, shipped: ColorizationNet, steps: int, every: int) -> Resul
 
 def learn(network, shot: Shot, count: int, steps: int) -> Colour:
     references = list(shot.rgb(shot.keyframes[count]).permute(0, 2, 3, 1))
-    return colour_with(teach(network, references, steps=steps))
+    return colour_with(teach(network, references, TeachOptions(steps)))
 
 
 def colour_with(network) -> Colour:
-    colorizer = Colorizer(
-        network, render_size=int(network.metadata["render_size"]), precision="fp32"
+    options = ColorOptions(int(network.metadata["render_size"]))
+    return lambda frames: colorize_images(network, frames.permute(0, 2, 3, 1), options).permute(
+        0, 3, 1, 2
     )
-    return lambda frames: colorizer(frames.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def lookup(reference: Tensor) -> Colour:

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from ..video import FORMATS, probe
-from ..video.ffmpeg import FFmpeg, url
+from ..video import FORMATS, FFmpeg, probe, url
 from .comfyui import report_host
 from .peak import Peak
 
@@ -30,13 +29,15 @@ SOUND = "sine=f=440:r=48000"
 CONSTANT = """
 import sys
 import numpy as np
+from colorizationnet.options import EncodeOptions
 from colorizationnet.video import recolor
 
-def sepia(luma, planes):
-    shape = len(luma), *planes.chroma_size
-    return np.full(shape, 108, planes.dtype), np.full(shape, 143, planes.dtype)
+def sepia(batches, planes):
+    for luma in batches:
+        shape = len(luma), *planes.chroma_size
+        yield np.full(shape, 108, planes.dtype), np.full(shape, 143, planes.dtype)
 
-recolor(sys.argv[1], sys.argv[2], sepia, format=sys.argv[3])
+recolor(sys.argv[1], sys.argv[2], sepia, encode=EncodeOptions(sys.argv[3]))
 """
 
 

@@ -6,9 +6,9 @@ import argparse
 import logging
 import sys
 
-from . import colorize, keyframes, run, teach
+from . import colorize, convert, keyframes, run, teach
 
-COMMANDS = [colorize, teach, keyframes, run]
+COMMANDS = [colorize, teach, keyframes, run, convert]
 TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
 
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..host.paths import SUFFIXES
+from ..host import SUFFIXES, current
+from ..options import (
+    FORMATS,
+    PICTURE_FORMATS,
+    PRECISIONS,
+    QUALITIES,
+    ColorOptions,
+    EncodeOptions,
+    FilmOptions,
+)
+
+if TYPE_CHECKING:
+    from ..pipeline import Network
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -26,10 +39,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_colour_options(parser)
     film = parser.add_argument_group("clips")
-    film.add_argument("--format", default="h264", help="h264, hevc, av1, vp9, prores or ffv1")
+    film.add_argument(
+        "--format",
+        choices=[name for name in FORMATS if name not in PICTURE_FORMATS],
+        default=EncodeOptions.format,
+    )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument("--bit-depth", type=int, help="8 or 10 (default: the source's)")
-    film.add_argument("--stability", type=float, help="0 to 1: how firmly colours hold still")
+    film.add_argument(
+        "--stability",
+        type=float,
+        default=FilmOptions.stability,
+        help="0 to 1: how firmly colours hold still (default: %(default)s)",
+    )
     film.add_argument(
         "--keyframes", type=Path, metavar="DIR", help="coloured keyframes of this clip"
     )
@@ -47,8 +69,8 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
-    colour.add_argument("--quality", choices=("auto", "best", "full", "fast"), default="auto")
-    colour.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+    colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
+    colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
@@ -57,21 +79,23 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     Of several inputs, those that fail are logged and the others done before ``RuntimeError`` is
     raised. A full disk and the like (``OSError``) would meet them all, and ends the work at once.
     """
+    color = color_options(args)
+    film = FilmOptions(args.stability)
+    encode = EncodeOptions(args.format, args.crf, args.bit_depth, overwrite=args.overwrite)
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
-    from ..model import load_model
-    from ..pipeline.images import Colorizer
+    from ..pipeline import load_model
 
     network = load_model(args.model)
-    colorizer = Colorizer(network, **_settings(args))
     failed = 0
     for source, target in jobs:
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             if is_video(source):
-                _colorize_clip(source, target, network, args)
+                _colorize_clip(source, target, network, color, film, encode, args)
             else:
-                _colorize_photo(source, target, colorizer)
+                _colorize_photo(source, target, network, color, args.overwrite)
         except (ValueError, RuntimeError) as error:
             if len(jobs) == 1:
                 raise
@@ -84,32 +108,15 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise RuntimeError(f"{failed} of {len(jobs)} files failed, each named above.")
 
 
-def _settings(args: argparse.Namespace) -> dict:
-    from .. import host
-
-    return {
-        "render_size": args.render_size,
-        "strength": args.strength,
-        "saturation": args.saturation,
-        "quality": args.quality,
-        "precision": args.precision,
-        "device": host.device(),
-    }
-
-
-def _shots(args: argparse.Namespace, network, clip) -> Iterable:
-    from ..pipeline.images import Colorizer
-
-    settings = _settings(args) | {"film": True}
-    if not args.keyframes:
-        return [(0, lambda: Colorizer(network, **settings))]
-    from ..model.colorizationnet.teach import STEPS
-    from ..pipeline.shots import taught_shots
-    from .keyframes import read_keyframes
-
-    shots, references = read_keyframes(args.keyframes)
-    shots.check_clip(clip)
-    return taught_shots(shots, references, network, STEPS, **settings)
+def color_options(args: argparse.Namespace) -> ColorOptions:
+    """The colour settings of the command line."""
+    return ColorOptions(
+        render_size=args.render_size,
+        strength=args.strength,
+        saturation=args.saturation,
+        quality=args.quality,
+        precision=args.precision,
+    )
 
 
 def is_video(path: Path) -> bool:
@@ -118,7 +125,7 @@ def is_video(path: Path) -> bool:
 
 def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Every source with its target, all checked before the first is begun."""
-    from ..pipeline.photo import SUFFIXES as WRITABLE
+    from ..pipeline.photo import RESULT_SUFFIXES as WRITABLE
 
     sources = list(_sources(args.inputs, args.output))
     to_folder = args.output is not None and (
@@ -182,38 +189,56 @@ def _is_source(path: Path) -> bool:
 def _suffix(source: Path, format: str) -> str:
     if not is_video(source):
         return source.suffix
-    from ..video import find_format
+    from ..pipeline import find_format
 
     entry = find_format(format)
     return source.suffix if source.suffix.lower() in entry.containers else entry.suffix
 
 
-def _colorize_photo(source: Path, target: Path, colorizer) -> None:
-    from ..pipeline.photo import read_photo, write_photo
+def _colorize_photo(
+    source: Path, target: Path, network: Network, color: ColorOptions, overwrite: bool
+) -> None:
+    from ..pipeline import colorize_photo
 
-    photo = read_photo(source)
-    if photo.bits > 8:
-        logging.warning("%s: %s-bit levels are written with 8 bits.", source, photo.bits)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_photo(target, colorizer(photo.image[None])[0], photo.alpha, photo.keep)
+    host = current()
+    with host.progress(1, source.name) as progress:
+        colorize_photo(
+            source,
+            target,
+            network,
+            color,
+            device=host.device(),
+            overwrite=overwrite,
+            on_progress=progress.report,
+        )
 
 
-def _colorize_clip(source: Path, target: Path, network, args: argparse.Namespace) -> None:
-    from ..options import FilmOptions
-    from ..pipeline.film import colorize_film
-    from ..video import probe
+def _colorize_clip(
+    source: Path,
+    target: Path,
+    network: Network,
+    color: ColorOptions,
+    film: FilmOptions,
+    encode: EncodeOptions,
+    args: argparse.Namespace,
+) -> None:
+    from ..pipeline import colorize_film, probe
+    from .keyframes import read_keyframes
 
+    host = current()
     clip = probe(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    colorize_film(
-        clip,
-        target,
-        _shots(args, network, clip),
-        stability=FilmOptions.stability if args.stability is None else args.stability,
-        start=args.start,
-        duration=args.duration,
-        format=args.format,
-        quality=args.crf,
-        bit_depth=args.bit_depth,
-        overwrite=args.overwrite,
-    )
+    shots, keyframes = read_keyframes(args.keyframes) if args.keyframes else (None, None)
+    with host.progress(clip.frame_count, source.name) as progress:
+        colorize_film(
+            clip,
+            target,
+            network,
+            color,
+            film,
+            encode,
+            frames=clip.frames(args.start, args.duration),
+            shots=shots,
+            keyframes=keyframes,
+            device=host.device(),
+            on_progress=progress.report,
+        )

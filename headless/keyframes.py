@@ -7,6 +7,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..files import is_within
+from ..host import current
+from ..options import ShotOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..pipeline import ClipShots
 
 LIST = "shots.json"
 
@@ -20,20 +30,29 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("clip", type=Path, metavar="CLIP")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--per-shot", type=int, default=1, help="keyframes a shot (default: 1)")
-    parser.add_argument("--sensitivity", type=float, default=0.5, help="0 to 1: more cuts")
+    parser.add_argument(
+        "--per-shot",
+        type=int,
+        default=ShotOptions.keyframes,
+        help="keyframes a shot (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sensitivity", type=float, default=ShotOptions.sensitivity, help="0 to 1: more cuts"
+    )
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    from ..pipeline.photo import write_photo
-    from ..pipeline.shots import find_shots, keyframe_images
-    from ..video import probe
-
+    """Find the shots, and yield each keyframe as it is written."""
+    options = ShotOptions(args.per_shot, args.sensitivity)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
+    from ..pipeline import find_shots, keyframe_images, probe, write_photo
+
+    host = current()
     clip = probe(args.clip)
-    shots = find_shots(clip, keyframes=args.per_shot, sensitivity=args.sensitivity)
+    with host.progress(clip.frame_count, args.clip.name) as progress:
+        shots = find_shots(clip, options, on_progress=progress.report)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
@@ -41,32 +60,46 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         for frame in shot.keyframes
     ]
     for name, image in zip(names, keyframe_images(clip, shots), strict=True):
-        write_photo(args.output / name, image, None, {})
+        write_photo(args.output / name, image)
         yield args.output / name
     listed = asdict(shots) | {"pictures": names}
     (args.output / LIST).write_text(json.dumps(listed, indent=1))
 
 
-def read_keyframes(folder: Path) -> tuple[object, object]:
-    """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``."""
+def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
+    """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``.
+
+    Raises ``ValueError`` for a folder without a sound list, also when a name in it leads outside,
+    and ``FileNotFoundError`` when a picture is missing.
+    """
     import torch
 
-    from ..pipeline.photo import read_photo
-    from ..pipeline.shots import ClipShots, Shot
+    from ..pipeline import ClipShots, Shot, read_photo
 
     try:
         listed = json.loads((folder / LIST).read_text())
-        parts = [Shot(shot["first"], tuple(shot["keyframes"])) for shot in listed["shots"]]
-        clip = (int(listed[key]) for key in ("width", "height", "frame_count"))
+        parts = [
+            Shot(_count(shot["first"]), tuple(map(_count, shot["keyframes"])))
+            for shot in listed["shots"]
+        ]
+        clip = (_count(listed[key]) for key in ("width", "height", "frame_count"))
         shots = ClipShots(*clip, tuple(parts))
         paths = [folder / name for name in listed["pictures"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{folder} holds no readable {LIST}; make it with colorizationnet keyframes."
         ) from error
+    if outside := [path for path in paths if not is_within(folder, path)]:
+        raise ValueError(f"{folder / LIST} names {outside[0]}, which is not in the folder.")
     if missing := [path.name for path in paths if not path.is_file()]:
         raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
-    images = [read_photo(path)[0] for path in paths]
+    images = [read_photo(path).image for path in paths]
     if different := [p for p, i in zip(paths, images, strict=True) if i.shape != images[0].shape]:
         raise ValueError(f"{different[0]} is not of the size of {paths[0].name}; keep the sizes.")
     return shots, torch.stack(images)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no frame number.")
+    return value

@@ -7,6 +7,9 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from .standin.schema import with_nested
+from .standin.workflow import WorkflowError, read_workflow, saved_files
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
@@ -29,15 +32,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--output-dir", type=Path, default=Path("output"), help="where results go (default: output)"
     )
-    parser.add_argument("--server", metavar="URL", help="run on this ComfyUI server")
+    parser.add_argument(
+        "--models-dir",
+        type=Path,
+        default=Path("models", "colorization"),
+        help="where weights are, and taught ones go (default: models/colorization)",
+    )
+    parser.add_argument(
+        "--server", metavar="URL", help="run on this ComfyUI server, with the models that it has"
+    )
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> list[Path]:
     """Run the workflow and return the files that it saved."""
-    # Not at the top: torch takes seconds to import, and --help should not.
-    from .standin.graph import Graph, read_workflow, saved_files
-
     if not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
     prompt = read_workflow(args.workflow)
@@ -49,29 +57,29 @@ def main(args: argparse.Namespace) -> list[Path]:
             _apply(setting, prompt, server.inputs)
         return server.run(prompt, args.input_dir, args.output_dir)
 
+    # Not at the top: torch takes seconds to import, and neither --help nor --server needs it.
     from .. import nodes
+    from ..host import use
     from .standin.core_nodes import CORE_NODES
-    from .standin.host import settings
+    from .standin.graph import Graph
+    from .standin.host import StandInHost
 
-    settings.input, settings.output = args.input_dir, args.output_dir
+    host = StandInHost(args.input_dir, args.output_dir, args.models_dir)
     registry = [*nodes.NODES, *CORE_NODES]
-    schemas = [node.GET_SCHEMA() for node in registry]
-    inputs = {schema.node_id: {socket.id for socket in schema.inputs} for schema in schemas}
+    with use(host):
+        schemas = {schema.node_id: schema for schema in (node.GET_SCHEMA() for node in registry)}
+
+    def inputs_of(kind: str) -> set[str]:
+        return {name for name, _ in with_nested(schemas[kind].inputs)} if kind in schemas else set()
+
     for setting in args.set:
-        _apply(setting, prompt, lambda kind: inputs.get(kind, set()))
-    graph = Graph(prompt, registry)
-
-    def announce(index, step):
-        settings.node = f"[{index + 1}/{len(graph.steps)}] {step.title}"
-
-    shown = graph.run(on_step=announce)
+        _apply(setting, prompt, inputs_of)
+    shown = Graph(prompt, registry, host).run()
     return [args.output_dir / file["subfolder"] / file["filename"] for file in saved_files(shown)]
 
 
 def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:
     """Put one NODE.INPUT=VALUE into the workflow; `inputs_of` names the inputs of a node class."""
-    from .standin.graph import WorkflowError
-
     where, equals, text = setting.partition("=")
     name, dot, key = where.partition(".")
     if not (equals and dot):

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from ..host import paths
-from .standin.graph import NodeError, Prompt, WorkflowError, saved_files
+from ..files import AtomicOutput, free_name, is_within
+from .standin.workflow import NodeError, Prompt, WorkflowError, saved_files
 from .websocket import WebSocket
 
 CHUNK = 1 << 20
@@ -91,7 +91,7 @@ class Server:
     def _upload(self, folder: Path, name: str) -> str:
         """Send a file to the server's input folder; the name that it has there."""
         path = folder / name
-        if not paths.is_within(folder, path):
+        if not is_within(folder, path):
             raise WorkflowError(f"{name!r} leads outside the input folder {folder}.")
         where = PurePosixPath(Path(name).as_posix())
         boundary = uuid.uuid4().hex
@@ -174,13 +174,13 @@ class Server:
 
     def _download(self, file: dict, output_dir: Path) -> Path:
         path = output_dir / file["subfolder"] / file["filename"]
-        if not paths.is_within(output_dir, path):
+        if not is_within(output_dir, path):
             raise ServerError(f"The server names a result outside the output folder: {path}.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path = _unused(path)
+        path = free_name(path)
         query = urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
         with (
-            paths.whole(path) as part,
+            AtomicOutput(path) as part,
             self._open(f"/view?{query}") as answer,
             part.open("wb") as target,
         ):
@@ -230,12 +230,3 @@ def _refusal(answer: dict) -> str:
 def _title(prompt: Prompt, node_id: str | None) -> str:
     node = prompt.get(node_id, {})
     return (node.get("_meta") or {}).get("title") or node.get("class_type", "working")
-
-
-def _unused(path: Path) -> Path:
-    """`path`, or the first `name (1).png`, `name (2).png` ... that is free."""
-    candidate, number = path, 0
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
-    return candidate

@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..host import current
+from ..options import SHIPPED_WEIGHTS, TeachOptions
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
@@ -31,8 +34,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="PICTURE",
         help="white where a frame counts; once for each frame, in their order",
     )
-    parser.add_argument("--steps", type=int, help="how long to learn")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=TeachOptions.steps,
+        help="how long to learn (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=TeachOptions.seed)
     parser.set_defaults(main=main)
 
 
@@ -44,31 +52,25 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise FileExistsError(
             f"{args.output} is there already; name another with -o, or add --overwrite."
         )
-    if args.steps is not None and args.steps < 1:
-        raise ValueError(f"--steps is {args.steps}; choose at least 1.")
+    options = TeachOptions(args.steps, seed=args.seed)
     # Deferred: `--help` needs no torch.
-    from .. import host
-    from ..model import load_model, save_model, teach
-    from ..model.colorizationnet.teach import STEPS
-    from ..nodes.teach import painted_pixels
+    from ..pipeline import load_model, save_model, teach
 
-    steps = STEPS if args.steps is None else args.steps
+    host = current()
     references = [_read(path) for path in args.frames]
     masks = None if args.mask is None else [_read(path)[..., 0] for path in args.mask]
-    if args.strokes:
-        masks = [painted_pixels(image[None])[0] for image in references]
     base = load_model(args.model)
-    with host.Progress(steps) as progress:
+    with host.progress(options.steps, args.output.name) as progress:
         taught = teach(
             base,
             references,
+            options,
             masks=masks,
-            steps=steps,
-            seed=args.seed,
+            strokes=args.strokes,
             device=host.device(),
-            progress=lambda *_: progress.update(),
+            on_progress=progress.report,
         )
-    base_name = "shipped weights" if args.model is None else args.model.name
+    base_name = SHIPPED_WEIGHTS.name if args.model is None else args.model.name
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(taught, args.output, {**taught.metadata, "base": base_name})
     yield args.output
@@ -79,4 +81,4 @@ def _read(path: Path):
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}; check the name.")
-    return read_photo(path)[0]
+    return read_photo(path).image

@@ -1,43 +1,60 @@
-"""The one door to whatever runs the graph: ComfyUI, or the embedded host when it is not there.
+"""The one door to whatever runs the graph: ComfyUI, or the stand-in where it is not there.
 
-Both hosts offer the same names, listed in `EXPORTS`; nodes import them from here and never learn
-which one answers.
+Nodes get `io` and `ui`, the classes that they are declared with, and `current`, the host that runs
+them; they never learn which one it is. Importing this room imports no torch of itself.
 """
 
+from __future__ import annotations
+
+import functools
 import sys
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
 
-EXPORTS = (
-    "Progress",
-    "SavePath",
-    "check_cancelled",
-    "device",
-    "extension",
-    "free_memory",
-    "input_files",
-    "input_path",
-    "intermediate",
-    "io",
-    "load",
-    "manage",
-    "metadata",
-    "model_names",
-    "model_path",
-    "models_folder",
-    "output_path",
-    "precision",
-    "temp_folder",
-    "ui",
-    "video_from_file",
-    "video_source",
-)
+from .base import Host, VideoSource
+from .paths import SUFFIXES, SavePath
+
+# ComfyUI imports both before it loads any custom node; nothing else brings them in.
+IN_COMFYUI = {"folder_paths", "comfy_api.latest"} <= sys.modules.keys()
+
+if TYPE_CHECKING or not IN_COMFYUI:
+    from ..headless.standin import schema as io
+    from ..headless.standin import ui
+else:
+    from comfy_api.latest import io, ui
+
+__all__ = ["SUFFIXES", "Host", "SavePath", "VideoSource", "current", "io", "ui", "use"]
+
+_current: ContextVar[Host | None] = ContextVar("host", default=None)
+AnyHost = TypeVar("AnyHost", bound=Host)
 
 
-def __getattr__(name: str):
-    """Import the host when a name of it is first needed: `--help` needs none, and no torch."""
-    if name not in EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # ComfyUI imports both before it loads any custom node; nothing else brings them in.
-    in_comfyui = {"folder_paths", "comfy_api.latest"} <= sys.modules.keys()
-    host = ".comfyui" if in_comfyui else "..headless.standin.host"
-    return getattr(import_module(host, __name__), name)
+def current() -> Host:
+    """The host that `use` put in charge of this thread, else the program's own.
+
+    That is ComfyUI where it runs, and a stand-in with its default folders where it does not.
+    """
+    return _current.get() or _of_the_program()
+
+
+@contextmanager
+def use(host: AnyHost) -> Iterator[AnyHost]:
+    """Put ``host`` in charge of what this thread does in the block."""
+    token = _current.set(host)
+    try:
+        yield host
+    finally:
+        _current.reset(token)
+
+
+@functools.cache
+def _of_the_program() -> Host:
+    if IN_COMFYUI:
+        from .comfyui import ComfyUIHost
+
+        return ComfyUIHost()
+    from ..headless.standin.host import StandInHost
+
+    return StandInHost()

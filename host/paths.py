@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent.parent / "model" / "colorizationnet" / "colorizationnet.safetensors"
+from ..files import counted_names, is_within
 
 # The system's own table of content types often lacks .mkv and .webp.
 SUFFIXES = {
@@ -21,6 +18,7 @@ SUFFIXES = {
         ".vob", ".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".gif",
     },
 }  # fmt: skip
+KINDS = {"image": "picture", "video": "clip"}
 
 
 @dataclass(frozen=True)
@@ -33,29 +31,24 @@ class SavePath:
     type: str
 
 
-def is_within(folder: str | os.PathLike, path: str | os.PathLike) -> bool:
-    """Whether `path` is inside `folder` once every symbolic link is followed."""
-    try:
-        folder = os.path.realpath(folder)
-        return os.path.commonpath((folder, os.path.realpath(path))) == folder
-    except ValueError:  # another drive, or a null byte
-        return False
-
-
-def find_input(name: str, folders: dict[str, str]) -> Path:
+def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> Path:
     """The file that a widget's text names: `a.png`, `sub/a.png` or `a.png [output]`.
 
-    Raises FileNotFoundError when it is missing, ValueError when it leads outside its folder.
+    Raises FileNotFoundError when it is missing, ValueError when it leads outside its folder or has
+    no suffix of `kind`, "image" or "video".
     """
     match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
-    name, kind = match.groups() if match else (name, "input")
-    path = Path(folders[kind], name)
-    if not is_within(folders[kind], path):
-        raise ValueError(f"{name!r} leads outside the {kind} folder; put the file into it.")
+    name, where = (match[1], match[2]) if match else (name, "input")
+    path = Path(folders[where], name)
+    if not is_within(folders[where], path):
+        raise ValueError(f"{name!r} leads outside the {where} folder; put the file into it.")
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no file {name!r} in the {kind} folder ({folders[kind]})."
+            f"There is no file {name!r} in the {where} folder ({folders[where]})."
         )
+    # A playlist, for one, would make ffmpeg read the files that it names, wherever they are.
+    if kind is not None and path.suffix.lower() not in SUFFIXES[kind]:
+        raise ValueError(f"{path.name} is no {KINDS[kind]} by its suffix; rename it if it is one.")
     return path
 
 
@@ -87,8 +80,8 @@ def expand(prefix: str, width: int, height: int) -> str:
     return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
 
 
-def free_paths(folder: str, prefix: str, suffix: str, kind: str) -> Iterator[SavePath]:
-    """The free names `<prefix>_00001_<suffix>`, ..., counted on from the highest one there.
+def free_path(folder: str, prefix: str, suffix: str, kind: str) -> SavePath:
+    """The next free name `<prefix>_00001_<suffix>`, counted on from the highest one there.
 
     `folder` is made when it is missing. Raises ValueError for a prefix that leads outside it.
     """
@@ -97,19 +90,5 @@ def free_paths(folder: str, prefix: str, suffix: str, kind: str) -> Iterator[Sav
     if not is_within(folder, target):
         raise ValueError(f"The file name prefix {prefix!r} leads outside the {kind} folder.")
     target.mkdir(parents=True, exist_ok=True)
-    row = re.compile(rf"{re.escape(stem)}_(\d+)(?:[_.].*)?", re.IGNORECASE)
-    taken = [int(found[1]) for name in os.listdir(target) if (found := row.fullmatch(name))]
-    for number in count(max(taken, default=0) + 1):
-        filename = f"{stem}_{number:05}_{suffix}"
-        yield SavePath(target / filename, filename, subfolder, kind)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` when all went well and is deleted when not."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    path = next(counted_names(target, stem, suffix))
+    return SavePath(path, path.name, subfolder, kind)

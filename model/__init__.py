@@ -1,20 +1,53 @@
-"""Pure torch: the network, its weights, and the colorizer around them. Knows nothing of hosts."""
+"""Luma in, chroma out, and what holds it still. Knows nothing of hosts, files of film, nodes."""
 
-from .color import merge, rgb_to_chroma, rgb_to_luma
-from .colorizationnet.network import ColorizationNet
-from .colorizationnet.teach import teach
-from .colorizationnet.weights import WeightsError, load_model, save_model
-from .temporal import CutDetector, KeyframePicker
+from .architectures import ARCHITECTURES, Architecture, load_model
+from .chroma_model import ChromaModel, Network
+from .color import KB, KG, KR, merge, rgb_to_chroma, rgb_to_luma
+from .colorizationnet import COLOURLESS, ColorizationNet, save_model, teach
+from .parallel import limited_threads, parallel_map, run_single_threaded
+from .planes import chroma_planes, small_luma
+from .resize import resize, resize_columns, resize_rows, scaled
+from .temporal import (
+    ChromaBatch,
+    CutDetector,
+    KeyframePicker,
+    filter_size,
+    mark_shots,
+    stabilize_chroma,
+)
+from .weights_file import WeightsError, WeightsFile
 
 __all__ = [
+    "ARCHITECTURES",
+    "COLOURLESS",
+    "KB",
+    "KG",
+    "KR",
+    "Architecture",
+    "ChromaBatch",
+    "ChromaModel",
     "ColorizationNet",
     "CutDetector",
     "KeyframePicker",
+    "Network",
     "WeightsError",
+    "WeightsFile",
+    "chroma_planes",
+    "filter_size",
+    "limited_threads",
     "load_model",
+    "mark_shots",
     "merge",
+    "parallel_map",
+    "resize",
+    "resize_columns",
+    "resize_rows",
     "rgb_to_chroma",
     "rgb_to_luma",
+    "run_single_threaded",
     "save_model",
+    "scaled",
+    "small_luma",
+    "stabilize_chroma",
     "teach",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ..callbacks import Check
 from ..options import ColorOptions
 
 
@@ -21,21 +21,18 @@ class ChromaModel(Protocol):
     device: torch.device
     """Where it works, and where its results are."""
 
-    detailed: bool
-    """Whether its chroma has edges of its own, as that of a large network; else it is smooth."""
-
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """The height and width, at most the picture's own, at which it looks at such a picture."""
         ...
 
-    def chroma(self, luma: Tensor, check: Callable[[], None] | None = None) -> Tensor:
+    def chroma(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """The chroma ``(B, 2, h, w)`` float32 of small ``luma`` ``(B, 1, h, w)``, saturated.
 
         ``check`` is called several times a second; what it raises ends the work.
         """
         ...
 
-    def rgb(self, luma: Tensor, check: Callable[[], None] | None = None) -> Tensor:
+    def rgb(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """The network's own picture ``(B, 3, h, w)`` in [0, 1] of small ``luma``."""
         ...
 
@@ -46,13 +43,16 @@ class Network(Protocol):
     ``metadata`` is what its file says of it.
     """
 
-    metadata: Mapping[str, str]
+    metadata: dict[str, str]
+
+    detailed: bool
+    """Whether its chroma has edges of its own, as that of a large network; else it is smooth."""
 
     teachable: bool
     """Whether `pipeline.teaching` can give it a shot's colours."""
 
     def chroma_model(
-        self, options: ColorOptions, device: torch.device | str, *, film: bool = False
+        self, options: ColorOptions, device: torch.device | str = "cpu", *, film: bool = False
     ) -> ChromaModel:
         """The network as ``options`` say, on ``device``; ``film``: for many frames in order."""
         ...

@@ -1,8 +1,8 @@
 """Film in planes: the Y plane stays as it is, and gets the two chroma planes that belong to it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,49 +24,36 @@ MATRICES = {
 BAND = 1 << 18  # chroma samples worked on at a time
 
 
-@dataclass(frozen=True)
-class Coding:
-    """How integers stand for Y'CbCr (ITU-T H.273, 8.3).
-
-    ``depth``: bits a sample, 8 in uint8 planes, 9 to 16 in uint16 planes (low-aligned, as in
-    ffmpeg's ``yuv420p10``). ``full_range``: ffmpeg's range ``pc`` rather than ``tv``.
-    ``matrix``: ffmpeg's colour space name, one of ``MATRICES``.
-    """
-
-    depth: int = 8
-    full_range: bool = False
-    matrix: str = "bt709"
-
-    def __post_init__(self) -> None:
-        if not 8 <= self.depth <= 16:
-            raise ValueError(f"A depth of {self.depth} bits is not known; choose 8 to 16.")
-        if self.matrix not in MATRICES:
-            raise ValueError(
-                f"The colour matrix {self.matrix!r} is not known; choose one of "
-                f"{', '.join(MATRICES)}."
-            )
+class PlaneCoding(Protocol):
+    """How integers stand for Y'CbCr (ITU-T H.273, 8.3); `video.PlaneFormat` is one."""
 
     @property
-    def dtype(self) -> type:
-        return np.uint8 if self.depth == 8 else np.uint16
+    def depth(self) -> int:
+        """Bits a sample: 8 in uint8 planes, 9 to 16 in uint16 planes (low-aligned)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def matrix(self) -> str:
+        """ffmpeg's name of the YUV matrix, one of ``MATRICES``."""
+        ...
 
     @property
     def luma(self) -> tuple[int, int]:
-        """The integers of black and of white."""
-        if self.full_range:
-            return 0, (1 << self.depth) - 1
-        return 16 << (self.depth - 8), 235 << (self.depth - 8)
+        """The codes of black and of white."""
+        ...
 
     @property
     def chroma(self) -> tuple[int, int]:
-        """The integer of no colour, and the integers that a chroma of 1 spans."""
-        span = (1 << self.depth) - 1 if self.full_range else 224 << (self.depth - 8)
-        return 1 << (self.depth - 1), span
+        """The code of no colour, and how many codes a chroma of 1 spans."""
+        ...
 
 
-def small_luma(planes: np.ndarray, size: tuple[int, int], coding: Coding) -> Tensor:
+def small_luma(planes: np.ndarray, size: tuple[int, int], coding: PlaneCoding) -> Tensor:
     """Y ``planes`` ``(n, H, W)`` as luma ``(n, 1, *size)`` in [0, 1]."""
-    planes = checked(planes, coding)
+    planes = _checked(planes, coding)
     black, white = coding.luma
     small = torch.empty(len(planes), 1, *size)
 
@@ -79,23 +66,23 @@ def small_luma(planes: np.ndarray, size: tuple[int, int], coding: Coding) -> Ten
 
 
 def chroma_planes(
-    chroma: Tensor, planes: np.ndarray, size: tuple[int, int], coding: Coding
+    chroma: Tensor, planes: np.ndarray, size: tuple[int, int], coding: PlaneCoding
 ) -> tuple[np.ndarray, np.ndarray]:
     """The U and V planes ``(n, *size)`` that give Y ``planes`` ``(n, H, W)`` their colour.
 
-    ``chroma``: ``(n, 2, h, w)``, from ``see_planes``, at any size. ``size``: height and width of
-    the output's chroma, 1, 2 or 4 times smaller than the luma to either side, rounded up. The
-    planes come back in ``coding``, which is the luma's own.
+    ``chroma``: ``(n, 2, h, w)`` in BT.601, as models give it, at any size. ``size``: height and
+    width of the output's chroma, 1, 2 or 4 times smaller than the luma to either side, rounded up.
+    The planes come back in ``coding``, which is the luma's own.
 
     Each sample is scaled towards grey until it fits the darkest and the lightest luma that it
     covers, so that no decoder has to clip a channel (which would change the luminance) where it
     repeats the chroma sample for its pixels.
     """
-    planes = checked(planes, coding)
+    planes = _checked(planes, coding)
     if len(chroma) != len(planes):
         raise ValueError(f"There is chroma for {len(chroma)} frames and luma for {len(planes)}.")
     steps = [_step(full, part) for full, part in zip(planes.shape[1:], size, strict=True)]
-    u = np.empty((len(planes), *size), coding.dtype)
+    u: np.ndarray = np.empty((len(planes), *size), coding.dtype)
     v = np.empty_like(u)
     chroma = chroma.detach().float().cpu()
     narrow = torch.empty(len(chroma), 2, size[0], chroma.shape[3])
@@ -108,7 +95,7 @@ def chroma_planes(
         index, rows = piece
         cb, cr = resize_columns(narrow[index, :, rows], size[1])
         covered = planes[index, rows.start * steps[0] : rows.stop * steps[0]]
-        scale = _room(cb, cr, covered, steps, coding)
+        scale = _gamut_scale(cb, cr, covered, steps, coding)
         u[piece] = _quantized(cb.mul_(scale), coding)
         v[piece] = _quantized(cr.mul_(scale), coding)
 
@@ -117,12 +104,12 @@ def chroma_planes(
     return u, v
 
 
-def checked(planes: np.ndarray, coding: Coding) -> np.ndarray:
+def _checked(planes: np.ndarray, coding: PlaneCoding) -> np.ndarray:
     planes = np.asarray(planes)
     if planes.ndim != 3 or planes.dtype != coding.dtype:
         raise ValueError(
             f"Y planes of shape {planes.shape} and type {planes.dtype} do not fit; they must be "
-            f"(frames, height, width) in {np.dtype(coding.dtype)} for {coding.depth} bits."
+            f"(frames, height, width) in {coding.dtype} for {coding.depth} bits."
         )
     return planes
 
@@ -150,7 +137,9 @@ def _to_matrix(chroma: Tensor, matrix: str) -> Tensor:
     return torch.cat(((blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)), dim=1)
 
 
-def _room(cb: Tensor, cr: Tensor, plane: np.ndarray, steps: list[int], coding: Coding) -> Tensor:
+def _gamut_scale(
+    cb: Tensor, cr: Tensor, plane: np.ndarray, steps: list[int], coding: PlaneCoding
+) -> Tensor:
     """How much of this chroma, 0 to 1, fits over the luma ``plane`` that it covers."""
     kr, kb = MATRICES[coding.matrix]
     black, white = coding.luma
@@ -178,7 +167,7 @@ def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray
     return plane
 
 
-def _quantized(chroma: Tensor, coding: Coding) -> np.ndarray:
+def _quantized(chroma: Tensor, coding: PlaneCoding) -> np.ndarray:
     neutral, span = coding.chroma
     return (
         chroma.mul_(span)

@@ -16,11 +16,12 @@ BLOCK = 128  # the longer side of a block of results; a block reads only the pix
 
 def scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
     """Height and width ``scale`` times ``size``, 1 px at least."""
-    return tuple(max(1, round(side * scale)) for side in size)
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
 
 
-def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """``planes`` ``(..., H, W)`` at ``size``, float32."""
+def resize(planes: Tensor, size: Sequence[int]) -> Tensor:
+    """``planes`` ``(..., H, W)`` at ``size``, height and width, float32."""
     return resize_columns(resize_rows(planes, size[0]), size[1])
 
 

@@ -1,7 +1,6 @@
-from .. import host
-from ..host import io
-from ..pipeline.images import Colorizer
-from .types import ColorizationModel, colour_inputs, quality_input
+from ..host import current, io
+from ..pipeline import colorize_images
+from .types import ColorizationModel, color_options, colour_inputs, quality_input
 
 MODES = {"keep luma": "merge", "network RGB": "network"}
 
@@ -53,14 +52,17 @@ class ColorizeImages(io.ComfyNode):
         quality="auto",
         output="keep luma",
     ) -> io.NodeOutput:
-        settings = model.settings(
-            render_size=render_size,
-            strength=strength,
-            saturation=saturation,
-            quality=quality,
-            mode=MODES[output],
-        )
-        colorizer = Colorizer(model.network(render_size), **settings)
-        with host.Progress(len(images)) as progress:
-            colored = colorizer(images, mask, on_frame=progress.update)
-        return io.NodeOutput(host.intermediate(colored))
+        host = current()
+        options = color_options(model, render_size, strength, saturation, quality, MODES[output])
+        network = model.load(options, *images.shape[:3])
+        with host.progress(len(images)) as progress:
+            colored = colorize_images(
+                network,
+                images,
+                options,
+                mask=mask,
+                device=host.device(),
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
+        return io.NodeOutput(host.to_output(colored))

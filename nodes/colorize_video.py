@@ -1,14 +1,17 @@
 import logging
 from dataclasses import replace
 
-from .. import host
-from ..host import io
-from ..model.colorizationnet.teach import STEPS
-from ..pipeline.film import colorize_film
-from ..pipeline.images import Colorizer
-from ..pipeline.shots import taught_shots
-from ..video import FORMATS, probe
-from .types import ColorizationModel, Shots, colour_inputs, quality_input, stability_input
+from ..host import current, io
+from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
+from ..pipeline import FORMATS, colorize_film, probe
+from .types import (
+    ColorizationModel,
+    Shots,
+    color_options,
+    colour_inputs,
+    quality_input,
+    stability_input,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +43,9 @@ class ColorizeVideo(io.ComfyNode):
                 Shots.Input("shots", optional=True, tooltip="From Shot Keyframes."),
                 io.Int.Input(
                     "teach_steps",
-                    default=STEPS,
+                    default=TeachOptions.steps,
                     min=1,
-                    max=10000,
+                    max=MAX_TEACH_STEPS,
                     optional=True,
                     advanced=True,
                     tooltip="How long each shot's network learns from its keyframes.",
@@ -85,21 +88,16 @@ class ColorizeVideo(io.ComfyNode):
         stability,
         keyframes=None,
         shots=None,
-        teach_steps=STEPS,
+        teach_steps=TeachOptions.steps,
         quality="auto",
         format="h264",
         crf=-1,
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
-        settings = model.settings(
-            render_size=render_size,
-            strength=strength,
-            saturation=saturation,
-            quality=quality,
-            film=True,
-        )
-        source, start, duration = host.video_source(video, host.temp_folder())
+        host = current()
+        options = color_options(model, render_size, strength, saturation, quality)
+        source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
         suffix = FORMATS[format].suffix
         if clip.subtitles and suffix != ".mp4":
@@ -109,21 +107,23 @@ class ColorizeVideo(io.ComfyNode):
                 suffix,
             )
             clip = replace(clip, subtitles=())
-        if shots:
-            shots.check_clip(clip, start, duration or None)
-            painters = taught_shots(shots, keyframes, model.network(), teach_steps, **settings)
-        else:
-            painters = [(0, lambda: Colorizer(model.network(), **settings))]
+        frames = clip.frames(start, duration or None)
+        network = model.load(options, 1, clip.height, clip.width, film=True)
         saved = host.output_path("colorizationnet", suffix, folder="temp")
-        colorize_film(
-            clip,
-            saved.path,
-            painters,
-            stability=stability,
-            start=start,
-            duration=duration or None,
-            format=format,
-            quality=None if crf < 0 else crf,
-            metadata=host.metadata(cls),
-        )
+        with host.progress(len(frames)) as progress:
+            colorize_film(
+                clip,
+                saved.path,
+                network,
+                options,
+                FilmOptions(stability),
+                EncodeOptions(format, None if crf < 0 else crf, metadata=host.metadata(cls)),
+                frames=frames,
+                shots=shots,
+                keyframes=keyframes,
+                teaching=TeachOptions(teach_steps),
+                device=host.device(),
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
         return io.NodeOutput(host.video_from_file(saved.path))

@@ -1,7 +1,6 @@
-from .. import host
-from ..host import io
-from ..model import load_model
-from ..model.colorizationnet.engine import PRECISIONS
+from ..host import current, io
+from ..options import PRECISIONS
+from ..pipeline import load_model
 from .types import ColorizationModel, Model
 
 
@@ -18,13 +17,13 @@ class LoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=host.model_names(),
-                    default=host.model_names()[0],
+                    options=current().model_names(),
+                    default=current().model_names()[0],
                     tooltip="The shipped weights, or your own in models/colorization.",
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=["auto", *PRECISIONS],
+                    options=list(PRECISIONS),
                     default="auto",
                     tooltip="Number format of the network's arithmetic; auto takes what the "
                     "device does best.",
@@ -35,10 +34,11 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name, **_):
-        file = host.model_path(model_name).stat()
+        file = current().model_path(model_name).stat()
         return file.st_mtime_ns, file.st_size
 
     @classmethod
     def execute(cls, model_name, precision) -> io.NodeOutput:
+        host = current()
         network = load_model(host.model_path(model_name))
-        return io.NodeOutput(Model(model_name, host.manage(network), precision))
+        return io.NodeOutput(Model(model_name, network, host.wrap_model(network), precision))

@@ -1,16 +1,7 @@
-import logging
-
 import torch
 
-from .. import host
-from ..host import io
-from ..host.paths import SUFFIXES
-from ..pipeline.frames import refuse_if_too_large, regroup, to_images
-from ..video import count_frames, exact_rate, probe, read_audio, read_frames
-
-log = logging.getLogger(__name__)
-
-PREVIEW_WIDTH = 512  # px, or somewhat more
+from ..host import current, io
+from ..pipeline import load_frames, probe
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -20,13 +11,13 @@ class LoadVideoFrames(io.ComfyNode):
             node_id="ColorizationNetLoadVideo",
             display_name="Load Video Frames",
             category="video",
-            description="Splits a clip into batches of frames; the nodes behind run once a batch. "
-            "Every frame stays in memory: for long clips use Colorize Video.",
+            description="Splits a clip into batches of frames; the nodes after it run once a "
+            "batch. Every frame stays in memory: for long clips use Colorize Video.",
             search_aliases=["import video", "split video", "video to frames"],
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=host.input_files("video"),
+                    options=current().input_files("video"),
                     upload=io.UploadType.video,
                     tooltip="A clip in the input folder.",
                 ),
@@ -95,23 +86,25 @@ class LoadVideoFrames(io.ComfyNode):
                 io.Audio.Output("audio", tooltip="The sound of the loaded part, if there is any."),
                 io.Float.Output("fps", tooltip="Frames a second."),
                 io.Int.Output("frame_count", tooltip="How many frames were loaded."),
+                io.Float.Output(
+                    "pixel_aspect",
+                    tooltip="How much wider than high a pixel is: 1 for square ones; link it to "
+                    "Save Video Frames.",
+                ),
             ],
         )
 
     @classmethod
     def validate_inputs(cls, file):
         try:
-            path = host.input_path(file)
+            current().input_path(file, "video")
         except (OSError, ValueError) as error:
             return str(error)
-        # A playlist would make ffmpeg read the files that it names, wherever they are.
-        if path.suffix.lower() not in SUFFIXES["video"]:
-            return f"{path.name} is no clip by its suffix; rename it if it is one."
         return True
 
     @classmethod
     def fingerprint_inputs(cls, file, **_):
-        stat = host.input_path(file).stat()
+        stat = current().input_path(file).stat()
         return stat.st_mtime_ns, stat.st_size
 
     @classmethod
@@ -126,56 +119,30 @@ class LoadVideoFrames(io.ComfyNode):
         short_side=0,
         keep_alpha=False,
     ) -> io.NodeOutput:
+        host = current()
         clip = probe(host.input_path(file), host.check_cancelled)
-        rate = exact_rate(rate) if rate else None
-        if clip.variable_rate and not rate:
-            rate = clip.steady_rate
-            log.warning(
-                "%s has a variable frame rate, which batches cannot carry: its frames are repeated "
-                "to make %.6g a second. Colorize Video keeps every time.",
-                file,
-                rate,
-            )
-        fps = rate or clip.fps
-        channels = 4 if keep_alpha and clip.has_alpha else 3
-        width, height = scaled_size(clip, short_side)
-        wanted = count_frames(clip, start_frame, frame_count or None, frame_step, rate)
-        refuse_if_too_large(
-            "frames",
-            (wanted, height, width, channels),
-            "use Colorize Video, which streams, or load fewer frames",
-            where=f"{clip.path.name}: ",
-        )
-
-        apart = max(1, width // PREVIEW_WIDTH)
-
-        def chunks():
-            for frames in read_frames(
+        with host.progress(max(1, frame_count or clip.frame_count)) as progress:
+            loaded = load_frames(
                 clip,
                 start_frame=start_frame,
                 frame_count=frame_count or None,
                 frame_step=frame_step,
-                rate=rate,
-                size=(width, height),
-                batch_size=1,  # a cancel is heard at every frame
-                alpha=channels == 4,
-            ):
-                progress.update(preview=to_images(frames[0, ::apart, ::apart, :3]))
-                yield frames
-
-        with host.Progress(wanted) as progress:
-            batches = list(regroup(chunks(), min(batch_size, wanted)))
-        loaded = sum(map(len, batches))
-        fps /= frame_step
-        sound = read_audio(clip, float(clip.time_of(start_frame) - clip.start), float(loaded / fps))
+                batch_size=batch_size,
+                rate=rate or None,
+                short_side=short_side or None,
+                keep_alpha=keep_alpha,
+                free_memory=host.free_memory(torch.device("cpu")),
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
         audio = None
-        if sound is not None:
-            samples, sample_rate = sound
+        if loaded.sound is not None:
+            samples, sample_rate = loaded.sound
             audio = {"waveform": torch.from_numpy(samples)[None], "sample_rate": sample_rate}
-        return io.NodeOutput(batches, audio, float(fps), loaded)
-
-
-def scaled_size(clip, short_side: int) -> tuple[int, int]:
-    """Width and height with ``short_side``, the aspect kept; 0 keeps the clip's own."""
-    scale = short_side / min(clip.width, clip.height) if short_side else 1
-    return max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
+        return io.NodeOutput(
+            loaded.batches,
+            audio,
+            float(loaded.fps),
+            loaded.frame_count,
+            float(loaded.sample_aspect_ratio),
+        )

@@ -1,12 +1,9 @@
-from contextlib import nullcontext
+from fractions import Fraction
 from pathlib import PurePosixPath
 
-from .. import host
-from ..host import io, ui
-from ..pipeline.frames import to_frames, to_images
-from ..video import FORMATS, FrameWriter
-
-SHOWN = ("h264", "av1", "vp9", "gif", "webp", "png")  # by browsers; others get a proxy to look at
+from ..host import SavePath, current, io, ui
+from ..options import EncodeOptions
+from ..pipeline import FORMATS, save_frames
 
 
 class SaveVideoFrames(io.ComfyNode):
@@ -62,67 +59,66 @@ class SaveVideoFrames(io.ComfyNode):
                     advanced=True,
                     tooltip="Bits a channel where the format has the choice.",
                 ),
+                io.Float.Input(
+                    "pixel_aspect",
+                    default=1.0,
+                    min=0.01,
+                    max=100.0,
+                    step=0.001,
+                    optional=True,
+                    advanced=True,
+                    tooltip="How much wider than high a pixel is shown: 1 for square ones; from "
+                    "Load Video Frames it is the clip's own.",
+                ),
             ],
             outputs=[io.Video.Output("video")],
         )
 
     @classmethod
     def execute(
-        cls, frames, fps, filename_prefix, format, audio=(None,), quality=(-1,), bit_depth=(8,)
+        cls,
+        frames,
+        fps,
+        filename_prefix,
+        format,
+        audio=(None,),
+        quality=(-1,),
+        bit_depth=(8,),
+        pixel_aspect=(1.0,),
     ) -> io.NodeOutput:
+        host = current()
         entry = FORMATS[format[0]]
-        depth = entry.depth_for(bit_depth[0])
-        shape = frames[0].shape[1:]
-        if different := [batch.shape[1:] for batch in frames if batch.shape[1:] != shape]:
-            raise ValueError(
-                f"The frames have more than one size, {tuple(shape)} and {tuple(different[0])}; "
-                "bring them to one size first."
-            )
-        height, width, channels = shape
-        if channels not in (3, 4):
-            raise ValueError(f"The frames have {channels} channels; make them RGB or RGBA first.")
+        height, width = frames[0].shape[1:3]
         saved = host.output_path(filename_prefix[0], entry.suffix, width, height)
-        shown = saved if format[0] in SHOWN else host.output_path("preview", ".mp4", folder="temp")
-        with (
-            host.Progress(sum(map(len, frames))) as progress,
-            _proxy(shown, width, height, fps[0]) if shown != saved else nullcontext() as proxy,
-            FrameWriter(
+        preview = None
+        if not entry.browser_playable:
+            preview = host.output_path("preview", ".mp4", folder="temp")
+        with host.progress(sum(map(len, frames))) as progress:
+            save_frames(
+                frames,
                 saved.path,
-                width,
-                height,
                 fps[0],
-                format=format[0],
-                quality=None if quality[0] < 0 else quality[0],
-                bit_depth=depth,
-                alpha=channels == 4 and entry.alpha,
-                audio=_samples(audio[0]),
-                metadata=host.metadata(cls),
+                EncodeOptions(
+                    format[0],
+                    None if quality[0] < 0 else quality[0],
+                    bit_depth[0],
+                    host.metadata(cls),
+                ),
+                sound=_samples(audio[0]),
+                sample_aspect_ratio=Fraction(pixel_aspect[0]).limit_denominator(10_000),
+                preview=preview and preview.path,
+                on_progress=progress.report,
                 check=host.check_cancelled,
-            ) as writer,
-        ):
-            for batch in frames:
-                pictures = batch if entry.alpha else batch[..., :3]
-                for frame in to_frames(pictures, depth):
-                    writer.write(frame)
-                    if proxy:
-                        proxy.write(next(to_frames(to_images(frame[..., :3]), 8)))
-                    progress.update()
-        return io.NodeOutput(_video(saved), ui=_preview(saved, shown))
-
-
-def _proxy(shown: host.SavePath, width: int, height: int, fps: float) -> FrameWriter:
-    return FrameWriter(shown.path, width, height, fps, quality=28, check=host.check_cancelled)
+            )
+        video = None if saved.path.is_dir() else host.video_from_file(saved.path)
+        return io.NodeOutput(video, ui=_preview(saved, preview or saved))
 
 
 def _samples(audio):
     return None if audio is None else (audio["waveform"][0].cpu().numpy(), audio["sample_rate"])
 
 
-def _video(saved: host.SavePath):
-    return None if saved.path.is_dir() else host.video_from_file(saved.path)
-
-
-def _preview(saved: host.SavePath, shown: host.SavePath):
+def _preview(saved: SavePath, shown: SavePath):
     kind = io.FolderType(saved.type)
     if saved.path.is_dir():
         folder = str(PurePosixPath(saved.subfolder, saved.filename))
@@ -135,5 +131,5 @@ def _preview(saved: host.SavePath, shown: host.SavePath):
     return ui.PreviewVideo(results)
 
 
-def _result(saved: host.SavePath):
+def _result(saved: SavePath):
     return ui.SavedResult(saved.filename, saved.subfolder, io.FolderType(saved.type))

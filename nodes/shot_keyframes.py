@@ -1,7 +1,8 @@
-from .. import host
-from ..host import io
-from ..pipeline.shots import find_shots, load_keyframes
-from ..video import probe
+import torch
+
+from ..host import current, io
+from ..options import ShotOptions
+from ..pipeline import find_shots, load_keyframes, probe
 from .types import Shots
 
 
@@ -41,14 +42,23 @@ class ShotKeyframes(io.ComfyNode):
 
     @classmethod
     def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
-        source, start, duration = host.video_source(video, host.temp_folder())
-        clip = probe(source)
-        shots = find_shots(
+        host = current()
+        source, start, duration = host.video_source(video)
+        clip = probe(source, host.check_cancelled)
+        frames = clip.frames(start, duration or None)
+        with host.progress(len(frames)) as progress:
+            shots = find_shots(
+                clip,
+                ShotOptions(keyframes_per_shot, sensitivity),
+                frames=frames,
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
+        images = load_keyframes(
             clip,
-            keyframes=keyframes_per_shot,
-            sensitivity=sensitivity,
-            start=start,
-            duration=duration or None,
+            shots,
+            frames=frames,
+            free_memory=host.free_memory(torch.device("cpu")),
+            check=host.check_cancelled,
         )
-        images = load_keyframes(clip, shots, start=start)
-        return io.NodeOutput(host.intermediate(images), shots)
+        return io.NodeOutput(host.to_output(images), shots)

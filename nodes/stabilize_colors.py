@@ -2,10 +2,9 @@ from itertools import chain
 
 import torch
 
-from .. import host
-from ..host import io
+from ..host import current, io
 from ..options import FilmOptions
-from ..pipeline.stabilize import stabilize_images
+from ..pipeline import stabilize_images
 from .types import stability_input
 
 
@@ -31,9 +30,15 @@ class StabilizeColors(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames, stability) -> io.NodeOutput:
+        host = current()
         batches = [torch.empty_like(batch) for batch in frames]
-        stabilized = stabilize_images(frames, FilmOptions(stability[0]), check=host.check_cancelled)
-        with host.Progress(sum(map(len, frames))) as progress:
+        with host.progress(sum(map(len, frames))) as progress:
+            stabilized = stabilize_images(
+                frames,
+                FilmOptions(stability[0]),
+                on_progress=progress.report,
+                check=host.check_cancelled,
+            )
             for target, frame in zip(chain.from_iterable(batches), stabilized, strict=True):
-                progress.update(preview=target.copy_(frame))
+                target.copy_(frame)
         return io.NodeOutput(batches)

@@ -1,18 +1,12 @@
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .. import host
-from ..host import io, ui
-from ..host.paths import SHIPPED
-from ..model import load_model, rgb_to_chroma, save_model, teach
-from ..model.colorizationnet.teach import STEPS
-from ..pipeline.images import Colorizer
+from ..host import current, io, ui
+from ..options import MAX_TEACH_STEPS, SHIPPED_WEIGHTS, ColorOptions, TeachOptions
+from ..pipeline import colorize_images, is_kept, save_model, teach
 from .types import ColorizationModel, Model
-
-PAINTED = 0.03  # of chroma: more than JPEG leaves on grey
 
 
 class Teach(io.ComfyNode):
@@ -46,9 +40,9 @@ class Teach(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "steps",
-                    default=STEPS,
+                    default=TeachOptions.steps,
                     min=1,
-                    max=10000,
+                    max=MAX_TEACH_STEPS,
                     tooltip="How long to learn. More finds more where the camera is still.",
                 ),
                 io.Int.Input(
@@ -77,42 +71,31 @@ class Teach(io.ComfyNode):
     def execute(
         cls, model, images, strokes, steps, mask=None, seed=0, filename=""
     ) -> io.NodeOutput:
+        host = current()
         if mask is not None:
             _check_mask(mask, images)
-        masks = None if mask is None else list(mask.expand(len(images), -1, -1))
-        if strokes:
-            painted = painted_pixels(images[..., :3])
-            masks = list(painted if mask is None else painted * torch.stack(masks))
         keep = _target(filename)
-        with host.Progress(steps) as progress:
+        with host.progress(steps) as progress:
             taught = teach(
-                model.network(),
+                model.load(ColorOptions(), 1, *images.shape[1:3]),
                 list(images[..., :3]),
-                masks=masks,
-                steps=steps,
-                seed=seed,
+                TeachOptions(steps, seed=seed),
+                masks=None if mask is None else list(mask.expand(len(images), -1, -1)),
+                strokes=strokes,
                 device=host.device(),
-                progress=lambda *_: progress.update(),
+                on_progress=progress.report,
+                check=host.check_cancelled,
             )
-        taught.metadata |= {
-            "base": model.name,
-            "mask": "none" if mask is None else _digest(mask),
-            "strokes": "yes" if strokes else "no",
-        }
+        taught.metadata["base"] = model.name
         if keep:
             _keep(taught, keep)
         shown = images[:1, ..., :3].float()
-        colored = Colorizer(taught, device=host.device())(shown)
+        colored = colorize_images(taught, shown, device=host.device())
+        name = filename or f"{model.name}, taught"
         return io.NodeOutput(
-            Model(filename or f"{model.name}, taught", host.manage(taught), model.precision),
+            Model(name, taught, host.wrap_model(taught), model.precision),
             ui=ui.PreviewImage(torch.cat((shown.to(colored), colored), dim=2), cls=cls),
         )
-
-
-def painted_pixels(images: Tensor) -> Tensor:
-    """1 where ``images`` ``(B, H, W, 3)`` have colour, else 0: ``(B, H, W)``."""
-    chroma = rgb_to_chroma(images.permute(0, 3, 1, 2).float())
-    return (chroma.norm(dim=1) > PAINTED).float()
 
 
 def _check_mask(mask: Tensor, images: Tensor) -> None:
@@ -134,29 +117,24 @@ def _check_mask(mask: Tensor, images: Tensor) -> None:
         )
 
 
-def _digest(mask: Tensor) -> str:
-    values = mask.to("cpu", torch.float32).contiguous().numpy()
-    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
-
-
 def _target(filename: str) -> Path | None:
     """Where ``filename`` is kept: a plain name in the host's folder for models."""
     if not filename:
         return None
     name = filename if filename.endswith(".safetensors") else f"{filename}.safetensors"
-    folder = host.models_folder()
+    folder = current().models_folder()
     if Path(name).name != name or name.startswith("."):
         raise ValueError(f"{filename!r} is not a plain file name; leave out folders and dots.")
-    if name.lower() == SHIPPED.name:
+    if name.lower() == SHIPPED_WEIGHTS.name:
         raise ValueError(f"{name} is the name of the shipped weights; choose another filename.")
     return folder / name
 
 
 def _keep(taught, path: Path) -> None:
+    # A run repeated with the same references, mask and settings finds what it kept before.
+    if is_kept(path, taught.metadata):
+        return
     if path.exists():
-        # A run repeated with the same references, mask and settings finds what it kept before.
-        if load_model(path).metadata.items() >= taught.metadata.items():
-            return
         raise FileExistsError(f"{path.name} is kept already; choose another filename.")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(taught, path, taught.metadata)

@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from .. import host
-from ..host import io
-from ..model import ColorizationNet
-from ..model.colorizationnet.engine import memory_used
-from ..options import FilmOptions
-from ..pipeline.images import QUALITIES
+from ..host import current, io
+from ..options import (
+    MAX_RENDER_SIZE,
+    MAX_SATURATION,
+    QUALITIES,
+    ColorOptions,
+    FilmOptions,
+)
+from ..pipeline import Network
 
 ColorizationModel = io.Custom("COLORIZATION_MODEL")
 Shots = io.Custom("SHOTS")
+
+BATCH = 8  # pictures at a time
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,35 @@ class Model:
     """What travels on the COLORIZATION_MODEL socket."""
 
     name: str
+    network: Network  # what it can do and needs; it may lie on any device
     handle: Any  # the host's: it decides when the network is on which device
     precision: str
 
-    def network(self, render_size: int = -1) -> ColorizationNet:
-        """The network on the host's device, with room for a batch at ``render_size``."""
-        side = {-1: 64, 0: 1024}.get(render_size, render_size)
-        room = memory_used(8, side, 2 * side, torch.float32)
-        return host.load(self.handle, memory_required=room)
+    def load(
+        self, options: ColorOptions, count: int, height: int, width: int, *, film: bool = False
+    ) -> Network:
+        """The network on the host's device, with room for ``count`` pictures of such a size."""
+        need = self.network.memory_required(options, min(count, BATCH), height, width, film=film)
+        return current().load_to_device(self.handle, need)
 
-    def settings(self, *, render_size: int, **settings) -> dict:
-        """What a `Colorizer` is to be made with, of the nodes' inputs."""
-        return {
-            "render_size": None if render_size < 0 else render_size,
-            "device": host.device(),
-            "precision": host.precision(self.precision),
-            **settings,
-        }
+
+def color_options(
+    model: Model,
+    render_size: int,
+    strength: float,
+    saturation: float,
+    quality: str,
+    mode: str = "merge",
+) -> ColorOptions:
+    """The widgets' values as options; a render size of -1 leaves it to the weights."""
+    return ColorOptions(
+        render_size=None if render_size < 0 else render_size,
+        strength=strength,
+        saturation=saturation,
+        quality=quality,
+        precision=current().precision(model.precision),
+        mode=mode,
+    )
 
 
 def colour_inputs() -> list:
@@ -47,7 +62,7 @@ def colour_inputs() -> list:
             "render_size",
             default=-1,
             min=-1,
-            max=4096,
+            max=MAX_RENDER_SIZE,
             tooltip="Short side in pixels at which the network looks at the picture; -1 is what "
             "the weights were made for. Smaller shows it more of the scene at once and gives "
             "broader, calmer colour; larger follows small things. 0 is the picture's own size "
@@ -65,7 +80,7 @@ def colour_inputs() -> list:
             "saturation",
             default=1.0,
             min=0.0,
-            max=10.0,
+            max=MAX_SATURATION,
             step=0.05,
             tooltip="Gain on the network's colours; 1 is what the weights were calibrated for.",
         ),

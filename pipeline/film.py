@@ -1,160 +1,245 @@
-"""A film from grey to colour, streamed: video's planes through the model's eyes."""
+"""A film from grey to colour, streamed: small chroma from small luma, onto the clip's own Y planes.
+
+The way of a frame: Y plane -> small luma -> `ChromaModel` -> small chroma -> steady in time ->
+chroma planes inside the gamut. The Y plane itself goes to the encoder untouched.
+"""
+
+from __future__ import annotations
 
 import os
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import host
-from ..model import merge
-from ..model.parallel import run_single_threaded
-from ..model.planes import Coding, checked, chroma_planes, small_luma
-from ..model.resize import resize, scaled
-from ..model.temporal import LOOK_AHEAD, ChromaBatch, filter_size
-from ..model.temporal.stabilizer import ChromaStabilizer
-from ..pipeline.images import Colorizer
-from ..video import Clip, Planes, recolor
-from ..video.read import as_clip
+from ..callbacks import Check, OnProgress
+from ..model import (
+    ChromaBatch,
+    ChromaModel,
+    Network,
+    chroma_planes,
+    filter_size,
+    limited_threads,
+    merge,
+    resize,
+    scaled,
+    small_luma,
+    stabilize_chroma,
+)
+from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
+from ..video import Clip, PlaneFormat, as_clip, recolor
+from .shots import ClipShots, ShotColors, shot_colors
+from .stabilize import stabilized_size
+from .teaching import teach
 
-Shots = Iterable[tuple[int, Callable[[], Colorizer]]]
-
+DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
+DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
 PREVIEW_WIDTH = 384  # px
-PREVIEW_INTERVAL = 0.5  # seconds
 
-
-class Painter:
-    """Makes the chroma planes of a film's frames, which come in order.
-
-    ``shots`` are ``(first frame, colorizer factory)`` in order, the first at frame 0: each shot
-    is seen by its own colorizer, made when the shot begins. With one shot alone the film's cuts
-    are found on the way.
-    """
-
-    def __init__(self, shots: Shots, stability: float) -> None:
-        self.shots = list(shots)
-        self.colorizer: Colorizer | None = None
-        self.stabilizer = ChromaStabilizer(stability, False, LOOK_AHEAD)
-        self.frame = 0
-        self.ready: deque[Tensor] = deque()  # small chroma (2, h, w) of frames not yet painted
-        self.preview: Tensor | None = None  # (H, W, 3), small: a frame painted of late
-        self.previewed = -PREVIEW_INTERVAL
-
-    def see(self, luma: np.ndarray, planes: Planes) -> None:
-        """Look at the next Y planes, ``stabilizer.look_ahead`` frames before they are painted."""
-        coding = _coding(planes)
-        for begins, rows in self._by_shot(len(luma)):
-            self.ready += self._see(begins, luma[rows], coding)
-        self.frame += len(luma)
-
-    def paint(self, luma: np.ndarray, planes: Planes) -> tuple[np.ndarray, np.ndarray]:
-        """The chroma planes of the next Y planes that were seen."""
-        if len(self.ready) < len(luma):  # the film has no frames to come
-            self.ready += run_single_threaded(self.stabilizer.flush)
-        coding, done, parts = _coding(planes), 0, []
-        chroma = [self.ready.popleft() for _ in luma]
-        for _, frames in groupby(chroma, lambda frame: frame.shape):
-            small = torch.stack(list(frames))
-            rows = slice(done, done + len(small))
-            parts.append(chroma_planes(small, luma[rows], planes.chroma_size, coding))
-            done = rows.stop
-        if time.monotonic() - self.previewed >= PREVIEW_INTERVAL:
-            self.preview = small_picture(luma[-1], chroma[-1], coding)
-            self.previewed = time.monotonic()
-        u, v = zip(*parts, strict=True)
-        return np.concatenate(u), np.concatenate(v)
-
-    def _by_shot(self, count: int) -> Iterable[tuple[bool, slice]]:
-        ends = [first for first, _ in self.shots[1:]] + [self.frame + count]
-        for (first, make_colorizer), end in zip(self.shots, ends, strict=True):
-            start, stop = max(first, self.frame), min(end, self.frame + count)
-            if start < stop:
-                if start == first:
-                    self.colorizer = make_colorizer()
-                yield start == first, slice(start - self.frame, stop - self.frame)
-
-    def _see(self, begins: bool, luma: np.ndarray, coding: Coding) -> list[Tensor]:
-        chroma, small = see_planes(self.colorizer, luma, coding, host.check_cancelled)
-        fine = filter_size(*small.shape[2:])
-        if self.stabilizer.stability and fine != small.shape[2:]:
-            small = small_luma(luma, fine, coding)
-        cuts = [begins] + [False] * (len(luma) - 1) if len(self.shots) > 1 else None
-        # On the CPU: for another device the many small operations would be no quicker, and not all
-        # of them are there on each.
-        chroma, small = chroma.cpu() * self.colorizer.strength, small.cpu()
-        batch = ChromaBatch(chroma, small, cuts)
-        return run_single_threaded(lambda: self.stabilizer.push(batch))
-
-
-def see_planes(
-    colorizer: Colorizer,
-    planes: np.ndarray,
-    coding: Coding,
-    tick: Callable[[], None] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """What the colorizer sees in Y ``planes`` ``(n, H, W)``: small chroma and small luma.
-
-    Returns chroma ``(n, 2, h, w)`` (BT.601, as ``Colorizer.see``) and the luma ``(n, 1, h, w)``
-    in [0, 1] that it was made from, on the colorizer's device. ``tick`` is called several times a
-    second; what it raises ends the work.
-    """
-    size = colorizer.small_size(*checked(planes, coding).shape[1:])
-    small = small_luma(planes, size, coding).to(colorizer.device)
-    return colorizer.see_small(small, tick), small
-
-
-def _coding(planes: Planes) -> Coding:
-    return Coding(planes.bit_depth, planes.full_range, planes.matrix)
-
-
-def small_picture(plane: np.ndarray, chroma: Tensor, coding: Coding) -> Tensor:
-    """A Y plane ``(H, W)`` in its ``chroma`` ``(2, h, w)``, at most `PREVIEW_WIDTH` wide."""
-    scale = min(1.0, PREVIEW_WIDTH / plane.shape[1])
-    size = scaled(plane.shape, scale)
-    luma = small_luma(plane[None], size, coding)[0]
-    return merge(luma, resize(chroma, size)).permute(1, 2, 0)
+Planes = tuple[np.ndarray, np.ndarray]
 
 
 @torch.inference_mode()
 def colorize_film(
     source: Clip | str | os.PathLike,
     target: str | os.PathLike,
-    shots: Shots,
+    network: Network,
+    color: ColorOptions = DEFAULT_COLOR,
+    film: FilmOptions = DEFAULT_FILM,
+    encode: EncodeOptions = DEFAULT_ENCODE,
     *,
-    stability: float,
-    start: float = 0.0,
-    duration: float | None = None,
-    **encoding,
-) -> None:
-    """Colorize the clip ``source`` into ``target``; ``encoding`` goes to `video.recolor`.
+    frames: range | None = None,
+    shots: ClipShots | None = None,
+    keyframes: Tensor | None = None,
+    teaching: TeachOptions = DEFAULT_TEACHING,
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
+) -> int:
+    """Colorize the clip ``source`` into the file ``target``; gives the number of frames.
 
-    ``start`` and ``duration`` in seconds trim the clip; shots count from there. Progress and
-    cancel are the host's.
+    The luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
+    does not grow with the length of the clip. ``frames`` (of the clip, step 1) trims it.
+
+    With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
+    [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
+    ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Without,
+    the film's cuts are found on the way.
+
+    ``on_progress`` counts frames, and the steps of teaching beside them. Raises ``ValueError`` for
+    what cannot be done, `VideoError` for a clip that cannot be read or written, and
+    ``FileExistsError`` when ``target`` exists and ``encode`` does not say to overwrite.
     """
+    if (shots is None) != (keyframes is None):
+        raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
     clip = as_clip(source)
-    painter = Painter(shots, stability)
-    shown = 0
+    frames = clip.frames() if frames is None else frames
+    parts = [ShotColors(0)]
+    if shots is not None and keyframes is not None:
+        shots.check_clip(clip, frames)
+        parts = shot_colors(shots, keyframes)
+    painter = _FilmPainter(
+        network, color, film, parts, teaching, torch.device(device), len(frames), on_progress, check
+    )
+    return recolor(clip, target, painter.paint, frames=frames, encode=encode, check=check)
 
-    def show(done: int, _: int) -> None:
-        nonlocal shown
-        progress.update(done - shown, painter.preview)
-        shown = done
 
-    first, end = clip.window(start, duration)
-    with host.Progress(max(1, end - first)) as progress:
-        recolor(
-            clip,
-            target,
-            painter.paint,
-            see=painter.see,
-            look_ahead=painter.stabilizer.look_ahead,
-            start=start,
-            duration=duration,
-            progress=show,
-            check=host.check_cancelled,
-            **encoding,
-        )
+class _FilmPainter:
+    """What colours a film's Y planes, with the state of its progress."""
+
+    def __init__(
+        self,
+        network: Network,
+        color: ColorOptions,
+        film: FilmOptions,
+        shots: Sequence[ShotColors],
+        teaching: TeachOptions,
+        device: torch.device,
+        frame_count: int,
+        on_progress: OnProgress | None,
+        check: Check | None,
+    ) -> None:
+        self.network, self.color, self.film = network, color, film
+        self.shots, self.teaching, self.device = shots, teaching, device
+        # Beside a decoder and an encoder, threads that wait for each other cost more than they
+        # bring; teaching has the cores for itself.
+        self.threads = max(1, torch.get_num_threads() // 2)
+        self.check, self.on_progress = check, on_progress
+        taught = sum(shot.keyframes is not None for shot in shots)
+        self.done, self.total = 0, max(1, frame_count + taught * teaching.steps)
+
+    def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
+        """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
+        waiting: deque[np.ndarray] = deque()
+        details: deque[_Detail] = deque()
+        ready: list[Tensor] = []
+        batches = self._small_chroma(luma, planes, waiting, details)
+        detailed = self.network.detailed
+        for chroma in stabilize_chroma(batches, self.film.stability, detailed=detailed):
+            ready.append(details.popleft().corrected(chroma) if details else chroma)
+            if len(ready) == len(waiting[0]):
+                batch = waiting.popleft()
+                with limited_threads(self.threads):
+                    painted = _full_size(ready, batch, planes)
+                self._progress(len(batch), batch[-1], ready[-1], planes)
+                yield painted
+                ready = []
+
+    def _small_chroma(
+        self,
+        luma: Iterator[np.ndarray],
+        planes: PlaneFormat,
+        waiting: deque[np.ndarray],
+        details: deque[_Detail],
+    ) -> Iterator[ChromaBatch]:
+        """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
+        first = 0
+        model = None
+        for batch in luma:
+            waiting.append(batch)
+            for begins, shot, rows in _by_shot(self.shots, first, len(batch)):
+                if begins or model is None:
+                    model = self._model(shot)
+                with limited_threads(self.threads):
+                    chroma, small = self._predict(model, batch[rows], planes)
+                if self.network.detailed and self.film.stability:
+                    size = stabilized_size(*small.shape[2:])
+                    steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
+                    details += map(_Detail, chroma, steadied_at)
+                    chroma = steadied_at
+                cuts = [begins] + [False] * (len(chroma) - 1) if len(self.shots) > 1 else None
+                yield ChromaBatch(chroma, small, cuts)
+            first += len(batch)
+
+    def _predict(
+        self, model: ChromaModel, luma: np.ndarray, planes: PlaneFormat
+    ) -> tuple[Tensor, Tensor]:
+        """Small chroma, and the small luma to steady it by."""
+        size = model.input_size(*luma.shape[1:])
+        # Steadying wants a little more than a small network; the planes are shrunk once, to that.
+        steady_by = size
+        if self.film.stability and not self.network.detailed:
+            steady_by = filter_size(*size)
+        small = small_luma(luma, steady_by, planes)
+        seen = small if steady_by == size else resize(small, size).clamp_(0, 1)
+        chroma = model.chroma(seen.to(model.device), self.check)
+        # On the CPU: for another device the many small operations of steadying would be no
+        # quicker, and not all of them are there on each.
+        return chroma.cpu() * self.color.strength, small
+
+    def _model(self, shot: ShotColors) -> ChromaModel:
+        network, color = self.network, self.color
+        if shot.grey:
+            color = replace(color, saturation=0.0)
+        elif shot.keyframes is not None:
+            network = teach(
+                network,
+                list(shot.keyframes),
+                self.teaching,
+                device=self.device,
+                on_progress=lambda *_: self._progress(1),
+                check=self.check,
+            )
+        return network.chroma_model(color, self.device, film=True)
+
+    def _progress(
+        self,
+        steps: int,
+        luma: np.ndarray | None = None,
+        chroma: Tensor | None = None,
+        planes: PlaneFormat | None = None,
+    ) -> None:
+        self.done += steps
+        if self.on_progress is None:
+            return
+        if luma is None or chroma is None or planes is None:
+            self.on_progress(self.done, self.total)
+        else:
+            self.on_progress(self.done, self.total, lambda: small_picture(luma, chroma, planes))
+
+
+class _Detail(NamedTuple):
+    """A frame's chroma ``(2, h, w)``, and the same at the size at which it is steadied."""
+
+    chroma: Tensor
+    small: Tensor
+
+    def corrected(self, steadied: Tensor) -> Tensor:
+        """The chroma with the change that steadying made."""
+        return self.chroma + resize(steadied - self.small, self.chroma.shape[1:])
+
+
+def _by_shot(
+    shots: Sequence[ShotColors], start: int, count: int
+) -> Iterator[tuple[bool, ShotColors, slice]]:
+    """The shots that ``count`` frames from ``start`` on belong to, and whether they begin there."""
+    ends = [shot.first for shot in shots[1:]] + [start + count]
+    for shot, end in zip(shots, ends, strict=True):
+        first, stop = max(shot.first, start), min(end, start + count)
+        if first < stop:
+            yield first == shot.first, shot, slice(first - start, stop - start)
+
+
+def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> Planes:
+    """The chroma planes of Y planes; small chroma of different shots may differ in size."""
+    done, parts = 0, []
+    for _, run in groupby(chroma, lambda frame: frame.shape):
+        small = torch.stack(list(run))
+        rows = slice(done, done + len(small))
+        parts.append(chroma_planes(small, luma[rows], planes.chroma_size, planes))
+        done = rows.stop
+    u, v = zip(*parts, strict=True)
+    return np.concatenate(u), np.concatenate(v)
+
+
+def small_picture(plane: np.ndarray, chroma: Tensor, planes: PlaneFormat) -> Tensor:
+    """A Y plane ``(H, W)`` in its ``chroma`` ``(2, h, w)``, at most `PREVIEW_WIDTH` wide."""
+    scale = min(1.0, PREVIEW_WIDTH / plane.shape[1])
+    size = scaled(plane.shape, scale)
+    luma = small_luma(plane[None], size, planes)[0]
+    return merge(luma, resize(chroma, size)).permute(1, 2, 0)

@@ -1,22 +1,21 @@
-"""The shots of a film, the frames that stand for each, and a colorizer taught on those."""
+"""The shots of a film and the frames that stand for each."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .. import host
-from ..model import ColorizationNet, rgb_to_chroma, rgb_to_luma, teach
-from ..model.colorizationnet.lesson import COLOURLESS
-from ..model.resize import scaled
-from ..model.temporal import KeyframePicker, mark_shots
-from ..pipeline.images import Colorizer
-from ..video import Clip, read_frames
-from ..video.read import as_clip
+from ..callbacks import Check, OnProgress
+from ..model import COLOURLESS, KeyframePicker, mark_shots, rgb_to_chroma, scaled
+from ..options import ShotOptions
+from ..video import Clip, as_clip, read_frames, read_luma
 from .frames import refuse_if_too_large, to_images
 
+DEFAULTS = ShotOptions()
 SMALL_SIDE = 48  # px on the short side at which frames are compared
 ASPECT_TOLERANCE = 0.02
 
@@ -31,7 +30,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class ClipShots:
-    """What travels on the SHOTS socket: a clip's shots in order, and what tells which clip."""
+    """A clip's shots in order, and what tells which clip: what the SHOTS socket carries."""
 
     width: int
     height: int
@@ -40,15 +39,14 @@ class ClipShots:
 
     @property
     def keyframes(self) -> list[int]:
+        """The keyframes of all shots, in order."""
         return [frame for shot in self.shots for frame in shot.keyframes]
 
-    def check_clip(self, clip: Clip, start: float = 0.0, duration: float | None = None) -> None:
-        """Raise ``ValueError`` when these are not the shots of so much of ``clip``."""
-        first, end = clip.window(start, duration)
-        count = end - first
-        if count != self.frame_count:
+    def check_clip(self, clip: Clip, frames: range) -> None:
+        """Raise ``ValueError`` when these are not the shots of ``frames`` of ``clip``."""
+        if len(frames) != self.frame_count:
             raise ValueError(
-                f"{clip.path.name} has {count} frames and SHOTS is of a clip with "
+                f"{clip.path.name} has {len(frames)} frames and SHOTS is of a clip with "
                 f"{self.frame_count}; give Shot Keyframes the same clip with the same trim."
             )
 
@@ -67,85 +65,32 @@ class ClipShots:
             )
 
 
-def find_shots(
-    source: Clip | str | os.PathLike,
-    *,
-    keyframes: int = 1,
-    sensitivity: float = 0.5,
-    start: float = 0.0,
-    duration: float | None = None,
-) -> ClipShots:
-    """The shots of a clip, each with the numbers of so many keyframes, or of all its frames.
+@dataclass(frozen=True)
+class ShotColors:
+    """Where a shot begins and what its colours come from.
 
-    ``start`` and ``duration`` in seconds trim the clip. Progress and cancel are the host's; memory
-    does not grow with the length of the clip.
+    ``keyframes`` ``(n, H, W, 3)`` are what a network is taught for it; ``None``: the network as
+    it is, or, where the shot is ``grey``, no colour at all.
     """
-    clip = as_clip(source)
-    start_frame, end = clip.window(start, duration)
-    count = end - start_frame
-    shots, first, picker = [], 0, KeyframePicker()
 
-    def close() -> None:
-        shots.append(Shot(first, tuple(first + frame for frame in picker.pick(keyframes))))
-
-    frames = _small_luma(clip, start_frame, count)
-    for index, (begins, frame) in enumerate(mark_shots(frames, sensitivity)):
-        if begins:
-            close()
-            first, picker = index, KeyframePicker()
-        picker(frame[None])
-    close()
-    return ClipShots(clip.width, clip.height, count, tuple(shots))
+    first: int
+    keyframes: Tensor | None = None
+    grey: bool = False
 
 
-def keyframe_images(
-    source: Clip | str | os.PathLike, shots: ClipShots, *, start: float = 0.0
-) -> Iterator[Tensor]:
-    """The keyframes of the shots, each ``(H, W, 3)``, decoded when its turn comes."""
-    clip = as_clip(source)
-    start_frame = clip.frame_at(start)
-    for frame in shots.keyframes:
-        host.check_cancelled()
-        frames = read_frames(clip, start_frame=start_frame + frame, frame_count=1)
-        yield to_images(next(frames)[..., :3])[0]
-
-
-def load_keyframes(
-    source: Clip | str | os.PathLike, shots: ClipShots, *, start: float = 0.0
-) -> Tensor:
-    """The keyframes of the shots as one IMAGE ``(n, H, W, 3)``.
-
-    Raises ``ValueError`` before the first is decoded when memory cannot hold them.
-    """
-    shape = len(shots.keyframes), shots.height, shots.width, 3
-    refuse_if_too_large(
-        "keyframes", shape, "lower keyframes_per_shot or sensitivity, or trim the clip"
-    )
-    images = torch.empty(shape)
-    for image, keyframe in zip(images, keyframe_images(source, shots, start=start), strict=True):
-        image.copy_(keyframe)
-    return images
-
-
-def taught_shots(
-    shots: ClipShots, references: Tensor, network: ColorizationNet, steps: int, **settings
-) -> list[tuple[int, Callable[[], Colorizer]]]:
-    """For `film.Painter`: each shot's first frame, and how to make its colorizer when it comes.
+def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
+    """What each of ``shots`` gets of its coloured ``keyframes`` ``(n, H, W, C)``.
 
     A shot whose keyframes have no colour, as a title card, stays grey. Raises ``ValueError`` when
-    the references are not the shots' keyframes, or when none of them has any colour.
+    the pictures are not the shots' keyframes, or when none of them has any colour.
     """
-    shots.check_pictures(references)
-    parts = references[..., :3].split([len(shot.keyframes) for shot in shots.shots])
+    shots.check_pictures(keyframes)
+    parts = keyframes[..., :3].split([len(shot.keyframes) for shot in shots.shots])
     coloured = [any(map(_has_colour, part)) for part in parts]
     if not any(coloured):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
-    grey = settings | {"saturation": 0.0}
     return [
-        (
-            shot.first,
-            _taught(network, part, steps, settings) if in_colour else _untaught(network, grey),
-        )
+        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=True)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
 
@@ -154,32 +99,88 @@ def _has_colour(image: Tensor) -> bool:
     return bool(rgb_to_chroma(image.movedim(-1, 0).float()).abs().max() > COLOURLESS)
 
 
-def _taught(network: ColorizationNet, references: Tensor, steps: int, settings: dict):
-    def make() -> Colorizer:
-        taught = teach(
-            network,
-            list(references),
-            steps=steps,
-            device=settings["device"],
-            progress=lambda *_: host.check_cancelled(),
+def find_shots(
+    source: Clip | str | os.PathLike,
+    options: ShotOptions = DEFAULTS,
+    *,
+    frames: range | None = None,
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
+) -> ClipShots:
+    """The shots of a clip, each with the numbers of so many keyframes, or of all its frames.
+
+    ``frames`` (of the clip, step 1) trims it; the shots count from its start. Memory does not
+    grow with the length of the clip.
+    """
+    clip = as_clip(source)
+    frames = clip.frames() if frames is None else frames
+    shots: list[Shot] = []
+    first, picker = 0, KeyframePicker()
+
+    def close() -> None:
+        keyframes = picker.pick(options.keyframes)
+        shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
+
+    luma = _small_luma(clip, frames, on_progress, check)
+    for frame, (begins, small) in enumerate(mark_shots(luma, options.sensitivity)):
+        if begins:
+            close()
+            first, picker = frame, KeyframePicker()
+        picker(small[None])
+    close()
+    return ClipShots(clip.width, clip.height, len(frames), tuple(shots))
+
+
+def keyframe_images(
+    source: Clip | str | os.PathLike,
+    shots: ClipShots,
+    *,
+    frames: range | None = None,
+    check: Check | None = None,
+) -> Iterator[Tensor]:
+    """The keyframes of the shots, each ``(H, W, 3)``, decoded when its turn comes."""
+    clip = as_clip(source)
+    frames = clip.frames() if frames is None else frames
+    for keyframe in shots.keyframes:
+        if check:
+            check()
+        found = read_frames(
+            clip, start_frame=frames[keyframe], frame_count=1, alpha=False, allow_hdr=True
         )
-        return Colorizer(taught, **settings)
-
-    return make
+        yield to_images(next(found))[0]
 
 
-def _untaught(network: ColorizationNet, settings: dict):
-    return lambda: Colorizer(network, **settings)
+def load_keyframes(
+    source: Clip | str | os.PathLike,
+    shots: ClipShots,
+    *,
+    frames: range | None = None,
+    free_memory: int | None = None,
+    check: Check | None = None,
+) -> Tensor:
+    """The keyframes of the shots as one IMAGE ``(n, H, W, 3)``.
+
+    Raises ``ValueError`` before the first is decoded when ``free_memory`` bytes cannot hold them.
+    """
+    shape = len(shots.keyframes), shots.height, shots.width, 3
+    refuse_if_too_large(
+        "keyframes", shape, free_memory, "lower keyframes_per_shot or sensitivity, or trim the clip"
+    )
+    images = torch.empty(shape)
+    keyframes = keyframe_images(source, shots, frames=frames, check=check)
+    for image, keyframe in zip(images, keyframes, strict=True):
+        image.copy_(keyframe)
+    return images
 
 
-def _small_luma(clip: Clip, first: int, count: int) -> Iterator[Tensor]:
-    """Each frame as small ``(1, h, w)`` luma."""
-    size = scaled((clip.width, clip.height), SMALL_SIDE / min(clip.width, clip.height))
-    with host.Progress(count) as progress:
-        for frames in read_frames(
-            clip, start_frame=first, frame_count=count, size=size, batch_size=32
-        ):
-            for luma in rgb_to_luma(to_images(frames[..., :3]).permute(0, 3, 1, 2)):
-                host.check_cancelled()
-                yield luma
-            progress.update(len(frames))
+def _small_luma(
+    clip: Clip, frames: range, on_progress: OnProgress | None, check: Check | None
+) -> Iterator[Tensor]:
+    """Each frame as small ``(1, h, w)`` luma in [0, 1]."""
+    width, height = scaled((clip.width, clip.height), SMALL_SIDE / min(clip.width, clip.height))
+    done = 0
+    for batch in read_luma(clip, size=(width, height), frames=frames, batch_size=32, check=check):
+        yield from to_images(batch[:, None])
+        done += len(batch)
+        if on_progress:
+            on_progress(done, len(frames))

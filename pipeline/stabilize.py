@@ -1,28 +1,33 @@
 """The colours of any colorizer's film held still, at full size."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.resize import resize, scaled
-from ..model.temporal import ChromaBatch, stabilize_chroma
+from ..callbacks import Check, OnProgress
+from ..model import (
+    ChromaBatch,
+    merge,
+    resize,
+    rgb_to_chroma,
+    rgb_to_luma,
+    scaled,
+    stabilize_chroma,
+)
 from ..options import FilmOptions
 
 SHORT_SIDE = 128  # px at which the chroma is stabilized: what flickers is larger than its pixels
 
 DEFAULTS = FilmOptions()
 
-Progress = Callable[[int, int, Callable[[], Tensor] | None], None]
-
 
 def stabilize_images(
     batches: Iterable[Tensor],
     options: FilmOptions = DEFAULTS,
     *,
-    on_progress: Progress | None = None,
-    check: Callable[[], None] | None = None,
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
 ) -> Iterator[Tensor]:
     """The frames of a coloured film with colours that hold still, and with exactly their luma.
 
@@ -43,11 +48,16 @@ def stabilize_images(
         frames = _stabilized(frames, options.stability)
     for done, frame in enumerate(frames, 1):
         if on_progress:
-            on_progress(done, total, lambda frame=frame: frame)
+            on_progress(done, total, frame.detach)
         yield frame
 
 
-def _frames(batches: Iterable[Tensor], check: Callable[[], None] | None) -> Iterator[Tensor]:
+def stabilized_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which the corrections to detailed chroma of this size are computed."""
+    return scaled((height, width), min(1.0, SHORT_SIDE / min(height, width)))
+
+
+def _frames(batches: Iterable[Tensor], check: Check | None) -> Iterator[Tensor]:
     for images in batches:
         if images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
@@ -66,7 +76,7 @@ def _stabilized(images: Iterable[Tensor], stability: float) -> Iterator[Tensor]:
     def shrunk() -> Iterator[ChromaBatch]:
         for image in images:
             height, width = image.shape[:2]
-            size = scaled((height, width), min(1.0, SHORT_SIDE / min(height, width)))
+            size = stabilized_size(height, width)
             rgb = resize(_planes(image), size)
             chroma = rgb_to_chroma(rgb)
             waiting.append((image, chroma))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from colorizationnet.model import ColorizationNet
 from colorizationnet.model.colorizationnet.engine import Engine, choose_dtype, memory_used
+from colorizationnet.model.parallel import parallel_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
@@ -46,7 +47,7 @@ def test_the_network_is_the_one_agreed():
 def test_full_equals_the_plain_network(height, width, batch, seed):
     net = network(seed)
     luma = torch.rand(batch, 1, height, width)
-    assert (Engine(net).full(luma) - net(luma)).abs().max() < 1e-5
+    assert (Engine(net.layers).full(luma) - net(luma)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("gain", [1.0, 3.0])
@@ -59,7 +60,7 @@ def test_strong_weights_and_hard_edges_stay_exact(gain):
     rings = (((rows - 20) ** 2 + (columns - 40) ** 2).sqrt() % 20 > 10).float()
     for luma in (rings, rings * 0.02 + 0.9, (rows * columns / 4500).clamp(0, 1)):
         expected = copy.deepcopy(net).double()(luma[None, None].double())
-        assert (Engine(net).full(luma[None, None]) - expected).abs().max() < 1e-5
+        assert (Engine(net.layers).full(luma[None, None]) - expected).abs().max() < 1e-5
 
 
 @settings(max_examples=15, deadline=None)
@@ -67,7 +68,7 @@ def test_strong_weights_and_hard_edges_stay_exact(gain):
 def test_tiles_do_not_show(height, width, whole):
     net = network()
     luma = torch.rand(1, 1, height, width)
-    engine = Engine(net, memory=1)
+    engine = Engine(net.layers, memory=1)
     found = engine.full(luma) if whole else engine.parity(luma)
     expected = net(luma) if whole else undilated(net, luma)
     assert (found - expected).abs().max() < 1e-5
@@ -78,42 +79,42 @@ def test_tiles_do_not_show(height, width, whole):
 def test_parity_is_the_network_without_dilation(height, width):
     net = network()
     luma = torch.rand(1, 1, height, width)
-    assert (Engine(net).parity(luma) - undilated(net, luma)).abs().max() < 1e-5
+    assert (Engine(net.layers).parity(luma) - undilated(net, luma)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_reduced_precision_stays_near(dtype):
     net = network()
     luma = torch.rand(1, 1, 48, 64)
-    assert (Engine(net, dtype=dtype).full(luma) - net(luma)).abs().max() < 1.5 / 255
+    assert (Engine(net.layers, dtype=dtype).full(luma) - net(luma)).abs().max() < 1.5 / 255
 
 
 def test_a_larger_batch_than_goes_at_once(monkeypatch):
     monkeypatch.setattr("colorizationnet.model.colorizationnet.engine.LARGEST_BATCH", 2)
     net = network()
     luma = torch.rand(5, 1, 20, 30)
-    assert (Engine(net).full(luma) - net(luma)).abs().max() < 1e-5
+    assert (Engine(net.layers).full(luma) - net(luma)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(
     ("dtype", "size"), [(torch.float32, (200, 300)), (torch.bfloat16, (60, 100))]
 )
 def test_out_of_memory_halves_and_goes_on(dtype, size):
-    engine = Engine(network(), dtype=dtype)
+    engine = Engine(network().layers, dtype=dtype)
     luma = torch.rand(3, 1, *size)
     expected = engine.full(luma)
-    undilated, sizes = engine.undilated, []
+    backend, sizes = engine.backend, []
 
     class Scarce:
-        bytes_a_pixel = undilated.bytes_a_pixel
+        bytes_per_pixel = backend.bytes_per_pixel
 
         def __call__(self, seen):
             sizes.append(seen.numel())
             if seen.numel() > 4000:
                 raise RuntimeError("MPS backend out of memory")
-            return undilated(seen)
+            return backend(seen)
 
-    engine.undilated = Scarce()
+    engine.backend = Scarce()
     assert (engine.full(luma) - expected).abs().max() < (1e-5 if dtype == torch.float32 else 1e-2)
     assert max(sizes) > 4000
     sizes.clear()
@@ -122,31 +123,31 @@ def test_out_of_memory_halves_and_goes_on(dtype, size):
 
 
 def test_no_memory_at_all_is_an_error():
-    engine = Engine(network())
+    engine = Engine(network().layers)
 
     def fail(seen):
         raise RuntimeError("not enough memory: you tried to allocate 1 byte")
 
-    fail.bytes_a_pixel = 1
-    engine.undilated = fail
+    fail.bytes_per_pixel = 1
+    engine.backend = fail
     with pytest.raises(RuntimeError, match="not enough memory"):
         engine.full(torch.rand(1, 1, 20, 20))
 
 
 def test_other_faults_are_not_hidden():
-    engine = Engine(network())
+    engine = Engine(network().layers)
 
     def fail(seen):
         raise RuntimeError("device lost")
 
-    fail.bytes_a_pixel = 1
-    engine.undilated = fail
+    fail.bytes_per_pixel = 1
+    engine.backend = fail
     with pytest.raises(RuntimeError, match="device lost"):
         engine.full(torch.rand(1, 1, 20, 20))
 
 
 def test_the_work_fits_the_memory_given():
-    engine = Engine(network(), memory=40_000_000)
+    engine = Engine(network().layers, memory=40_000_000)
     for shape in ((8, 200, 300), (1, 4000, 30), (3, 1000, 1000)):
         side, batch = engine._plan(*shape)
         assert engine._work(batch, min(side, shape[1]), min(side, shape[2])) <= 40_000_000
@@ -161,20 +162,20 @@ def test_a_host_is_told_what_the_network_takes():
     assert frame < whole < frame + 1_000_000_000
 
 
-def test_a_tick_can_end_the_work():
+def test_a_check_can_end_the_work():
     class Cancelled(Exception):
         pass
 
-    def tick():
+    def check():
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        Engine(network()).full(torch.rand(1, 1, 600, 600), tick)
+        Engine(network().layers).full(torch.rand(1, 1, 600, 600), check)
 
 
 def test_threads_keep_their_number():
     before = torch.get_num_threads()
-    Engine(network()).full(torch.rand(1, 1, 40, 40))
+    Engine(network().layers).full(torch.rand(1, 1, 40, 40))
     assert torch.get_num_threads() == before
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == before
@@ -182,7 +183,18 @@ def test_threads_keep_their_number():
 
 def test_same_input_same_output():
     luma = torch.rand(2, 1, 61, 47)
-    assert torch.equal(Engine(network()).full(luma), Engine(network()).full(luma))
+    assert torch.equal(Engine(network().layers).full(luma), Engine(network().layers).full(luma))
+
+
+def test_each_piece_has_one_thread():
+    before, seen = torch.get_num_threads(), []
+
+    def work(_) -> None:
+        torch.rand(1000, 1000).exp()  # enough for torch to spread
+        seen.append(torch.get_num_threads())
+
+    parallel_map(work, range(4))
+    assert seen == [1] * 4 and torch.get_num_threads() == before
 
 
 def test_auto_is_float32_on_every_cpu(monkeypatch):

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copyfile
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.headless import cli
-from colorizationnet.headless.standin.host import Progress, settings
+from colorizationnet.headless.standin.host import TerminalProgress
+from colorizationnet.options import SHIPPED_WEIGHTS
 from PIL import Image
 
 
@@ -69,6 +71,15 @@ def test_folders_are_options(folder, run):
     assert code == 0 and saved == ["there/out_00001_.png"]
     code, _, errors = run("run", "workflow.json", "--input-dir", "gone")
     assert (code, errors) == (2, ["There is no input folder gone."])
+
+
+def test_weights_of_a_folder_of_ones_own(folder, run):
+    (folder / "zoo").mkdir()
+    copyfile(SHIPPED_WEIGHTS, folder / "zoo" / "mine.safetensors")
+    mine = ("run", "workflow.json", "--set", "1.model_name=mine.safetensors")
+    code, _, errors = run(*mine)
+    assert code == 2 and "choose one of: colorizationnet.safetensors" in errors[0]
+    assert run(*mine, "--models-dir", "zoo") == (0, ["output/out_00001_.png"], [])
 
 
 def test_set_changes_inputs_by_number_and_by_class(folder, run):
@@ -191,11 +202,11 @@ def test_ctrl_c_while_a_clip_is_written_leaves_nothing(folder, run, monkeypatch)
     }
     (folder / "clip.json").write_text(json.dumps(prompt))
 
-    def update(self, n=1, preview=None):
-        if settings.node == "[2/2] Save Video Frames":
+    def report(self, done, total, preview=None):
+        if Path("output").is_dir():  # the second node is at work
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setattr(TerminalProgress, "report", report)
     assert run("run", "clip.json") == (130, [], ["Stopped."])
     assert not list(Path("output").iterdir())
     monkeypatch.undo()
@@ -207,6 +218,12 @@ def test_help_does_not_wait_for_torch():
     code = "import sys; from colorizationnet.headless.cli import main\ntry: main(['run', '--help'])"
     code += "\nexcept SystemExit: sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_workflow_for_a_server_needs_no_torch():
+    code = "import sys; import colorizationnet.headless.server, colorizationnet.headless.run"
+    code += "\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_python_dash_m():
@@ -248,10 +265,10 @@ def test_a_single_bad_photo_is_one_sentence(scans, run):
 
 
 def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
-    def full_disk(path, *_):
-        raise OSError(28, "No space left on device", str(path))
+    def full_disk(source, target, *_, **__):
+        raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr("colorizationnet.pipeline.photo.write_photo", full_disk)
+    monkeypatch.setattr("colorizationnet.pipeline.colorize_photo", full_disk)
     code, saved, errors = run("colorize", "scans")
     assert (code, saved) == (1, []) and errors == [
         "scans/1920/b-color.png: No space left on device."
@@ -288,7 +305,11 @@ def test_a_gif_becomes_a_film(folder, run):
     assert (code, saved) == (0, ["still-color.mp4"])
 
 
-def test_16_bit_levels_that_get_lost_are_told(folder, run, caplog):
+def test_16_bit_levels_are_kept_or_told(folder, run, caplog):
     Image.fromarray(np.linspace(0, 65535, 48 * 32).astype(np.uint16).reshape(32, 48)).save("d.tif")
     assert run("colorize", "d.tif", "photo.png")[:2] == (0, ["d-color.tif", "photo-color.png"])
-    assert caplog.messages == ["d.tif: 16-bit levels are written with 8 bits."]
+    assert caplog.messages == []
+    assert run("colorize", "d.tif", "-o", "d.jpg")[:2] == (0, ["d.jpg"])
+    assert caplog.messages == [
+        "d.jpg: 16-bit levels are written with 8 bits; JPEG has no more here."
+    ]

@@ -2,12 +2,20 @@
 
 import gc
 import json
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from colorizationnet.headless.standin.graph import Graph, NodeError, WorkflowError, read_workflow
-from colorizationnet.host import io, ui
+from colorizationnet.headless.standin.core_nodes import CORE_NODES
+from colorizationnet.headless.standin.graph import Graph
+from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.headless.standin.schema import DynamicCombo
+from colorizationnet.headless.standin.workflow import NodeError, WorkflowError, read_workflow
+from colorizationnet.host import current, io
+from PIL import Image
+from tqdm import tqdm
 
 calls = []
 
@@ -84,7 +92,7 @@ class Gather(io.ComfyNode):
     @classmethod
     def execute(cls, numbers, label):
         text = f"{cls.hidden.unique_id}: {label} {numbers}"
-        return io.NodeOutput(sum(numbers), ui=ui.PreviewText(text))
+        return io.NodeOutput(sum(numbers), ui={"text": [text]})
 
 
 class Checked(io.ComfyNode):
@@ -128,13 +136,17 @@ def node(class_type, **inputs):
     return {"class_type": class_type, "inputs": inputs}
 
 
+def graph(prompt, nodes=NODES):
+    return Graph(prompt, nodes, StandInHost())
+
+
 def run(**prompt):
-    return Graph(prompt, NODES).run()
+    return graph(prompt).run()
 
 
 def problems(**prompt):
     with pytest.raises(WorkflowError) as caught:
-        Graph(prompt, NODES)
+        graph(prompt)
     assert not calls, "nothing may run before the whole workflow is known to be sound"
     return str(caught.value).splitlines()
 
@@ -225,13 +237,13 @@ def test_results_are_freed_after_their_last_reader():
         "2": node("Read", image=["1", 0]),
         "3": node("Last", value=["2", 0]),
     }
-    shown = Graph(prompt, [Make, Read, Last]).run()
+    shown = graph(prompt, [Make, Read, Last]).run()
     assert shown["3"] == {"freed": [True], "value": [12]}
 
 
 def test_hidden_inputs_and_inference_mode():
     prompt = {"1": node("Show", value=["2", 0]), "2": node("Count", size=1)}
-    assert Graph(prompt, NODES).run()["1"]["prompt"] == [prompt]
+    assert graph(prompt).run()["1"]["prompt"] == [prompt]
 
     class Mode(Show):
         @classmethod
@@ -242,7 +254,7 @@ def test_hidden_inputs_and_inference_mode():
         def execute(cls):
             return io.NodeOutput(ui={"inference": [torch.is_inference_mode_enabled()]})
 
-    assert Graph({"1": node("Mode")}, [Mode]).run()["1"] == {"inference": [True]}
+    assert graph({"1": node("Mode")}, [Mode]).run()["1"] == {"inference": [True]}
     assert Mode.hidden is None, "a run leaves the node class as it was"
 
 
@@ -322,7 +334,7 @@ def test_a_socket_without_a_widget_needs_a_link():
             )
 
     with pytest.raises(WorkflowError, match="the input image needs a link that gives IMAGE"):
-        Graph({"1": node("Picture", image="a.png")}, [Picture])
+        graph({"1": node("Picture", image="a.png")}, [Picture])
 
 
 def test_a_nodes_own_check_replaces_the_hosts():
@@ -338,6 +350,65 @@ def test_a_nodes_own_check_replaces_the_hosts():
 def test_a_nodes_own_check_sees_none_for_a_link():
     shown = run(c=node("Count", size=1), n=node("Checked", file="a.png", even=["c", 0]))
     assert shown["n"]["values"] == ["a.png", 0]
+
+
+class Choose(io.ComfyNode):
+    """A choice with inputs of its own, one of them a choice again."""
+
+    @classmethod
+    def define_schema(cls):
+        deep = DynamicCombo.Option("deep", [io.Int.Input("depth", min=0, max=9)])
+        inner = DynamicCombo.Input("way", [DynamicCombo.Option("flat", []), deep], optional=True)
+        return io.Schema(
+            node_id="Choose",
+            inputs=[
+                DynamicCombo.Input(
+                    "kind",
+                    [
+                        DynamicCombo.Option("none", []),
+                        DynamicCombo.Option("one", [io.Float.Input("size"), inner]),
+                    ],
+                )
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, kind):
+        return io.NodeOutput(ui={"values": [kind]})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "value"),
+    [
+        ({"kind": "none", "kind.size": 3}, {"kind": "none"}),
+        ({"kind": "one", "kind.size": 3}, {"kind": "one", "size": 3.0}),
+        (
+            {"kind": "one", "kind.size": 3, "kind.way": "deep", "kind.way.depth": "2"},
+            {"kind": "one", "size": 3.0, "way": {"way": "deep", "depth": 2}},
+        ),
+    ],
+)
+def test_a_choice_brings_its_own_inputs(inputs, value):
+    assert graph({"1": node("Choose", **inputs)}, [Choose]).run()["1"]["values"] == [value]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        ({}, "the input kind is missing"),
+        ({"kind": "two"}, "the input kind is 'two'; choose one of: none, one"),
+        ({"kind": "one"}, "the input kind.size is missing"),
+        (
+            {"kind": "one", "kind.size": 1, "kind.way": "deep", "kind.way.depth": 10},
+            "the input kind.way.depth is 10; choose a value from 0 to 9",
+        ),
+    ],
+)
+def test_a_wrong_input_of_a_choice_is_named_in_full(inputs, problem):
+    with pytest.raises(WorkflowError) as caught:
+        graph({"1": node("Choose", **inputs)}, [Choose])
+    assert str(caught.value) == f"Node 1 (Choose): {problem}."
 
 
 def test_unknown_nodes_are_all_named():
@@ -366,12 +437,75 @@ def test_a_failing_node_is_named_in_one_line():
     assert str(caught.value) == "Node n (Fail Here) failed: film.mp4 is torn; mend it."
 
 
-def test_the_users_title_names_the_step():
-    steps = []
-    prompt = {"7": node("Count", size=1) | {"_meta": {"title": "My numbers"}}}
-    prompt["9"] = node("Show", value=["7", 0])
-    Graph(prompt, NODES).run(on_step=lambda index, step: steps.append((index, step.title)))
-    assert steps == [(0, "My numbers"), (1, "Show")]
+def test_the_bar_of_a_node_is_called_by_its_number_and_the_users_title(monkeypatch):
+    bars = []
+
+    class Work(Show):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id="Work", inputs=[io.Int.Input("numbers")], outputs=[io.Int.Output()]
+            )
+
+        @classmethod
+        def execute(cls, numbers):
+            with current().progress(3) as progress:
+                progress.update()
+            return io.NodeOutput(numbers)
+
+    monkeypatch.setattr(
+        "colorizationnet.headless.standin.host.tqdm",
+        lambda **options: bars.append(options["desc"]) or tqdm(**options),
+    )
+    prompt = {
+        "7": node("Count", size=1),
+        "8": node("Work", numbers=["7", 0]) | {"_meta": {"title": "My numbers"}},
+        "9": node("Show", value=["8", 0]),
+    }
+    graph(prompt, [*NODES, Work]).run()
+    assert bars == ["[2/3] My numbers"]
+
+
+def test_two_graphs_with_folders_of_their_own_run_at_the_same_time(tmp_path):
+    """Each waits inside a node until the other is there too."""
+    barrier = threading.Barrier(2, timeout=60)
+
+    class Meet(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id="Meet",
+                inputs=[io.Image.Input("image")],
+                outputs=[io.Image.Output(), io.String.Output()],
+            )
+
+        @classmethod
+        def execute(cls, image):
+            barrier.wait()
+            return io.NodeOutput(image, f"{current().temp_folder()}")
+
+    def work(name):
+        host = StandInHost(tmp_path / name, tmp_path / name / "done", tmp_path / name)
+        prompt = {
+            "1": node("LoadImage", image="photo.png"),
+            "2": node("Meet", image=["1", 0]),
+            "3": node("SaveImage", images=["2", 0], filename_prefix="out"),
+            "4": node("Show", value=["2", 1]),
+        }
+        shown = Graph(prompt, [*CORE_NODES, Meet, Show], host).run()
+        return shown["3"]["images"], shown["4"]["values"][0]
+
+    colors = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+    for name, color in colors.items():
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 3), color).save(tmp_path / name / "photo.png")
+    with ThreadPoolExecutor(2) as pool:
+        (red, temp), (blue, other_temp) = pool.map(work, colors)
+    assert red == blue == [{"filename": "out_00001_.png", "subfolder": "", "type": "output"}]
+    assert temp != other_temp
+    for name, color in colors.items():
+        with Image.open(tmp_path / name / "done" / "out_00001_.png") as image:
+            assert image.getpixel((0, 0)) == color
 
 
 @pytest.mark.parametrize(
@@ -401,4 +535,4 @@ def test_a_workflow_file_is_its_nodes(tmp_path):
     path = tmp_path / "workflow.json"
     prompt = {"1": node("Count", size=2), "2": node("Show", value=["1", 0])}
     path.write_text(json.dumps(prompt))
-    assert Graph(read_workflow(path), NODES).run()["2"]["values"] == [0, 1]
+    assert graph(read_workflow(path)).run()["2"]["values"] == [0, 1]

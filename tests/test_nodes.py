@@ -1,4 +1,4 @@
-"""The nodes on the embedded host: clips in and out, films, teaching, shots."""
+"""The nodes on the stand-in host: clips in and out, films, teaching, shots."""
 
 import subprocess
 from dataclasses import replace
@@ -10,7 +10,9 @@ import pytest
 import torch
 from colorizationnet.headless import cli
 from colorizationnet.headless.keyframes import read_keyframes
-from colorizationnet.headless.standin import host as embedded
+from colorizationnet.headless.standin.clip import VideoFromFile
+from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.host import current, use
 from colorizationnet.model import (
     ColorizationNet,
     load_model,
@@ -20,9 +22,9 @@ from colorizationnet.model import (
 )
 from colorizationnet.model.temporal import KeyframePicker, mark_shots
 from colorizationnet.nodes import NODES
-from colorizationnet.pipeline import film
-from colorizationnet.pipeline.shots import find_shots
-from colorizationnet.video import probe, read_frames
+from colorizationnet.options import ShotOptions
+from colorizationnet.pipeline import colorize_film, find_shots
+from colorizationnet.video import probe, read_frames, read_luma
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
 
@@ -37,11 +39,11 @@ def ffmpeg(*arguments):
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
+def folders(tmp_path):
     for name in ("input", "output", "models"):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr(embedded.settings, name, tmp_path / name)
-    return tmp_path
+    with use(StandInHost(tmp_path / "input", tmp_path / "output", tmp_path / "models")):
+        yield tmp_path
 
 
 @pytest.fixture
@@ -86,13 +88,13 @@ def test_the_shipped_weights_come_first():
 
 
 def test_load_splits_and_save_reassembles(clip):
-    frames, audio, fps, count = node("LoadVideo").execute(clip.name, 0, 0, 1, 10)
+    frames, audio, fps, count, _ = node("LoadVideo").execute(clip.name, 0, 0, 1, 10)
     assert [len(batch) for batch in frames] == [10, 10, 5] and count == 25
     assert Fraction(fps).limit_denominator(1001) == Fraction(30000, 1001)
     assert audio["sample_rate"] == 48000
 
     node("SaveVideo").execute(frames, [fps], ["clip"], ["ffv1"], [audio])
-    saved = probe(embedded.settings.output / "clip_00001_.mkv")
+    saved = probe(current().output / "clip_00001_.mkv")
     assert (saved.frame_count, saved.fps) == (25, Fraction(30000, 1001))
     assert len(saved.audio) == 1
     again = torch.cat([torch.from_numpy(batch) for batch in read_frames(saved)])
@@ -107,7 +109,7 @@ def test_load_splits_and_save_reassembles(clip):
 
 def test_load_takes_the_part_that_is_asked_for(clip):
     whole = torch.cat(node("LoadVideo").execute(clip.name, 0, 0, 1, 16)[0])
-    frames, _, fps, count = node("LoadVideo").execute(clip.name, 3, 5, 2, 2)
+    frames, _, fps, count, _ = node("LoadVideo").execute(clip.name, 3, 5, 2, 2)
     assert count == 5 and torch.equal(torch.cat(frames), whole[3:13:2])
     assert fps == pytest.approx(30000 / 1001 / 2)
 
@@ -121,7 +123,7 @@ def test_a_variable_rate_is_made_steady_with_every_frame_at_its_time(folders, ca
         *("-vf", f"select='{chosen}'", "-frames:v", "20", "-fps_mode", "passthrough"),
         *("-c:v", "ffv1", "-pix_fmt", "yuv420p", folders / "input" / "clip.mkv"),
     )
-    frames, audio, fps, count = node("LoadVideo").execute("clip.mkv", 0, 0, 1, 100)
+    frames, audio, fps, count, _ = node("LoadVideo").execute("clip.mkv", 0, 0, 1, 100)
     assert (fps, count) == (30, len(shown))
     assert "30 a second" in caplog.text
     own = torch.from_numpy(next(read_frames(folders / "input" / "clip.mkv", batch_size=20))) / 255
@@ -130,24 +132,24 @@ def test_a_variable_rate_is_made_steady_with_every_frame_at_its_time(folders, ca
 
 
 def test_load_refuses_what_does_not_fit_in_memory(clip, monkeypatch):
-    monkeypatch.setattr("colorizationnet.host.free_memory", lambda _: 1000)
+    monkeypatch.setattr(StandInHost, "free_memory", lambda *_: 1000)
     with pytest.raises(ValueError, match="Colorize Video"):
         node("LoadVideo").execute(clip.name, 0, 0, 1, 16)
 
 
 def test_a_format_that_no_browser_plays_is_shown_by_a_proxy(clip):
-    frames, _, fps, _ = node("LoadVideo").execute(clip.name, 0, 4, 1, 4)
+    frames, _, fps, *_ = node("LoadVideo").execute(clip.name, 0, 4, 1, 4)
     shown = node("SaveVideo").execute(frames, [fps], ["clip"], ["prores"]).ui.as_dict()["images"]
     assert [file["type"] for file in shown] == ["temp", "output"]
-    assert probe(embedded.temp_folder() / shown[0]["filename"]).codec == "h264"
-    assert probe(embedded.settings.output / "clip_00001_.mov").codec == "prores"
+    assert probe(current().temp_folder() / shown[0]["filename"]).codec == "h264"
+    assert probe(current().output / "clip_00001_.mov").codec == "prores"
 
 
 def test_nothing_is_overwritten(clip):
-    frames, _, fps, _ = node("LoadVideo").execute(clip.name, 0, 2, 1, 2)
+    frames, _, fps, *_ = node("LoadVideo").execute(clip.name, 0, 2, 1, 2)
     for number in (1, 2):
         node("SaveVideo").execute(frames, [fps], ["clip"], ["h264"])
-        assert (embedded.settings.output / f"clip_0000{number}_.mp4").is_file()
+        assert (current().output / f"clip_0000{number}_.mp4").is_file()
 
 
 def test_batches_of_different_sizes_are_refused():
@@ -155,7 +157,7 @@ def test_batches_of_different_sizes_are_refused():
         node("SaveVideo").execute(
             [torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 9, 3)], [24.0], ["clip"], ["h264"]
         )
-    assert not list(embedded.settings.output.iterdir())
+    assert not list(current().output.iterdir())
 
 
 def test_colorize_images_keeps_luma(model):
@@ -167,7 +169,7 @@ def test_colorize_images_keeps_luma(model):
 
 
 def test_colorize_video_keeps_the_luma_plane(clip, model):
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     (colored,) = node("ColorizeVideo").execute(model, video, -1, 1.0, 5.0, 0.5, format="ffv1").args
     planes = []
     for path in (clip, colored.get_stream_source()):
@@ -180,7 +182,7 @@ def test_colorize_video_keeps_the_luma_plane(clip, model):
 
 def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     """Red keyframes for one shot, blue ones for the other: the film follows at the cut."""
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     assert [shot.first for shot in shots.shots] == [0, 13] and len(keyframes) == 2
     for frame, channel in zip(keyframes, (0, 2), strict=True):
@@ -195,7 +197,7 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
 
 
 def test_keyframes_must_be_as_many_as_the_shots_ask_for(clip, model):
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     with pytest.raises(ValueError, match="1 coloured keyframes for 2"):
         node("ColorizeVideo").execute(
@@ -210,7 +212,7 @@ def tinted(keyframes, channel=0):
 
 
 def test_a_shot_with_grey_keyframes_stays_grey(clip, model):
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     keyframes = tinted(keyframes)
     keyframes[1] = keyframes[1].mean(-1, keepdim=True)
@@ -224,7 +226,7 @@ def test_a_shot_with_grey_keyframes_stays_grey(clip, model):
 
 
 def test_keyframes_without_any_colour_are_refused(clip, model):
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     grey = keyframes.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
     with pytest.raises(ValueError, match="None of the keyframes has any colour"):
@@ -232,7 +234,7 @@ def test_keyframes_without_any_colour_are_refused(clip, model):
 
 
 def test_shots_of_another_clip_are_refused(clip, model):
-    video = embedded.video_from_file(clip)
+    video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     assert (shots.width, shots.height, shots.frame_count) == (96, 64, 25)
     for pictures, wrong, sentence in (
@@ -246,16 +248,16 @@ def test_shots_of_another_clip_are_refused(clip, model):
 
 
 def test_keyframes_that_do_not_fit_in_memory_are_refused(clip, monkeypatch):
-    monkeypatch.setattr("colorizationnet.host.free_memory", lambda _: 2 * 96 * 64 * 3 * 4 - 1)
+    monkeypatch.setattr(StandInHost, "free_memory", lambda *_: 2 * 96 * 64 * 3 * 4 - 1)
     with pytest.raises(ValueError, match="2 keyframes of 96x64"):
-        node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5)
+        node("ShotKeyframes").execute(VideoFromFile(clip), 1, 0.5)
 
 
 def test_finding_shots_and_keyframes_heeds_a_cancel_at_every_frame(clip, monkeypatch):
     calls = []
-    monkeypatch.setattr("colorizationnet.host.check_cancelled", lambda: calls.append(1))
-    node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5)
-    assert len(calls) == 25 + 2
+    monkeypatch.setattr(StandInHost, "check_cancelled", lambda _: calls.append(1))
+    node("ShotKeyframes").execute(VideoFromFile(clip), 1, 0.5)
+    assert len(calls) >= 25 + 2
 
 
 @pytest.mark.parametrize("sensitivity", [0.5, 1.0])
@@ -279,10 +281,10 @@ def test_shots_found_in_a_stream_are_those_of_the_whole(folders, sensitivity):
     joined = "".join(f"[s{i}]" for i in range(len(lengths)))
     ffmpeg(*inputs, "-filter_complex", f"{cut};{joined}concat=n={len(lengths)}",
            "-c:v", "ffv1", path)  # fmt: skip
-    found = find_shots(path, keyframes=2, sensitivity=sensitivity)
+    found = find_shots(path, ShotOptions(2, sensitivity))
 
-    rgb = np.concatenate(list(read_frames(path, size=(72, 48)))).astype(np.float32) / 255
-    looks = rgb_to_luma(torch.from_numpy(rgb).permute(0, 3, 1, 2))
+    luma = np.concatenate(list(read_luma(path, size=(72, 48)))).astype(np.float32) / 255
+    looks = torch.from_numpy(luma)[:, None]
     firsts = [i for i, (begins, _) in enumerate(mark_shots(looks, sensitivity)) if begins or not i]
     assert len(firsts) >= 4 and [shot.first for shot in found.shots] == firsts
     for shot, end in zip(found.shots, [*firsts[1:], len(looks)], strict=True):
@@ -308,29 +310,27 @@ def test_the_command_line_keeps_what_the_shots_are_of(clip, folders):
     assert cli.main(["keyframes", str(clip), "-o", str(target)]) == 0
     shots, pictures = read_keyframes(target)
     assert shots == find_shots(clip)
-    images, _ = node("ShotKeyframes").execute(embedded.video_from_file(clip), 1, 0.5).args
+    images, _ = node("ShotKeyframes").execute(VideoFromFile(clip), 1, 0.5).args
     assert (pictures - images).abs().max() < 1e-6
 
 
-def test_the_preview_of_a_film_is_large_enough_to_judge(folders, model, monkeypatch):
+def test_the_preview_of_a_film_is_large_enough_to_judge(folders, model):
     path = folders / "input" / "wide.mkv"
     ffmpeg(
         *("-f", "lavfi", "-i", "smptehdbars=size=960x540:rate=25", "-vf", "hue=s=0"),
         *("-frames:v", "40", "-c:v", "ffv1", path),
     )
-    shown = []
-
-    class Progress(embedded.Progress):
-        def update(self, n=1, preview=None):
-            shown.append(preview)
-
-    monkeypatch.setattr("colorizationnet.host.Progress", Progress)
-    monkeypatch.setattr(film, "PREVIEW_INTERVAL", 1000)
-    node("ColorizeVideo").execute(model, embedded.video_from_file(path), -1, 0.0, 1.0, 0.5)
-    assert {preview.shape for preview in shown} == {(216, 384, 3)}
-    assert len(shown) > 1 and len({id(preview) for preview in shown}) == 1
+    heard = []
+    colorize_film(
+        path,
+        folders / "film.mkv",
+        model.network,
+        on_progress=lambda done, total, preview: heard.append((done, total, preview())),
+    )
+    assert heard[-1][:2] == (40, 40)
+    assert {preview.shape for *_, preview in heard} == {(216, 384, 3)}
     rgb = torch.from_numpy(next(read_frames(path, size=(384, 216), batch_size=1))).float() / 255
-    luma = [rgb_to_luma(x[None].permute(0, 3, 1, 2)) for x in (rgb[0], shown[0])]
+    luma = [rgb_to_luma(x[None].permute(0, 3, 1, 2)) for x in (rgb[0], heard[0][2])]
     assert (luma[0] - luma[1]).abs().mean() < 0.01
 
 
@@ -341,7 +341,7 @@ def test_subtitles_that_save_video_cannot_copy_are_left_out(folders, model, capl
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-i", folders / "words.srt",
            "-frames:v", "10", path)  # fmt: skip
     video = node("ColorizeVideo").execute(
-        model, embedded.video_from_file(path), -1, 1.0, 1.0, 0.5, format=format
+        model, VideoFromFile(path), -1, 1.0, 1.0, 0.5, format=format
     )[0]
     assert len(probe(video.get_stream_source()).subtitles) == kept
     assert ("subtitles" in caplog.text) != kept
@@ -373,9 +373,9 @@ def test_stabilize_colors_takes_flicker_out_and_keeps_luma():
 def test_a_taught_model_is_kept_and_listed(model):
     reference = torch.rand(1, 24, 32, 3)
     taught = node("Teach").execute(model, reference, False, 3, filename="shot").args[0]
-    assert "shot.safetensors" in embedded.model_names()
-    kept = load_model(embedded.model_path("shot.safetensors"))
-    assert torch.equal(kept.conv4.weight, taught.network().conv4.weight.cpu())
+    assert "shot.safetensors" in current().model_names()
+    kept = load_model(current().model_path("shot.safetensors"))
+    assert torch.equal(kept.conv4.weight, taught.network.conv4.weight.cpu())
     assert kept.metadata["base"] == "own.safetensors"
     # The same again is no conflict, something else under the same name is.
     node("Teach").execute(model, reference, False, 3, filename="shot")
@@ -423,3 +423,56 @@ def test_teaching_is_reason_enough_to_run():
 def test_a_taught_model_stays_in_the_models_folder(model):
     with pytest.raises(ValueError, match="plain file name"):
         node("Teach").execute(model, torch.rand(1, 24, 32, 3), False, 3, filename="../shot")
+
+
+def test_the_host_makes_room_for_the_size_that_is_asked_for(model, monkeypatch):
+    asked = []
+    load = StandInHost.load_to_device
+
+    def record(host, handle, memory_required=0):
+        asked.append(memory_required)
+        return load(host, handle, memory_required)
+
+    monkeypatch.setattr(StandInHost, "load_to_device", record)
+    for size, quality in ((24, "full"), (24, "best"), (0, "full")):
+        node("ColorizeImages").execute(
+            model, torch.rand(1, 240, 320, 3), size, 1.0, 1.0, quality=quality
+        )
+    assert asked[0] < asked[1] < asked[2]
+
+
+@pytest.mark.parametrize("hdr", ["smpte2084", "arib-std-b67"])
+def test_shot_keyframes_takes_the_hdr_clips_that_colorize_video_keeps(folders, model, hdr):
+    path = folders / "input" / "hdr.mkv"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25", "-frames:v", "12"),
+        *("-vf", f"setparams=color_trc={hdr}:color_primaries=bt2020:colorspace=bt2020nc"),
+        *("-pix_fmt", "yuv420p10le", "-c:v", "ffv1", path),
+    )
+    keyframes, shots = node("ShotKeyframes").execute(VideoFromFile(path), 1, 0.5).args
+    assert keyframes.shape == (1, 64, 96, 3) and keyframes.std() > 0.1
+    video = node("ColorizeVideo").execute(
+        model,
+        VideoFromFile(path),
+        -1,
+        1.0,
+        1.0,
+        0.5,
+        keyframes=tinted(keyframes),
+        shots=shots,
+        teach_steps=3,
+    )[0]
+    assert probe(video.get_stream_source()).color_trc == hdr
+
+
+def test_the_pixels_aspect_comes_through_both_frame_nodes(folders):
+    path = folders / "input" / "wide.mp4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25", "-frames:v", "4"),
+        *("-vf", "setsar=2896/2889:max=65535", "-c:v", "libx264", "-pix_fmt", "yuv420p", path),
+    )
+    frames, _, fps, _, aspect = node("LoadVideo").execute(path.name, 0, 0, 1, 4)
+    assert aspect == pytest.approx(2896 / 2889)
+    node("SaveVideo").execute(frames, [fps], ["clip"], ["h264"], pixel_aspect=[aspect])
+    saved = probe(current().output / "clip_00001_.mp4")
+    assert float(saved.sample_aspect_ratio) == pytest.approx(aspect, abs=1e-4)

@@ -5,26 +5,26 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from colorizationnet.model import ColorizationNet
-from colorizationnet.model.planes import MATRICES, Coding, chroma_planes
-from colorizationnet.pipeline.film import see_planes
-from colorizationnet.pipeline.images import Colorizer
+from colorizationnet.model.planes import MATRICES, chroma_planes, small_luma
+from colorizationnet.video import PlaneFormat
+from colorizationnet.video.planes import MATRICES as ACCEPTED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imageio_ffmpeg import get_ffmpeg_exe
 from torch.nn.functional import interpolate
 
-
-@pytest.fixture(scope="module")
-def vivid():
-    torch.manual_seed(1)
-    net = ColorizationNet().eval().requires_grad_(False)
-    net.conv4.weight.mul_(20)
-    return net
+LAYOUTS = {(1, 1): "444", (1, 2): "422", (2, 2): "420", (1, 4): "411"}
 
 
-def y_planes(coding, n, height, width, seed=0):
+def coded(size, steps=(2, 2), depth=8, full_range=False, matrix="bt709"):
+    """The format of planes of ``size``; ``steps``: luma to chroma samples, down and across."""
+    pix_fmt = f"yuv{LAYOUTS[steps]}p" + ("" if depth == 8 else f"{depth}le")
+    return PlaneFormat(pix_fmt, size, full_range, matrix)
+
+
+def y_planes(coding, n, seed=0):
     """Smooth pictures with grain that reach black and white."""
+    height, width = coding.luma_size
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, 1, max(1, height // 8), max(1, width // 8), generator=generator)
     picture = interpolate(coarse, (height, width), mode="bicubic")[:, 0] * 1.2 - 0.1
@@ -39,21 +39,46 @@ def normalized(planes, coding):
 
 
 def test_levels_are_those_of_h273():
-    assert Coding(8).luma == (16, 235) and Coding(8).chroma == (128, 224)
-    assert Coding(10).luma == (64, 940) and Coding(10).chroma == (512, 896)
-    assert Coding(8, True).luma == (0, 255) and Coding(10, True).chroma == (512, 1023)
+    levels = {
+        (8, False): ((16, 235), (128, 224)),
+        (10, False): ((64, 940), (512, 896)),
+        (8, True): ((0, 255), (128, 255)),
+        (10, True): ((0, 1023), (512, 1023)),
+    }
+    for (depth, full_range), expected in levels.items():
+        coding = coded((4, 4), depth=depth, full_range=full_range)
+        assert (coding.luma, coding.chroma) == expected
+        assert coding.depth == depth
 
 
-@pytest.mark.parametrize("coding", [Coding(), Coding(8, True), Coding(10), Coding(16, True)])
-@pytest.mark.parametrize("quality", ["full", "fast"])
-def test_the_planes_are_seen_as_their_luma(vivid, coding, quality):
-    planes = y_planes(coding, 2, 90, 121)
-    colorizer = Colorizer(vivid, render_size=40, quality=quality)
-    chroma, luma = see_planes(colorizer, planes, coding)
-    float_luma = normalized(planes, coding).float().unsqueeze(1)
-    assert luma.shape[2:] == chroma.shape[2:] == colorizer.small_size(90, 121)
-    assert (luma - colorizer.shrink(float_luma)).abs().max() < 1e-5
-    assert (chroma - colorizer.see(float_luma)).abs().max() < 1e-4
+@pytest.mark.parametrize(
+    ("layout", "size"),
+    [("444", (9, 7)), ("440", (5, 7)), ("422", (9, 4)), ("420", (5, 4)), ("411", (9, 2))]
+    + [("410", (3, 2))],
+)
+def test_chroma_sizes_round_up(layout, size):
+    coding = PlaneFormat(f"yuv{layout}p10le", (9, 7))
+    assert coding.chroma_size == size
+    assert (coding.luma_count, coding.count) == (63, 63 + 2 * size[0] * size[1])
+    assert coding.dtype == np.uint16
+
+
+def test_matrices_are_the_same_in_both_rooms():
+    assert set(ACCEPTED) == set(MATRICES)
+
+
+@pytest.mark.parametrize(
+    ("depth", "full_range"), [(8, False), (8, True), (10, False), (10, True), (16, True)]
+)
+@pytest.mark.parametrize("size", [(40, 54), (90, 121), (17, 200)])
+def test_small_luma_against_float64(depth, full_range, size):
+    coding = coded((90, 121), depth=depth, full_range=full_range)
+    pictures = y_planes(coding, 2)
+    golden = normalized(pictures, coding).unsqueeze(1)
+    golden = interpolate(golden, size, mode="bicubic", antialias=True).clamp(0, 1)
+    found = small_luma(pictures, size, coding)
+    assert found.shape == (2, 1, *size)
+    assert (found - golden).abs().max() < 1e-5
 
 
 def golden(chroma, planes, steps, coding):
@@ -94,11 +119,11 @@ def golden(chroma, planes, steps, coding):
     seed=st.integers(0, 2**31),
 )
 def test_chroma_planes_against_float64(height, width, steps, seed, **coding):
-    coding = Coding(**coding)
-    planes = y_planes(coding, 2, height, width, seed)
+    coding = coded((height, width), steps, **coding)
+    planes = y_planes(coding, 2, seed)
     generator = torch.Generator().manual_seed(seed)
     chroma = torch.rand(2, 2, 5, 6, generator=generator) - 0.5
-    size = -(-height // steps[0]), -(-width // steps[1])
+    size = coding.chroma_size
     for found, expected in zip(
         chroma_planes(chroma, planes, size, coding),
         golden(chroma, planes, steps, coding),
@@ -111,8 +136,8 @@ def test_chroma_planes_against_float64(height, width, steps, seed, **coding):
 
 
 def test_bands_do_not_show(monkeypatch):
-    coding = Coding()
-    planes = y_planes(coding, 1, 67, 90)
+    coding = coded((67, 90))
+    planes = y_planes(coding, 1)
     chroma = torch.rand(1, 2, 20, 27) - 0.5
     whole = chroma_planes(chroma, planes, (34, 45), coding)
     monkeypatch.setattr("colorizationnet.model.planes.BAND", 45 * 5)
@@ -123,22 +148,21 @@ def test_bands_do_not_show(monkeypatch):
 
 @pytest.mark.parametrize("matrix", ["bt470bg", "bt709", "bt2020nc"])
 @pytest.mark.parametrize("full_range", [False, True])
-@pytest.mark.parametrize(("layout", "steps"), [("420", (2, 2)), ("422", (1, 2)), ("444", (1, 1))])
+@pytest.mark.parametrize("steps", [(2, 2), (1, 2), (1, 1)])
 @pytest.mark.parametrize("depth", [8, 10])
-def test_ffmpeg_decodes_the_luma_that_went_in(matrix, full_range, layout, steps, depth):
+def test_ffmpeg_decodes_the_luma_that_went_in(matrix, full_range, steps, depth):
     """Were a channel out of range, the decoder would clip it and the luminance would change."""
-    coding = Coding(depth, full_range, matrix)
     height, width = 48, 64
-    planes = y_planes(coding, 1, height, width)
+    coding = coded((height, width), steps, depth, full_range, matrix)
+    planes = y_planes(coding, 1)
     chroma = (torch.rand(1, 2, 6, 8) - 0.5) * 2
-    u, v = chroma_planes(chroma, planes, (height // steps[0], width // steps[1]), coding)
-    source = f"yuv{layout}p" + ("" if depth == 8 else "10le")
+    u, v = chroma_planes(chroma, planes, coding.chroma_size, coding)
     tags = f"setparams=range={'pc' if full_range else 'tv'}:colorspace={matrix}"
     repeat = "scale=flags=neighbor+accurate_rnd+full_chroma_inp:out_color_matrix=" + matrix
     wide = "format=yuv444p" + ("" if depth == 8 else "10le")
     rgb = "scale=flags=accurate_rnd+full_chroma_int,format=gbrp16le"
     decoded = subprocess.run(
-        [get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", source]
+        [get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", coding.pix_fmt]
         + ["-s", f"{width}x{height}", "-i", "-", "-vf", f"{tags},{repeat},{wide},{rgb}"]
         + ["-f", "rawvideo", "-"],
         input=b"".join(plane.tobytes() for plane in (planes, u, v)),
@@ -152,17 +176,18 @@ def test_ffmpeg_decodes_the_luma_that_went_in(matrix, full_range, layout, steps,
     assert np.ptp(np.stack((r, g, b)), axis=0).max() > 0.3
 
 
-def test_planes_that_do_not_fit_are_refused(vivid):
-    colorizer = Colorizer(vivid, render_size=16)
+def test_planes_that_do_not_fit_are_refused():
+    chroma, coding = torch.zeros(2, 2, 4, 4), coded((8, 8))
     with pytest.raises(ValueError, match="uint16 for 10 bits"):
-        see_planes(colorizer, np.zeros((1, 8, 8), np.uint8), Coding(10))
+        small_luma(np.zeros((1, 8, 8), np.uint8), (4, 4), coded((8, 8), depth=10))
     with pytest.raises(ValueError, match=r"shape \(8, 8\)"):
-        see_planes(colorizer, np.zeros((8, 8), np.uint8), Coding())
+        chroma_planes(chroma, np.zeros((8, 8), np.uint8), (4, 4), coding)
     with pytest.raises(ValueError, match="chroma side of 3"):
-        chroma_planes(torch.zeros(1, 2, 4, 4), np.zeros((1, 8, 8), np.uint8), (3, 4), Coding())
+        chroma_planes(chroma, np.zeros((2, 8, 8), np.uint8), (3, 4), coding)
     with pytest.raises(ValueError, match="chroma for 2 frames"):
-        chroma_planes(torch.zeros(2, 2, 4, 4), np.zeros((1, 8, 8), np.uint8), (4, 4), Coding())
+        chroma_planes(chroma, np.zeros((1, 8, 8), np.uint8), (4, 4), coding)
     with pytest.raises(ValueError, match="bt601"):
-        Coding(matrix="bt601")
-    with pytest.raises(ValueError, match="7 bits"):
-        Coding(depth=7)
+        coded((8, 8), matrix="bt601")
+    for name in ("rgb24", "gray", "nv12", "yuv555p"):
+        with pytest.raises(ValueError, match=name):
+            PlaneFormat(name, (8, 8))

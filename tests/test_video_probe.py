@@ -1,10 +1,15 @@
 """What `probe` says of clips whose facts are known."""
 
+import re
+import sys
+from dataclasses import replace
 from fractions import Fraction
 
+import imageio_ffmpeg
 import pytest
-from colorizationnet.video import matrix_for_size, probe
-from video_clips import ffmpeg, make_clip, make_variable
+from colorizationnet.video import AudioStream, SubtitleStream, VideoError, matrix_for_size, probe
+from colorizationnet.video.ffmpeg import TESTED_VERSIONS
+from video_clips import FFMPEG, ffmpeg, make_clip, make_variable
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "25", "60000/1001", "12"])
@@ -39,16 +44,16 @@ def test_variable_rate(tmp_path):
     ("gaps", "rate"),
     [((1,) * 12 + (3,) * 12, "30"), ((1, 1, 1, 6, 6, 6) * 4, "30"), ((2, 2, 2, 5) * 5, "15")],
 )
-def test_steady_rate_is_that_of_the_quickest_frames(tmp_path, suffix, gaps, rate):
+def test_constant_rate_is_that_of_the_quickest_frames(tmp_path, suffix, gaps, rate):
     make_variable(tmp_path / f"clip{suffix}", "-pix_fmt", "yuv420p", gaps=gaps)
     clip = probe(tmp_path / f"clip{suffix}")
     assert clip.variable_rate
-    assert clip.steady_rate == Fraction(rate)
+    assert clip.constant_rate == Fraction(rate)
 
 
-def test_steady_rate_of_a_constant_rate(tmp_path):
+def test_constant_rate_of_a_constant_rate(tmp_path):
     path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", rate="24000/1001", frames=30)
-    assert probe(path).steady_rate == Fraction(24000, 1001)
+    assert probe(path).constant_rate == Fraction(24000, 1001)
 
 
 def test_jitter_is_no_variable_rate(tmp_path):
@@ -66,6 +71,17 @@ def test_frame_at_rounds_as_people_write_times(tmp_path):
         assert clip.frame_at(float(clip.time_of(frame)) + 0.017) == frame + 1
     assert clip.frame_at(100) == 90
     assert clip.frame_at(-1) == 0
+
+
+def test_frames_of_so_many_seconds(tmp_path):
+    clip = probe(make_clip(tmp_path / "c.mp4", "-pix_fmt", "yuv420p", frames=75))
+    assert clip.frames() == range(75)
+    assert clip.frames(1) == range(25, 75)
+    assert clip.frames(1, 0.04) == range(25, 26)
+    assert clip.frames(2.9, 10) == range(73, 75)
+    for nothing in ((3.0, None), (1.0, 0.0), (4.0, 1.0)):
+        with pytest.raises(VideoError, match="c.mp4: no frame lies .*the clip lasts 3 s"):
+            clip.frames(*nothing)
 
 
 @pytest.mark.parametrize(
@@ -141,29 +157,13 @@ def test_streams(tmp_path):
         "6",
         "-ac:a:1",
         "1",
-        "-metadata:s:a:1",
-        "language=fra",
-        "-metadata:s:s:0",
-        "language=eng",
         "-c:s",
         "srt",
         path,
     )
-    first, second = probe(path).audio
-    assert (first.codec, first.rate, first.channels, first.start) == ("flac", 48000, 6, 0)
-    assert (second.rate, second.channels, second.layout, second.language) == (
-        44100,
-        1,
-        "mono",
-        "fra",
-    )
-    assert second.start == pytest.approx(0.25, abs=0.001)
-    assert [(s.codec, s.language) for s in probe(path).subtitles] == [("subrip", "eng")]
-
-
-def test_sound_may_begin_before_the_picture(tmp_path):
-    path = make_clip(tmp_path / "clip.mkv", "-c:a", "aac", sound="sin(900*t)")
-    assert probe(path).audio[0].start == pytest.approx(-1024 / 48000, abs=0.001)
+    clip = probe(path)
+    assert clip.audio == (AudioStream("flac", 6), AudioStream("flac", 1))
+    assert clip.subtitles == (SubtitleStream("subrip"),)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8, 12])
@@ -241,3 +241,96 @@ def test_copied_cut_shows_only_what_its_edit_list_shows(tmp_path):
     clip = probe(tmp_path / "cut.mp4")
     shown = ffmpeg("-i", tmp_path / "cut.mp4", "-fps_mode", "passthrough", "-f", "framemd5", "-")
     assert clip.frame_count == sum(not line.startswith(b"#") for line in shown.splitlines())
+
+
+def test_a_few_frames_are_no_reason_to_warn(tmp_path, caplog):
+    for name in ("clip.mkv", "clip.mp4", "clip.h264", "clip.ts", "clip.gif"):
+        path = make_clip(tmp_path / name, frames=2)
+        assert probe(path).missing_frames == 0
+    assert not caplog.records
+
+
+@pytest.fixture
+def reworded(tmp_path, monkeypatch):
+    """Makes an ffmpeg whose log and packet list are put through ``sed``."""
+
+    def reword(script):
+        command = "\n".join(
+            [
+                "#!/bin/sh",
+                f'[ "$1" = -version ] && exec "{FFMPEG}" "$@"',
+                f"""{{ "{FFMPEG}" "$@" 2>&1 >&3 3>&- | sed -u '{script}' >&2 3>&-; }} 3>&1 |""",
+                f"sed -u '{script}'",
+            ]
+        )
+        path = tmp_path / "ffmpeg"
+        path.write_text(command)
+        path.chmod(0o755)
+        monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(path))
+
+    return reword
+
+
+TAGGED = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script as ffmpeg")
+@pytest.mark.parametrize(
+    ("script", "said", "changes"),
+    [
+        ("", None, {}),
+        ("s/frame_rate:/rate:/", "frame rate; assumed: 23.976 frames a second", {}),
+        (
+            "s/color_range:/range:/",
+            "colour tags; assumed: smpte170m, SDR",
+            {"color_matrix": "smpte170m", "color_primaries": None, "color_trc": None},
+        ),
+        ("s/Multi frame/All/", "count of interlaced frames; assumed: progressive", {}),
+        ("s/Duration:/Length:/", "duration; assumed: that the file is complete", {}),
+    ],
+)
+def test_what_ffmpeg_words_anew_is_said(tmp_path, caplog, reworded, script, said, changes):
+    options = ("-pix_fmt", "yuv420p", "-vf", TAGGED)
+    path = make_clip(tmp_path / "clip.mp4", *options, rate="24000/1001", frames=30)
+    expected = probe(path)
+    assert (expected.color_matrix, expected.fps) == ("bt709", Fraction(24000, 1001))
+    assert not caplog.records
+    reworded(script)
+    assert probe(path) == replace(expected, **changes)
+    if said:
+        (record,) = caplog.records
+        assert f"{path}: ffmpeg's log has no {said}" in record.getMessage()
+        assert "tested is 9.0" in record.getMessage()
+    else:
+        assert not caplog.records
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script as ffmpeg")
+def test_rate_that_nothing_tells_is_assumed_and_said(tmp_path, caplog, reworded):
+    path = make_clip(tmp_path / "clip.h264", "-pix_fmt", "yuv420p", rate="30", frames=20)
+    assert probe(path).fps == 30
+    reworded("s/frame_rate:/rate:/")
+    assert probe(path).fps == 25
+    assert "clip.h264: ffmpeg's log has no frame rate; assumed: 25 frames" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script as ffmpeg")
+@pytest.mark.parametrize(
+    ("script", "match"),
+    [
+        ("s/ fmt:/ format:/", "clip.mkv: what ffmpeg's log says of the frames is not understood"),
+        ("s/^#tb /#time_base /", "packet list has no 'tb'"),
+        ("s/^#channel_layout_name/#layout/", "packet list has no 'channel_layout_name'"),
+    ],
+)
+def test_what_cannot_be_assumed_is_an_error(tmp_path, reworded, script, match):
+    path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", sound="sin(900*t)")
+    reworded(script)
+    with pytest.raises(VideoError, match=f"{match}.*the package imageio-ffmpeg"):
+        probe(path)
+
+
+def test_this_ffmpeg_is_among_the_tested_ones():
+    """When imageio-ffmpeg brings a newer one: run the video tests, then name it there."""
+    version = re.match(r"n?(\d+\.\d+)", imageio_ffmpeg.get_ffmpeg_version())
+    assert version[1] in TESTED_VERSIONS

@@ -4,9 +4,18 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from colorizationnet.video import VideoError, count_frames, probe, read_audio, read_frames
+import torch
+from colorizationnet.video import (
+    VideoError,
+    count_frames,
+    probe,
+    read_audio,
+    read_frames,
+    read_luma,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import interpolate
 from video_clips import ffmpeg, frame_hashes, make_clip, make_variable
 
 # ITU-T H.273 table 4: (Kr, Kb).
@@ -204,18 +213,119 @@ def test_alpha_is_read(tmp_path, suffix, options):
     assert next(read_frames(clip, alpha=False)).shape[3] == 3
 
 
-def test_hdr_is_refused_as_rgb(tmp_path):
-    path = make_clip(
-        tmp_path / "c.mkv",
-        "-c:v",
-        "ffv1",
-        "-pix_fmt",
-        "yuv420p10le",
-        "-vf",
-        "setparams=color_trc=arib-std-b67",
-    )
-    with pytest.raises(VideoError, match="HDR"):
+@pytest.mark.parametrize("trc", ["smpte2084", "arib-std-b67"])
+def test_hdr_is_rgb_only_on_request(tmp_path, trc):
+    tags = f",setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc={trc}"
+    path = flat_clip(tmp_path / "c.mkv", (400, 500, 530), "64x48", tags, "yuv420p10le")
+    with pytest.raises(VideoError, match="c.mkv: the clip is HDR"):
         next(read_frames(path))
+    frames = next(read_frames(path, allow_hdr=True))
+    expected = to_rgb(400, 500, 530, "bt2020nc", "tv", 10) * 65535
+    assert np.abs(frames - expected).max() <= 1
+
+
+def test_frames_are_told_one_by_one(clips):
+    clip, whole = next(iter(clips.values()))
+    seen, checks = [], []
+    batches = list(
+        read_frames(
+            clip,
+            frame_count=9,
+            batch_size=4,
+            on_frame=lambda frame: seen.append(frame.copy()),
+            check=lambda: checks.append(len(seen)),
+        )
+    )
+    assert (np.stack(seen) == whole[:9]).all()
+    assert [len(batch) for batch in batches] == [4, 4, 1]
+    assert set(range(9)) <= set(checks)
+
+
+LUMA_CASES = [
+    ("yuv420p", "tv"),
+    ("yuv420p", "pc"),
+    ("yuv422p10le", "tv"),
+    ("yuv444p10le", "pc"),
+    ("gray", "pc"),
+    ("nv12", "tv"),
+    ("nv21", "pc"),
+]
+
+
+@pytest.mark.parametrize(("pix_fmt", "color_range"), LUMA_CASES)
+def test_luma_is_the_y_plane_in_full_range(tmp_path, pix_fmt, color_range):
+    path = tmp_path / "c.mkv"
+    setting = ("-vf", f"setparams=range={color_range}", "-color_range", color_range)
+    codec = "rawvideo" if "nv" in pix_fmt else "ffv1"
+    make_clip(path, *setting, "-c:v", codec, "-pix_fmt", pix_fmt, size="66x50")
+    assert (probe(path).pix_fmt, probe(path).color_range) == (pix_fmt, color_range)
+    raw = ffmpeg("-i", path, "-vf", "extractplanes=y", "-f", "rawvideo", "-")
+    deep = "10" in pix_fmt
+    codes = np.frombuffer(raw, "<u2" if deep else np.uint8).reshape(10, 50, 66)
+    levels = {
+        (8, "tv"): (16, 235),
+        (8, "pc"): (0, 255),
+        (10, "tv"): (64, 940),
+        (10, "pc"): (0, 1023),
+    }
+    black, white = levels[10 if deep else 8, color_range]
+    expected = ((codes.astype(float) - black) / (white - black) * 255).clip(0, 255)
+    found = np.concatenate(list(read_luma(path, batch_size=4)))
+    assert found.dtype == np.uint8
+    assert np.abs(found - expected).max() <= (1 if "nv" in pix_fmt else 0.5)
+    small = np.concatenate(list(read_luma(path, size=(11, 10))))
+    golden = torch.from_numpy(expected)[:, None]
+    golden = interpolate(golden, (10, 11), mode="bicubic", antialias=True)[:, 0].numpy()
+    assert small.shape == golden.shape
+    assert np.abs(small - golden).mean() < 1.5  # another kind of bicubic
+
+
+def test_luma_of_rgb_follows_the_matrix(tmp_path):
+    path = tmp_path / "c.mkv"
+    source = "color=0x3C82D2:s=64x48:r=25,format=bgr0"
+    ffmpeg("-f", "lavfi", "-i", source, "-frames:v", "2", "-c:v", "ffv1", path)
+    expected = 0.299 * 0x3C + 0.587 * 0x82 + 0.114 * 0xD2
+    assert np.abs(next(read_luma(path)) - expected).max() <= 1
+
+
+def test_luma_of_hdr_needs_no_wish(tmp_path):
+    tags = ",setparams=range=tv:colorspace=bt2020nc:color_trc=smpte2084"
+    path = flat_clip(tmp_path / "c.mkv", (502, 500, 530), "64x48", tags, "yuv420p10le")
+    assert probe(path).is_hdr
+    assert (next(read_luma(path)) == round((502 - 64) * 255 / 876)).all()
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(which=st.integers(0, 6), start=st.integers(0, 47), count=st.integers(1, 48))
+def test_luma_of_a_range_is_exact(clips, which, start, count):
+    clip, _ = list(clips.values())[which]
+    whole = np.concatenate(list(read_luma(clip)))
+    frames = range(start, min(start + count, clip.frame_count))
+    part = np.concatenate(list(read_luma(clip, frames=frames, batch_size=7)))
+    assert (part == whole[frames.start : frames.stop]).all()
+
+
+def test_luma_of_frames_that_are_not_there(clips):
+    clip = next(iter(clips.values()))[0]
+    for frames in (range(60, 61), range(0), range(-1, 3)):
+        with pytest.raises(VideoError, match="60 frames"):
+            next(read_luma(clip, frames=frames))
+
+
+@pytest.mark.parametrize("read", [read_frames, read_luma])
+def test_cancel_is_heard_at_every_frame(clips, read):
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(read(next(iter(clips)), batch_size=20, check=check))
+    assert len(calls) == 5
 
 
 def test_rotated_frames_stand_upright(tmp_path):

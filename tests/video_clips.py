@@ -14,6 +14,16 @@ def ffmpeg(*arguments) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
+def each(make):
+    """A colour stream that makes the chroma of every batch by itself, ``make(luma, planes)``."""
+
+    def colour(batches, planes):
+        for luma in batches:
+            yield make(luma, planes)
+
+    return colour
+
+
 def make_clip(path, *options, size="64x48", rate="25", frames=10, source="testsrc2", sound=""):
     """Write a clip with ``frames`` pictures and, for ``sound``, an ``aevalsrc`` expression."""
     inputs = ["-f", "lavfi", "-i", f"{source}=s={size}:r={rate}"]

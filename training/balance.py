@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..model.color import rgb_to_chroma, rgb_to_luma
+from ..model import rgb_to_chroma, rgb_to_luma
 
 GRID = 24, 32  # height and width at which a picture is judged
 SKY_ROWS = 10  # of the grid, from the top

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Generator, Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..model.color import rgb_to_chroma
+from ..model import rgb_to_chroma
+from ..pipeline import photo as photos
 from .degrade import degrade
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
@@ -38,10 +39,10 @@ def read_photo(path: Path, short_side: int | None = None) -> Tensor:
     Raises ``ValueError`` naming the file when it is not a picture.
     """
     try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+        photo = photos.read_photo(path)
+    except (photos.PhotoError, OSError) as error:
         raise ValueError(f"{path} is not a readable picture; remove or replace it.") from error
+    picture = Image.fromarray(photo.image.mul(255).round_().byte().numpy())
     if short_side and min(picture.size) > short_side:
         scale = short_side / min(picture.size)
         size = [round(scale * side) for side in picture.size]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..model.color import KB, KG, KR
+from ..model import KB, KG, KR
 
 PANCHROMATIC = (KR, KG, KB)
 # Emulsions before about 1930 are nearly blind to red: lips go dark and skies white.

@@ -2,7 +2,7 @@
 
     python -m colorizationnet.training.evaluate [WEIGHTS] --kodak DIR --bsds DIR --photos DIR
 
-Every picture goes the way of a frame, through ``Colorizer``. PSNR is over RGB at full size;
+Every picture goes the way of a frame, through ``colorize_images``. PSNR is over RGB at full size;
 explained, corr and CIEDE2000 are taken at 64 px on the short side, because finer chroma is
 nobody's question; every figure is the mean over the pictures of a set.
 """
@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.utils import make_grid, save_image
 
-from ..model import load_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..pipeline.images import QUALITIES, Colorizer
+from ..model import Network, load_model, merge, rgb_to_chroma, rgb_to_luma
+from ..options import QUALITIES, ColorOptions
+from ..pipeline import colorize_images
 from .data import find_photos, read_photo, split
 from .metrics import ChromaScore, ciede2000, colorfulness, psnr
 
@@ -118,11 +118,12 @@ def _level(luma: Tensor) -> Tensor:
     return (luma * LEVELS).long().clamp(0, LEVELS - 1)
 
 
-def through(colorizer: Colorizer) -> Method:
-    """The colorizer on the grey picture."""
+def through(network: Network, options: ColorOptions) -> Method:
+    """The network on the grey picture."""
 
     def colorize(truth: Tensor) -> Tensor:
-        return colorizer(grey(truth).permute(1, 2, 0)[None])[0].permute(2, 0, 1)
+        images = grey(truth).permute(1, 2, 0)[None]
+        return colorize_images(network, images, options)[0].permute(2, 0, 1)
 
     return colorize
 
@@ -177,11 +178,13 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
-    args.quality = Colorizer(network, quality=args.quality).quality  # what auto means
+    if args.quality == "auto":
+        args.quality = network.metadata.get("quality", "full")
     network.metadata = {}  # measured is the gain on the network's own chroma, not the calibrated
     colorizers = {
         f"{args.quality} at {size} px, saturation {saturation:g}": through(
-            Colorizer(network, render_size=size, saturation=saturation, quality=args.quality)
+            network,
+            ColorOptions(render_size=size, saturation=saturation, quality=args.quality),
         )
         for size in args.render_sizes
         for saturation in args.saturations

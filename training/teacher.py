@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..model.color import rgb_to_chroma, rgb_to_luma
+from ..model import rgb_to_chroma, rgb_to_luma
 
 
 class Teacher(nn.Module):

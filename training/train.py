@@ -28,9 +28,8 @@ from safetensors.torch import save
 from torch import Generator, Tensor, nn
 from torchvision.utils import make_grid, save_image
 
-from ..model import ColorizationNet, load_model, save_model
-from ..model.color import merge, rgb_to_chroma, rgb_to_luma
-from ..model.colorizationnet.muon import Muon
+from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma, save_model
+from ..model.colorizationnet import Muon
 from .balance import weigh
 from .data import FOLDS, Photos, as_seen, folds, read_photos, split
 from .metrics import ChromaScore

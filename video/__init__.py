@@ -1,28 +1,41 @@
 """ffmpeg in a subprocess: what a clip is, frames out of it, frames into it. Knows no networks."""
 
-from .ffmpeg import VideoError
-from .formats import FORMATS, Format, exact_rate, find_format
-from .probe import AudioStream, Chapter, Clip, SubtitleStream, matrix_for_size, probe
-from .read import count_frames, read_audio, read_frames
-from .recolor import Planes, recolor
+from .audio import read_audio
+from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
+from .decoder import SCALER
+from .ffmpeg import FFmpeg, VideoError, url
+from .formats import FORMATS, Format, exact_rate, find_format, ratio
+from .planes import PlaneFormat
+from .probe import as_clip, probe
+from .read import count_frames, read_frames, read_luma
+from .recolor import recolor
+from .streams import copied_streams
+from .transcode import ColourStream
 from .write import FrameWriter
 
 __all__ = [
     "FORMATS",
+    "SCALER",
     "AudioStream",
-    "Chapter",
     "Clip",
+    "ColourStream",
+    "FFmpeg",
     "Format",
     "FrameWriter",
-    "Planes",
+    "PlaneFormat",
     "SubtitleStream",
     "VideoError",
+    "as_clip",
+    "copied_streams",
     "count_frames",
     "exact_rate",
     "find_format",
     "matrix_for_size",
     "probe",
+    "ratio",
     "read_audio",
     "read_frames",
+    "read_luma",
     "recolor",
+    "url",
 ]

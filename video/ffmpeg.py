@@ -8,11 +8,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import imageio_ffmpeg
 
+# What the tests have run with. The parsers read text that ffmpeg is free to word anew.
+TESTED_VERSIONS = ("9.0",)
+
 PIPE_BYTES = 1 << 20
+if sys.platform == "win32":
+    NO_WINDOW = subprocess.CREATE_NO_WINDOW
+else:
+    NO_WINDOW = 0
 _LOG_LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _SVT_ERROR = re.compile(r"^Svt\[(error)\]: (.*)$")  # it prints past ffmpeg's log
 # What ffmpeg says after the line that tells the cause.
@@ -31,10 +40,18 @@ def url(path: str | os.PathLike) -> str:
     return f"file:{Path(path).absolute()}"
 
 
+def versions() -> str:
+    """For a message about what ffmpeg said: the version that runs, and those that are tested."""
+    return (
+        f"this is ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}, "
+        f"tested is {' and '.join(TESTED_VERSIONS)}"
+    )
+
+
 class FFmpeg:
     """A running ffmpeg with unbuffered pipes, whose log is read by a thread of its own.
 
-    ``on_line`` receives each line of the log that is not an error, ``on_end`` is called behind the
+    ``on_line`` receives each line of the log that is not an error, ``on_end`` is called after the
     last one; both run in that thread. As a context manager it leaves no process behind.
     """
 
@@ -50,7 +67,7 @@ class FFmpeg:
     ) -> None:
         self._on_line = on_line
         self._on_end = on_end
-        self._errors: list[str] = []
+        self.errors: list[str] = []  # what ffmpeg has logged as an error so far
         self._process = subprocess.Popen(
             [
                 imageio_ffmpeg.get_ffmpeg_exe(),
@@ -63,21 +80,23 @@ class FFmpeg:
             stderr=subprocess.PIPE,
             bufsize=0,
             pipesize=PIPE_BYTES,
-            creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            creationflags=NO_WINDOW,
         )
+        # With ``bufsize`` 0 the pipes are raw files; those that were not asked for are None.
+        self._stdin = cast(io.FileIO, self._process.stdin)
+        self._stdout = cast(io.FileIO, self._process.stdout)
+        self._stderr = cast(io.FileIO, self._process.stderr)
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
         self._log_reader.start()
 
     def _read_log(self) -> None:
-        with open(
-            self._process.stderr.fileno(), encoding="utf-8", errors="replace", closefd=False
-        ) as log:
+        with open(self._stderr.fileno(), encoding="utf-8", errors="replace", closefd=False) as log:
             for line in log:
                 line = line.rstrip()
                 match = _LOG_LINE.match(line) or _SVT_ERROR.match(line)
                 if match and match[1] in ("error", "fatal", "panic"):
-                    if len(self._errors) < 100:
-                        self._errors.append(match[2])
+                    if len(self.errors) < 100:
+                        self.errors.append(match[2])
                 elif self._on_line:
                     self._on_line(line)
         if self._on_end:
@@ -87,38 +106,37 @@ class FFmpeg:
         """Fill ``view`` (bytes) from the standard output; less than its length only at the end."""
         filled = 0
         while filled < len(view):
-            count = self._process.stdout.readinto(view[filled:])
+            count = self._stdout.readinto(view[filled:])
             if not count:
                 break
             filled += count
         return filled
 
     def read_all(self) -> bytes:
-        return self._process.stdout.readall()
+        return self._stdout.readall()
 
     def read_lines(self) -> Iterator[bytes]:
-        return iter(io.BufferedReader(self._process.stdout))
+        return iter(io.BufferedReader(self._stdout))
 
     def write(self, data: memoryview | bytes) -> None:
         """Write all of ``data`` to the standard input; ``BrokenPipeError`` when ffmpeg is gone."""
         view = memoryview(data)
         while view:
             try:
-                view = view[self._process.stdin.write(view) :]
+                view = view[self._stdin.write(view) :]
             except OSError as error:  # Windows says EINVAL
                 raise BrokenPipeError(str(error)) from error
 
     def close_stdin(self) -> None:
-        self._process.stdin.close()
+        self._stdin.close()
 
     def wait(self, check: Callable[[], None] | None = None) -> int:
         """The exit code, once it has ended and its log is read; ``check`` is called meanwhile."""
-        while True:
-            try:
-                code = self._process.wait(0.05 if check else None)
-                break
-            except subprocess.TimeoutExpired:
-                check()
+        while check and self._process.poll() is None:
+            check()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
+        code = self._process.wait()
         self._log_reader.join()
         return code
 
@@ -126,19 +144,14 @@ class FFmpeg:
         self._process.kill()
         self.wait()
 
-    @property
-    def errors(self) -> list[str]:
-        """What ffmpeg has logged as an error so far."""
-        return self._errors
-
     def cause(self) -> str:
         """Why it failed, in ffmpeg's own words; call it after `wait`."""
         for known in ("No space left on device", "Permission denied", "File too large"):
-            if any(known in line for line in self._errors):
+            if any(known in line for line in self.errors):
                 return known
-        telling = [line for line in self._errors if not _CONSEQUENCES.match(line)]
-        if telling or self._errors:
-            return (telling or self._errors)[0].rstrip(".")
+        telling = [line for line in self.errors if not _CONSEQUENCES.match(line)]
+        if telling or self.errors:
+            return (telling or self.errors)[0].rstrip(".")
         code = self._process.returncode
         if code < 0:
             return f"ffmpeg was killed by {signal.Signals(-code).name}"
@@ -149,6 +162,6 @@ class FFmpeg:
 
     def __exit__(self, *_) -> None:
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for pipe in (self._stdin, self._stdout, self._stderr):
             if pipe:
                 pipe.close()

@@ -82,7 +82,7 @@ _WEBM = Container(
     frozenset({"webvtt"}),
     "webvtt",
 )
-_SILENT = frozenset()
+_SILENT: frozenset[str] = frozenset()
 
 
 def _silent(muxer: str, *options: str) -> Container:
@@ -91,18 +91,21 @@ def _silent(muxer: str, *options: str) -> Container:
 
 @dataclass(frozen=True)
 class Quality:
-    """The encoder's own number: its option, its range, its default, and which end is better."""
+    """The encoder's own number: its option, its range and its default."""
 
     option: str
     low: int
     high: int
     default: int
-    lower_is_better: bool = True
 
 
 @dataclass(frozen=True)
 class Format:
-    """An output format. ``pix_fmts`` maps (bit depth, alpha) to the encoder's pixel format."""
+    """An output format: a row of `FORMATS`, whose names are also listed in ``options.FORMATS``.
+
+    ``containers`` maps a file's suffix to its container, the usual one first. ``pix_fmts`` maps
+    (bit depth, alpha) to the encoder's pixel format.
+    """
 
     name: str
     label: str
@@ -113,9 +116,11 @@ class Format:
     quality: Quality | None = None
     even_size: bool = False
     full_range: bool = True
+    browser_playable: bool = False  # whether common browsers show it
     least_size: int = 1
     fields: bool = False  # whether frames may be marked as interlaced
     durations: bool = True  # whether the encoder passes on how long frames last
+    aspect: bool = True  # whether files say how wide a pixel is
     filters: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -215,6 +220,7 @@ FORMATS: dict[str, Format] = {
             _YUV420,
             ("-preset", "medium", *LOOKAHEAD),
             Quality("-crf", 0, 51, 18),
+            browser_playable=True,
             even_size=True,
             fields=True,
         ),
@@ -238,6 +244,7 @@ FORMATS: dict[str, Format] = {
             _YUV420,
             ("-preset", "8"),
             Quality("-crf", 0, 63, 26),
+            browser_playable=True,
             least_size=16,
             durations=False,
         ),
@@ -249,6 +256,7 @@ FORMATS: dict[str, Format] = {
             _YUV420 | {(8, True): "yuva420p"},
             ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
             Quality("-crf", 0, 63, 24),
+            browser_playable=True,
         ),
         Format(
             "prores",
@@ -257,7 +265,7 @@ FORMATS: dict[str, Format] = {
             "prores_ks",
             {(10, False): "yuv422p10le"},
             ("-vendor", "apl0"),
-            Quality("-profile:v", 0, 3, 3, lower_is_better=False),
+            Quality("-profile:v", 0, 3, 3),
             full_range=False,
             fields=True,
         ),
@@ -268,7 +276,7 @@ FORMATS: dict[str, Format] = {
             "prores_ks",
             {(10, False): "yuv444p10le", (10, True): "yuva444p10le"},
             ("-vendor", "apl0"),
-            Quality("-profile:v", 4, 5, 4, lower_is_better=False),
+            Quality("-profile:v", 4, 5, 4),
             full_range=False,
             fields=True,
         ),
@@ -287,6 +295,7 @@ FORMATS: dict[str, Format] = {
             {".gif": _silent("gif", "-loop", "0")},
             "gif",
             {(8, False): "pal8", (8, True): "pal8"},
+            browser_playable=True,
             filters="split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1",
         ),
         Format(
@@ -295,8 +304,9 @@ FORMATS: dict[str, Format] = {
             {".webp": _silent("webp", "-loop", "0")},
             "libwebp_anim",
             {(8, False): "bgra", (8, True): "bgra"},
-            (),
-            Quality("-quality", 0, 100, 90, lower_is_better=False),
+            quality=Quality("-quality", 0, 100, 90),
+            browser_playable=True,
+            aspect=False,
         ),
         Format(
             "png",
@@ -310,6 +320,7 @@ FORMATS: dict[str, Format] = {
                 (16, True): "rgba64be",
             },
             ("-pred", "mixed"),
+            browser_playable=True,
         ),
     )
 }

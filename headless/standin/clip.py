@@ -1,70 +1,174 @@
-"""The VIDEO of the embedded host: a file."""
+"""The VIDEO of the stand-in: a file, and what ComfyUI's Save Video makes of one."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
-import imageio_ffmpeg
+from ...files import AtomicOutput
+from ...video import SCALER, Clip, FFmpeg, copied_streams, find_format, probe, ratio, url
 
-from ...host.paths import whole
+MUXERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
+ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}  # at their own presets, as in ComfyUI
+WEBM_CODECS = {"av1", "vp8", "vp9", "opus", "vorbis", "webvtt"}
+
+# ComfyUI's names: the transfer curves that it knows them by, and the tags that it writes.
+COLOR_SPACES = {
+    "bt709": "sRGB",
+    "iec61966-2-1": "sRGB",
+    "arib-std-b67": "HDR",
+    "smpte2084": "HDR PQ",
+}
+COLOR_TAGS = {
+    "sRGB": "colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1",
+    "HDR": "colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67",
+    "HDR PQ": "colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084",
+}
 
 
 class VideoFromFile:
     """ComfyUI's class of this name, as far as our nodes and the core's Save Video go."""
 
-    def __init__(self, file: str | os.PathLike):
+    def __init__(self, file: str | os.PathLike) -> None:
         self._file = str(file)
 
     def get_stream_source(self) -> str:
         """The path of the file."""
         return self._file
 
+    @cached_property
+    def clip(self) -> Clip:
+        """What the file is. Raises ``ValueError`` when it is no video."""
+        return probe(self._file)
+
     def get_dimensions(self) -> tuple[int, int]:
-        """Width and height in pixels. Raises ValueError when the file is not a video."""
-        return self._properties()["source_size"]
+        """Width and height in pixels. Raises ``ValueError`` when the file is no video."""
+        return self.clip.width, self.clip.height
 
-    def get_codec(self) -> str:
-        """ffmpeg's name of the video codec. Raises ValueError when the file is not a video."""
-        return self._properties()["codec"]
+    def save_to(
+        self,
+        path: str | os.PathLike,
+        *,
+        format: str = "auto",
+        codec: str = "auto",
+        crf: float | None = None,
+        color_space: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        on_progress: Callable[[int, int, None], None] | None = None,
+    ) -> None:
+        """Write the clip into a new file, `.mp4`, `.mkv` or `.webm`, by ComfyUI's own rules.
 
-    def _properties(self) -> dict:
-        frames = imageio_ffmpeg.read_frames(self._file)
-        try:
-            return next(frames)
-        except (OSError, IndexError) as error:
-            raise ValueError(f"{self._file} is not a video that can be read.") from error
-        finally:
-            frames.close()
+        Its streams are copied as they are where the container is ``format`` ("auto" or a suffix
+        without its dot) and the video is in ``codec`` ("auto", "h264" or "av1") already. Else, and
+        for a ``crf`` or a ``color_space`` ("sRGB", "HDR" or "HDR PQ", which tags the pixels and
+        does not convert them), the video is encoded again, at 4:2:0 in the depth that it has.
+        ``on_progress(done, total, None)`` counts frames.
 
-    def save_to(self, path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
-        """Copy the streams into a new file; nothing is encoded again.
-
-        Raises ValueError when its container cannot hold them; no file is left then.
+        Raises ``ValueError`` when the file cannot hold what is asked for; no file is left then.
         """
         path = Path(path)
-        with whole(path) as part, tempfile.TemporaryDirectory() as folder:
-            tags = Path(folder, "tags")
-            tags.write_text(_ffmetadata(metadata or {}), encoding="utf-8")
-            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"]
-            command += ["-i", self._file, "-f", "ffmetadata", "-i", str(tags)]
-            command += ["-map", "0:v:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy"]
+        if codec == "h264" and path.suffix == ".webm":
+            raise ValueError("WebM holds no H.264; set codec to auto or av1, or format to mp4.")
+        known = COLOR_SPACES.get(self.clip.color_trc or "")
+        if known and color_space and known != color_space:
+            raise ValueError(
+                f"{self._file} is {known}, and its colours are not converted to {color_space}; set "
+                f"color_space to auto or {known}."
+            )
+        if crf is None and color_space is None and self._is(format, codec):
+            streams = ["-map", "0:v", "-map", "0:a?", "-map", "0:s?", "-c", "copy"]
+        else:
+            streams = self._encoded(path, codec, crf, color_space)
+        self._write(path, streams, metadata or {}, on_progress)
+
+    def _is(self, format: str, codec: str) -> bool:
+        """Whether the file is in that container and codec already."""
+        clip = self.clip
+        if codec not in ("auto", clip.codec):
+            return False
+        if format == "auto":
+            return True
+        with open(self._file, "rb") as file:
+            head = file.read(8)
+        if format == "mp4":
+            return head[4:] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")  # QuickTime's too
+        streams = (stream.codec for stream in (clip, *clip.audio, *clip.subtitles))
+        is_matroska = head[:4] == b"\x1a\x45\xdf\xa3"
+        return is_matroska and (format == "mkv" or WEBM_CODECS.issuperset(streams))
+
+    def _encoded(
+        self, path: Path, codec: str, crf: float | None, color_space: str | None
+    ) -> list[str]:
+        """ffmpeg's output options for the clip encoded again, with all else that goes into it."""
+        clip = self.clip
+        if codec == "auto":
+            codec = "av1" if path.suffix == ".webm" else "h264"
+        entry = find_format(codec)
+        if clip.width % 2 or clip.height % 2:
+            raise ValueError(
+                f"{self._file} is {clip.width}x{clip.height}, and Save Video encodes even sizes "
+                "only; set format and codec to auto, or use Save Video Frames."
+            )
+        deep = clip.bit_depth > 8 or clip.is_hdr or color_space in ("HDR", "HDR PQ")
+        matrix = clip.color_matrix
+        tags = COLOR_TAGS[color_space] if color_space else f"colorspace={matrix}"
+        filters = [
+            f"scale=in_range={clip.color_range}:out_range=tv"
+            f":in_color_matrix={matrix}:out_color_matrix={matrix}:{SCALER}",
+            "format=yuv420p10le" if deep else "format=yuv420p",
+            f"setparams=range=tv:{tags}",
+        ]
+        quality = [] if crf is None else ["-crf", f"{crf:g}"]
+        if codec == "av1" and crf == 0:
+            quality = ["-svtav1-params", "lossless=1"]
+        tick = 1 / clip.fps if clip.times is None else clip.time_base
+        return [
+            *("-map", "0:V:0", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
+            *("-vf", ",".join(filters), "-c:v", ENCODERS[codec], *quality),
+            *copied_streams(clip, entry.container(path), path, 0),
+        ]
+
+    def _write(
+        self,
+        path: Path,
+        streams: list[str],
+        metadata: Mapping[str, str],
+        on_progress: Callable[[int, int, None], None] | None,
+    ) -> None:
+        local = ("-protocol_whitelist", "file,pipe")
+        movflags = ("-movflags", "use_metadata_tags+faststart") if path.suffix == ".mp4" else ()
+        arguments = [
+            *(*local, "-i", url(self._file), *local, "-f", "ffmetadata", "-i", "pipe:0"),
             # Ours first: a tag that is there already is not replaced.
-            command += ["-map_metadata", "1", "-map_metadata", "0"]
-            command += ["-movflags", "use_metadata_tags+faststart", str(part)]
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-            if done.returncode:
-                reason = (done.stderr.strip().splitlines() or ["ffmpeg failed"])[-1]
+            *("-map_metadata", "1", "-map_metadata", "0"),
+            *streams,
+            *("-progress", "pipe:1", *movflags, "-f", MUXERS[path.suffix]),
+        ]
+        with (
+            AtomicOutput(path) as part,
+            FFmpeg([*arguments, url(part)], stdin=True, stdout=True) as process,
+        ):
+            with suppress(BrokenPipeError):  # then ffmpeg says why it is gone
+                process.write(_ffmetadata(metadata))
+            process.close_stdin()
+            for line in process.read_lines():
+                key, _, value = line.strip().partition(b"=")
+                if on_progress and key == b"frame" and value.isdigit():
+                    on_progress(int(value), self.clip.frame_count, None)
+            if process.wait() != 0:
                 raise ValueError(
-                    f"{self._file} cannot be saved as {path.suffix}: {reason}; choose another "
-                    "format."
+                    f"{self._file} cannot be saved as {path.suffix}: {process.cause()}; choose "
+                    "another format."
                 )
 
 
-def _ffmetadata(tags: dict[str, str]) -> str:
+def _ffmetadata(tags: Mapping[str, str]) -> bytes:
     """The tags in ffmpeg's metadata file format."""
-    escapes = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
-    lines = [f"{key.translate(escapes)}={value.translate(escapes)}" for key, value in tags.items()]
-    return "\n".join([";FFMETADATA1", *lines, ""])
+    lines = (
+        "=".join(re.sub(r"([=;#\\\n])", r"\\\1", text) for text in tag) for tag in tags.items()
+    )
+    return "\n".join([";FFMETADATA1", *lines, ""]).encode()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ... import host
-from ...host import io, paths, ui
-from ...pipeline.photo import open_picture
-from . import host as embedded
+from ...files import AtomicOutput
+from ...host import current
+from ...pipeline.photo import read_picture_frames
+from . import schema as io
+from . import ui
+from .clip import COLOR_TAGS, VideoFromFile
 
 
 class LoadImage(io.ComfyNode):
@@ -22,7 +26,7 @@ class LoadImage(io.ComfyNode):
             category="image",
             inputs=[
                 io.Combo.Input(
-                    "image", options=host.input_files("image"), upload=io.UploadType.image
+                    "image", options=current().input_files("image"), upload=io.UploadType.image
                 ),
             ],
             outputs=[io.Image.Output(), io.Mask.Output()],
@@ -30,34 +34,16 @@ class LoadImage(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, image):
-        return _check_input(image)
+        return _check_input(image, None)
 
     @classmethod
     def execute(cls, image) -> io.NodeOutput:
-        path = host.input_path(image)
-        try:
-            with open_picture(path) as file:
-                frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"{path} is not a picture that can be read.") from error
-        frames = [frame for frame in frames if frame.size == frames[0].size]
+        frames = read_picture_frames(current().input_path(image))
+        no_alpha = torch.zeros(64, 64)  # what ComfyUI gives for a picture without alpha
         return io.NodeOutput(
-            torch.stack([_to_rgb(frame) for frame in frames]),
-            torch.stack([_to_mask(frame) for frame in frames]),
+            torch.stack([rgb for rgb, _ in frames]),
+            torch.stack([no_alpha if alpha is None else 1 - alpha for _, alpha in frames]),
         )
-
-
-def _to_rgb(image: Image.Image) -> torch.Tensor:
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
-        grey = torch.from_numpy(np.array(image, dtype=np.float32) / 65535)
-        return grey.unsqueeze(-1).repeat(1, 1, 3)
-    return torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32) / 255)
-
-
-def _to_mask(image: Image.Image) -> torch.Tensor:
-    if "A" not in image.getbands():
-        return torch.zeros(64, 64)  # what ComfyUI gives for a picture without alpha
-    return 1 - torch.from_numpy(np.array(image.getchannel("A"), dtype=np.float32) / 255)
 
 
 class SaveImage(io.ComfyNode):
@@ -78,15 +64,14 @@ class SaveImage(io.ComfyNode):
     @classmethod
     def execute(cls, images, filename_prefix) -> io.NodeOutput:
         height, width = images.shape[1:3]
-        prefix = paths.expand(filename_prefix, width, height)
-        free = paths.free_paths(embedded.settings.folder("output"), prefix, ".png", "output")
         tags = PngInfo()
-        for key, value in host.metadata(cls).items():
+        for key, value in current().metadata(cls).items():
             tags.add_text(key, value)
         results = []
-        for image, target in zip(images, free, strict=False):
+        for image in images:
+            target = current().output_path(filename_prefix, ".png", width, height)
             pixels = np.clip(255 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-            with paths.whole(target.path) as part:
+            with AtomicOutput(target.path) as part:
                 Image.fromarray(pixels).save(part, pnginfo=tags, compress_level=4)
             results.append(ui.SavedResult(target.filename, target.subfolder, io.FolderType.output))
         return io.NodeOutput(images, ui=ui.SavedImages(results))
@@ -120,7 +105,7 @@ class LoadVideo(io.ComfyNode):
             category="video",
             inputs=[
                 io.Combo.Input(
-                    "file", options=host.input_files("video"), upload=io.UploadType.video
+                    "file", options=current().input_files("video"), upload=io.UploadType.video
                 ),
             ],
             outputs=[io.Video.Output()],
@@ -128,16 +113,42 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        return _check_input(file)
+        return _check_input(file, "video")
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        return io.NodeOutput(host.video_from_file(host.input_path(file)))
+        return io.NodeOutput(current().video_from_file(current().input_path(file, "video")))
+
+
+CRF = {"h264": (23.0, 51.0), "av1": (30.0, 63.0)}  # ComfyUI's default and the greatest
+
+
+def _codec_input(codecs: list[str], optional: bool = False) -> io.Input:
+    """ComfyUI's choice of a codec and, since 0.33, of how it encodes again."""
+    options = [io.DynamicCombo.Option("auto", [])]
+    for codec in codecs:
+        default, greatest = CRF[codec]
+        crf = io.Float.Input("crf", default=default, min=0.0, max=greatest, step=1.0)
+        color_space = io.Combo.Input(
+            "color_space", options=["auto", *COLOR_TAGS], default="auto", optional=True
+        )
+        ways = [
+            io.DynamicCombo.Option("auto", []),
+            io.DynamicCombo.Option("re-encode", [crf, color_space]),
+        ]
+        encoding = io.DynamicCombo.Input("encoding", options=ways, optional=True)
+        options.append(io.DynamicCombo.Option(codec, [encoding]))
+    return io.DynamicCombo.Input("codec", options=options, optional=optional)
 
 
 class SaveVideo(io.ComfyNode):
+    """As of ComfyUI 0.33; an older workflow has its codec beside the format, not below it."""
+
     @classmethod
     def define_schema(cls):
+        def option(format: str, *codecs: str) -> io.DynamicCombo.Option:
+            return io.DynamicCombo.Option(format, [_codec_input([*codecs], optional=True)])
+
         return io.Schema(
             node_id="SaveVideo",
             display_name="Save Video",
@@ -145,29 +156,49 @@ class SaveVideo(io.ComfyNode):
             inputs=[
                 io.Video.Input("video"),
                 io.String.Input("filename_prefix", default="video/ComfyUI"),
-                io.Combo.Input("format", options=["auto", "mp4"], default="auto"),
-                io.Combo.Input("codec", options=["auto", "h264"], default="auto"),
+                io.DynamicCombo.Input(
+                    "format",
+                    options=[
+                        *(option(format, "h264", "av1") for format in ("auto", "mp4", "mkv")),
+                        option("webm", "av1"),
+                    ],
+                ),
+                _codec_input(["h264", "av1"], optional=True),
             ],
-            outputs=[io.Video.Output()],
+            outputs=[io.Video.Output("video")],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, video, filename_prefix, format, codec) -> io.NodeOutput:
-        if codec not in ("auto", video.get_codec()):
-            raise ValueError(
-                f"the clip is {video.get_codec()} and is saved without encoding it again; set "
-                "codec to auto."
+    def execute(
+        cls,
+        video: VideoFromFile,
+        filename_prefix: str,
+        format: dict[str, Any],
+        codec: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
+        chosen: dict[str, Any] = format.get("codec") or codec or {"codec": "auto"}
+        encoding = chosen.get("encoding") or {}
+        color_space = encoding.get("color_space", "auto")
+        suffix = ".mp4" if format["format"] == "auto" else f".{format['format']}"
+        target = current().output_path(filename_prefix, suffix, *video.get_dimensions())
+        with current().progress(video.clip.frame_count) as progress:
+            video.save_to(
+                target.path,
+                format=format["format"],
+                codec=chosen["codec"],
+                crf=encoding.get("crf"),
+                color_space=None if color_space == "auto" else color_space,
+                metadata=current().metadata(cls),
+                on_progress=progress.report,
             )
-        target = host.output_path(filename_prefix, ".mp4", *video.get_dimensions())
-        video.save_to(target.path, metadata=host.metadata(cls))
         saved = ui.SavedResult(target.filename, target.subfolder, io.FolderType.output)
         return io.NodeOutput(video, ui=ui.PreviewVideo([saved]))
 
 
-def _check_input(name: str) -> bool | str:
+def _check_input(name: str, kind: str | None) -> bool | str:
     try:
-        host.input_path(name)
+        current().input_path(name, kind)
     except (OSError, ValueError) as error:
         return str(error)
     return True

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from ...host import use
 from . import schema as io
-
-Prompt = dict[str, dict[str, Any]]
-
-
-class WorkflowError(ValueError):
-    """The workflow cannot run as it is; one line for each thing that is wrong with it."""
-
-
-class NodeError(RuntimeError):
-    """A node failed while it ran; the message names the node."""
-
-
-def read_workflow(path: str | Path) -> Prompt:
-    """The nodes of an API-format workflow file.
-
-    Raises WorkflowError when the file is something else, also when it is in the format of
-    ComfyUI's editor.
-    """
-    if not Path(path).is_file():
-        raise WorkflowError(f"There is no workflow file {path}.")
-    try:
-        prompt = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WorkflowError(f"{path} is not a JSON file: {error}.") from error
-    if isinstance(prompt, dict) and isinstance(prompt.get("nodes"), list):
-        raise WorkflowError(
-            f"{path} is a workflow of ComfyUI's editor; open it there and save it with "
-            "File > Export (API), then run that file."
-        )
-    if not isinstance(prompt, dict) or not prompt:
-        raise WorkflowError(f"{path} is not an API-format workflow; export one with Export (API).")
-    for node_id, node in prompt.items():
-        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
-            raise WorkflowError(f"{path} is not an API-format workflow: node {node_id} is no node.")
-        if not isinstance(node.setdefault("inputs", {}), dict):
-            raise WorkflowError(f"{path}: the inputs of node {node_id} are not a JSON object.")
-    return prompt
+from .host import StandInHost
+from .schema import DynamicCombo, with_nested
+from .workflow import NodeError, Prompt, WorkflowError, is_link
 
 
 @dataclass(frozen=True)
@@ -73,14 +38,22 @@ class Step:
 class Graph:
     """A validated workflow, ready to run.
 
-    `nodes` are the node classes that it may use. Raises WorkflowError, before anything runs, with
-    one line for every unknown node, missing input, bad value, wrong link and cycle.
+    `nodes` are the node classes that it may use, and `host` is in charge of them. Graphs, each with
+    its own host, may run at the same time in threads. Raises WorkflowError, before anything runs,
+    with one line for every unknown node, missing input, bad value, wrong link and cycle.
     """
 
-    def __init__(self, prompt: Prompt, nodes: list[type[io.ComfyNode]]):
+    def __init__(self, prompt: Prompt, nodes: list[type[io.ComfyNode]], host: StandInHost):
         self._prompt = prompt
-        schemas = ((node, node.GET_SCHEMA()) for node in nodes)
-        self._schemas = {schema.node_id: (node, schema) for node, schema in schemas}
+        self._host = host
+        with use(host):
+            schemas = [(node, node.GET_SCHEMA()) for node in nodes]
+            self._schemas = {schema.node_id: (node, schema) for node, schema in schemas}
+            self.steps = self._check()
+
+    def _check(self) -> list[Step]:
+        """The nodes that outputs need, in an order in which they can run."""
+        prompt = self._prompt
         unknown = [
             f"{_label(prompt, node_id)}: there is no such node here; run the workflow on a ComfyUI "
             "that has it, with --server."
@@ -92,28 +65,27 @@ class Graph:
         outputs = [key for key in prompt if self._schema(key).is_output_node]
         if not outputs:
             raise WorkflowError("The workflow has no output node, so there is nothing to run.")
-        self._problems: list[str] = []
         order: list[str] = []
         for node_id in outputs:
             self._visit(node_id, [], order)
-        self.steps = [self._step(node_id) for node_id in order]
-        if self._problems:
-            raise WorkflowError("\n".join(self._problems))
+        problems: list[str] = []
+        steps = [self._step(node_id, problems) for node_id in order]
+        if problems:
+            raise WorkflowError("\n".join(problems))
+        return steps
 
-    def run(
-        self, on_step: Callable[[int, Step], None] = lambda index, step: None
-    ) -> dict[str, dict]:
+    def run(self) -> dict[str, dict]:
         """Run every output node and all that it needs, each node once.
 
-        `on_step` is told before each node. Returns what the nodes show, by node id, as ComfyUI's
-        history does. Raises NodeError when a node fails.
+        Returns what the nodes show, by node id, as ComfyUI's history does. Raises NodeError when a
+        node fails.
         """
         results: dict[str, list[list]] = {}
         readers = Counter(source for step in self.steps for source, _ in step.links())
         shown = {}
-        for index, step in enumerate(self.steps):
-            on_step(index, step)
-            results[step.node_id], shown[step.node_id] = self._execute(step, results)
+        for number, step in enumerate(self.steps, 1):
+            with use(self._host.titled(f"[{number}/{len(self.steps)}] {step.title}")):
+                results[step.node_id], shown[step.node_id] = self._execute(step, results)
             sources = [source for source, _ in step.links()]
             readers.subtract(sources)
             for done in {step.node_id, *sources}:
@@ -126,17 +98,17 @@ class Graph:
             key: results[value[0]][value[1]] if is_link(value) else [value]
             for key, value in step.inputs.items()
         }
-        available = {
-            io.Hidden.unique_id: step.node_id,
-            io.Hidden.prompt: self._prompt,
-            io.Hidden.extra_pnginfo: None,  # the editor's form of the graph, unknown here
-        }
-        hidden = io.HiddenHolder(**{key.name: available[key] for key in step.schema.hidden})
-        node = type(step.node.__name__, (step.node,), {"hidden": hidden})
+        wanted = step.schema.hidden
+        hidden = io.HiddenHolder(
+            unique_id=step.node_id if io.Hidden.unique_id in wanted else None,
+            prompt=self._prompt if io.Hidden.prompt in wanted else None,
+            extra_pnginfo=None,  # the editor's form of the graph, unknown here
+        )
+        node: Any = type(step.node.__name__, (step.node,), {"hidden": hidden})
         calls = [inputs] if step.schema.is_input_list else list(_slices(inputs, step))
         try:
             with torch.inference_mode():
-                returned = [node.execute(**call) for call in calls]
+                returned = [node.execute(**_arguments(step.schema.inputs, c)) for c in calls]
         except Exception as error:
             raise NodeError(f"{step.name} failed: {_one_line(error)}") from error
         return _merge(returned, step.schema), _merge_ui(returned)
@@ -157,72 +129,53 @@ class Graph:
                 self._visit(value[0], [*path, node_id], order)
         order.append(node_id)
 
-    def _step(self, node_id: str) -> Step:
+    def _step(self, node_id: str, all_problems: list[str]) -> Step:
         given = self._prompt[node_id]["inputs"]
         node, schema = self._schemas[self._prompt[node_id]["class_type"]]
         checked = _custom_inputs(node)
         problems, inputs = [], {}
-        for socket in schema.inputs:
-            if socket.id not in given:
+        for name, socket in with_nested(schema.inputs, given):
+            if name not in given:
                 if not socket.optional:
-                    problems.append(f"the input {socket.id} is missing")
+                    problems.append(f"the input {name} is missing")
                 continue
-            value = given[socket.id]
+            value = given[name]
             try:
                 if is_link(value):
-                    self._check_link(value, socket)
+                    self._check_link(name, value, socket)
                 else:
-                    by_node = checked is None or socket.id in checked
-                    value = _convert(value, socket, check=not by_node)
+                    by_node = checked is None or name in checked
+                    value = _convert(name, value, socket, check=not by_node)
             except ValueError as error:
                 problems.append(str(error))
-            inputs[socket.id] = value
+            inputs[name] = value
         step = Step(node_id, self._title(node_id, schema), node, schema, inputs)
         if not problems:
             problems = _custom_problems(node, inputs, checked)
         label = _label(self._prompt, node_id)
-        self._problems += [f"{label}: {problem.rstrip('.')}." for problem in problems]
+        all_problems += [f"{label}: {problem.rstrip('.')}." for problem in problems]
         return step
 
     def _title(self, node_id: str, schema: io.Schema) -> str:
         meta = self._prompt[node_id].get("_meta") or {}
         return meta.get("title") or schema.display_name or schema.node_id
 
-    def _check_link(self, link: list, socket: io.Input) -> None:
+    def _check_link(self, name: str, link: list, socket: io.Input) -> None:
         source, index = link
         if source not in self._prompt:
-            raise ValueError(f"the input {socket.id} is linked to node {source}, which is missing")
+            raise ValueError(f"the input {name} is linked to node {source}, which is missing")
         outputs = self._schema(source).outputs
         if not 0 <= index < len(outputs):
             raise ValueError(
-                f"the input {socket.id} is linked to output {index} of "
+                f"the input {name} is linked to output {index} of "
                 f"{_label(self._prompt, source)}, which has {len(outputs)}"
             )
         offered, wanted = outputs[index].io_type, socket.io_type
         if "*" not in (offered, wanted) and not {*offered.split(",")} & {*wanted.split(",")}:
             raise ValueError(
-                f"the input {socket.id} takes {wanted}, but is linked to {offered} of "
+                f"the input {name} takes {wanted}, but is linked to {offered} of "
                 f"{_label(self._prompt, source)}"
             )
-
-
-def saved_files(shown: dict[str, dict]) -> Iterator[dict[str, str]]:
-    """The files in the output folder among what nodes show: filename, subfolder and type."""
-    for ui in shown.values():
-        for values in ui.values():
-            for value in values:
-                if isinstance(value, dict) and value.get("type") == "output":
-                    yield value
-
-
-def is_link(value: Any) -> bool:
-    """Whether an input's value is `[node id, output index]`."""
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and isinstance(value[1], int)
-    )
 
 
 def _label(prompt: Prompt, node_id: str) -> str:
@@ -233,30 +186,40 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _convert(value: Any, socket: io.Input, check: bool) -> Any:
+def _convert(name: str, value: Any, socket: io.Input, check: bool) -> Any:
     """`value` as the input's type; ValueError when it is none, or out of range if `check`."""
     if isinstance(value, dict) and "__value__" in value:
         value = value["__value__"]
-    if not isinstance(socket, io.WidgetInput):
-        raise ValueError(f"the input {socket.id} needs a link that gives {socket.io_type}")
+    if not isinstance(socket, (io.WidgetInput, DynamicCombo.Input)):
+        raise ValueError(f"the input {name} needs a link that gives {socket.io_type}")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
     if socket.io_type in kinds:
         try:
             value = kinds[socket.io_type](value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"the input {socket.id} is {value!r}, which is no {socket.io_type}"
+                f"the input {name} is {value!r}, which is no {socket.io_type}"
             ) from error
     if not check:
         return value
     low, high = getattr(socket, "min", None), getattr(socket, "max", None)
     # Written so that not-a-number fails as well.
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise ValueError(f"the input {socket.id} is {value}; choose {_range(low, high)}")
-    if socket.io_type == "COMBO" and value not in socket.options:
-        few = ", ".join(map(str, socket.options[:20])) or "nothing here"
-        raise ValueError(f"the input {socket.id} is {value!r}; choose one of: {few}")
+        raise ValueError(f"the input {name} is {value}; choose {_range(low, high)}")
+    options = _options(socket)
+    if options is not None and value not in options:
+        few = ", ".join(map(str, options[:20])) or "nothing here"
+        raise ValueError(f"the input {name} is {value!r}; choose one of: {few}")
     return value
+
+
+def _options(socket: io.Input) -> list[str] | None:
+    """What a choice offers; None for an input that is no choice."""
+    if isinstance(socket, io.Combo.Input):
+        return socket.options or []
+    if isinstance(socket, DynamicCombo.Input):
+        return [option.key for option in socket.options]
+    return None
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -295,6 +258,22 @@ def _slices(inputs: dict[str, list], step: Step) -> Iterator[dict[str, Any]]:
         raise NodeError(f"{step.name} got an empty list on its input {empty[0]}.")
     for index in range(max(map(len, inputs.values()), default=1)):
         yield {key: values[min(index, len(values) - 1)] for key, values in inputs.items()}
+
+
+def _arguments(inputs: list[io.Input], values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`values`, by their names in a workflow, as the node takes them."""
+    arguments = {}
+    for socket in inputs:
+        name = prefix + socket.id
+        if name not in values:
+            continue
+        if isinstance(socket, DynamicCombo.Input):
+            (chosen,) = (option for option in socket.options if option.key == values[name])
+            nested = _arguments(chosen.inputs, values, f"{name}.")
+            arguments[socket.id] = {socket.id: chosen.key} | nested
+        else:
+            arguments[socket.id] = values[name]
+    return arguments
 
 
 def _merge(returned: list[io.NodeOutput], schema: io.Schema) -> list[list]:

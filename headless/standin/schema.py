@@ -1,15 +1,16 @@
 """ComfyUI's V3 node schema without ComfyUI: the part of `comfy_api.latest.io` that the pack uses.
 
-Names, parameters and defaults are those of ComfyUI, so that one node class serves both hosts and a
-parameter that ComfyUI would refuse is refused here.
+Names, parameters and defaults are ComfyUI's (tests/comfy_api has them, of the oldest and the newest
+one that the pack is tested with), so that one node class serves both hosts and a parameter that
+ComfyUI would refuse is refused here. What no node uses is left out: add it when one does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class FolderType(str, Enum):
@@ -20,9 +21,7 @@ class FolderType(str, Enum):
 
 class UploadType(str, Enum):
     image = "image_upload"
-    audio = "audio_upload"
     video = "video_upload"
-    model = "file_upload"
 
 
 class NumberDisplay(str, Enum):
@@ -38,125 +37,176 @@ class Hidden(str, Enum):
 
 @dataclass
 class HiddenHolder:
-    """What a node asked for in `Schema.hidden`; the rest stays None."""
+    """What a node asked for in `Schema.hidden`; the rest is None."""
 
-    unique_id: str | None = None
-    prompt: dict | None = None
-    extra_pnginfo: dict | None = None
+    unique_id: str | None
+    prompt: dict | None
+    extra_pnginfo: dict | None
 
 
 @dataclass
 class Input:
     id: str
+    _: KW_ONLY
     display_name: str | None = None
     optional: bool = False
     tooltip: str | None = None
-    lazy: bool | None = None
-    extra_dict: dict | None = None
-    raw_link: bool | None = None
     advanced: bool | None = None
 
-    io_type = "*"
+    io_type: ClassVar[str] = "*"
 
 
 @dataclass
 class WidgetInput(Input):
+    _: KW_ONLY
     default: Any = None
-    socketless: bool | None = None
-    force_input: bool | None = None
 
 
 @dataclass
 class Output:
     id: str | None = None
+    _: KW_ONLY
     display_name: str | None = None
     tooltip: str | None = None
     is_output_list: bool = False
 
-    io_type = "*"
+    io_type: ClassVar[str] = "*"
 
 
-def Custom(io_type: str, input_class: type[Input] = Input) -> type:  # noqa: N802, the host's name
-    """A socket type: `.Input` and `.Output` of links that carry `io_type`."""
-    return type(
-        io_type,
-        (),
-        {
-            "io_type": io_type,
-            "Type": Any,
-            "Input": type("Input", (input_class,), {"io_type": io_type}),
-            "Output": type("Output", (Output,), {"io_type": io_type}),
-        },
-    )
+_Input, _Output = Input, Output  # the classes below have these names for their own
 
 
-@dataclass
-class _Number(WidgetInput):
-    min: float | None = None
-    max: float | None = None
-    step: float | None = None
-    display_mode: NumberDisplay | None = None
+class ComfyTypeIO:
+    """A socket type, with the classes of the inputs and outputs that carry it."""
+
+    Type: Any = Any
+    io_type: ClassVar[str]
+
+    class Input(_Input):
+        pass
+
+    class Output(_Output):
+        pass
+
+    def __init_subclass__(cls, io_type: str):
+        cls.io_type = io_type
+        cls.Input = type("Input", (cls.Input,), {"io_type": io_type})
+        cls.Output = type("Output", (cls.Output,), {"io_type": io_type})
 
 
-@dataclass
-class _Int(_Number):
-    control_after_generate: bool | None = None
+def Custom(io_type: str) -> type[ComfyTypeIO]:  # noqa: N802, the host's name
+    """A socket type of the pack's own."""
+
+    class Custom(ComfyTypeIO, io_type=io_type):
+        pass
+
+    return Custom
 
 
-@dataclass
-class _Float(_Number):
-    round: float | None = None
+class Int(ComfyTypeIO, io_type="INT"):
+    Type = int
+
+    @dataclass
+    class Input(WidgetInput):
+        _: KW_ONLY
+        min: int | None = None
+        max: int | None = None
+        step: int | None = None
+        control_after_generate: bool | None = None
+        display_mode: NumberDisplay | None = None
 
 
-@dataclass
-class _Boolean(WidgetInput):
-    label_on: str | None = None
-    label_off: str | None = None
+class Float(ComfyTypeIO, io_type="FLOAT"):
+    Type = float
+
+    @dataclass
+    class Input(WidgetInput):
+        _: KW_ONLY
+        min: float | None = None
+        max: float | None = None
+        step: float | None = None
+        display_mode: NumberDisplay | None = None
 
 
-@dataclass
-class _String(WidgetInput):
-    multiline: bool = False
-    placeholder: str | None = None
-    dynamic_prompts: bool | None = None
+class Boolean(ComfyTypeIO, io_type="BOOLEAN"):
+    Type = bool
+
+    class Input(WidgetInput):
+        pass
 
 
-class _Combo(WidgetInput):
-    def __init__(
-        self,
-        id: str,
-        options: Sequence[str] | type[Enum] = (),
-        *args: Any,
-        upload: UploadType | None = None,
-        image_folder: FolderType | None = None,
-        control_after_generate: bool | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(id, *args, **kwargs)
-        is_enum = isinstance(options, type)
-        self.options = [option.value for option in options] if is_enum else list(options)
-        self.upload = upload
-        self.image_folder = image_folder
-        self.control_after_generate = control_after_generate
-        if isinstance(self.default, Enum):
-            self.default = self.default.value
+class String(ComfyTypeIO, io_type="STRING"):
+    Type = str
+
+    class Input(WidgetInput):
+        pass
 
 
-Int = Custom("INT", _Int)
-Float = Custom("FLOAT", _Float)
-Boolean = Custom("BOOLEAN", _Boolean)
-String = Custom("STRING", _String)
-Combo = Custom("COMBO", _Combo)
-Image = Custom("IMAGE")
-Mask = Custom("MASK")
-Audio = Custom("AUDIO")
-Video = Custom("VIDEO")
-AnyType = Custom("*")
+class Combo(ComfyTypeIO, io_type="COMBO"):
+    Type = str
+
+    @dataclass
+    class Input(WidgetInput):
+        options: list[str] | None = None
+        _: KW_ONLY
+        upload: UploadType | None = None
+
+
+class Image(ComfyTypeIO, io_type="IMAGE"):
+    pass
+
+
+class Mask(ComfyTypeIO, io_type="MASK"):
+    pass
+
+
+class Audio(ComfyTypeIO, io_type="AUDIO"):
+    pass
+
+
+class Video(ComfyTypeIO, io_type="VIDEO"):
+    pass
+
+
+class AnyType(ComfyTypeIO, io_type="*"):
+    pass
+
+
+class DynamicCombo:
+    """A choice that brings inputs of its own with it.
+
+    Those of `video` come as `video.crf` from a workflow; the node gets one dictionary,
+    `{"video": the choice, "crf": ...}`.
+    """
+
+    Type = dict[str, Any]
+    io_type: ClassVar[str] = "COMFY_DYNAMICCOMBO_V3"
+
+    @dataclass
+    class Option:
+        key: str
+        inputs: list[Input]
+
+    class Input(_Input):
+        io_type: ClassVar[str] = "COMFY_DYNAMICCOMBO_V3"
+
+        def __init__(
+            self,
+            id: str,
+            options: list[DynamicCombo.Option],
+            *,
+            display_name: str | None = None,
+            optional: bool = False,
+            tooltip: str | None = None,
+        ):
+            super().__init__(id, display_name=display_name, optional=optional, tooltip=tooltip)
+            self.options = options
 
 
 @dataclass
 class Schema:
     node_id: str
+    _: KW_ONLY
     display_name: str | None = None
     category: str = "sd"
     inputs: list[Input] = field(default_factory=list)
@@ -166,9 +216,6 @@ class Schema:
     search_aliases: list[str] = field(default_factory=list)
     is_input_list: bool = False
     is_output_node: bool = False
-    is_deprecated: bool = False
-    is_experimental: bool = False
-    not_idempotent: bool = False
 
     def finalize(self) -> None:
         """Output nodes get the prompt and the workflow without asking, as in ComfyUI."""
@@ -182,6 +229,22 @@ class Schema:
         ):
             if len(set(ids)) != len(ids):
                 raise ValueError(f"{kind} ids of {self.node_id} must be unique, but are {ids}")
+
+
+def with_nested(
+    inputs: list[Input], values: dict[str, Any] | None = None, prefix: str = ""
+) -> Iterator[tuple[str, Input]]:
+    """Each input under its name in a workflow, with those that a `DynamicCombo` brings.
+
+    Given the `values` of a workflow, those of the options that it chose; else those of all.
+    """
+    for socket in inputs:
+        name = prefix + socket.id
+        yield name, socket
+        if isinstance(socket, DynamicCombo.Input):
+            for option in socket.options:
+                if values is None or values.get(name) == option.key:
+                    yield from with_nested(option.inputs, values, f"{name}.")
 
 
 class NodeOutput:

@@ -11,19 +11,7 @@ class SavedResult(dict):
     """A file that a node wrote: its name, its subfolder and the folder it is in."""
 
     def __init__(self, filename: str, subfolder: str, type: FolderType):
-        super().__init__(filename=filename, subfolder=subfolder, type=FolderType(type).value)
-
-    @property
-    def filename(self) -> str:
-        return self["filename"]
-
-    @property
-    def subfolder(self) -> str:
-        return self["subfolder"]
-
-    @property
-    def type(self) -> FolderType:
-        return FolderType(self["type"])
+        super().__init__(filename=filename, subfolder=subfolder, type=type.value)
 
 
 class SavedImages:
@@ -50,11 +38,3 @@ class PreviewImage:
 
     def as_dict(self) -> dict:
         return {"images": [], "animated": (self.animated,)}
-
-
-class PreviewText:
-    def __init__(self, value: str):
-        self.value = value
-
-    def as_dict(self) -> dict:
-        return {"text": (self.value,)}

@@ -1,24 +1,25 @@
 """Running the network: folded by parity, in the device's best precision, in exact tiles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from ...callbacks import Check
 from ..parallel import parallel_map
-from .network import ColorizationNet
-from .winograd import WinogradNetwork
+from .winograd import WinogradNetwork, bias_of
 
-PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # The sides of tiles, in pixels of one parity.
 LARGEST_SIDE, LARGEST_SIDE_CPU, SMALLEST_SIDE = 512, 256, 32
 LARGEST_BATCH = 32
+HALO = 16  # pixels each side that an output depends on
 
 
 class Engine:
-    """The same numbers as ``network(luma)``, sooner and in bounded memory.
+    """The same numbers as the network of ``layers``, sooner and in bounded memory.
 
     Stride 1 and dilation 2 everywhere mean that the four pixel parities of a picture never meet:
     each is a picture of its own under four plain 5x5 convolutions without dilation.
@@ -29,31 +30,31 @@ class Engine:
 
     def __init__(
         self,
-        network: ColorizationNet,
+        layers: Sequence[nn.Conv2d],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         memory: int | None = None,
     ) -> None:
         self.device, self.memory = torch.device(device), memory
-        self.halo = network.halo
-        # Winograd's way has an exact float32 to offer only; the CPU's cores take a piece each.
-        self.by_pieces = self.device.type == "cpu" and dtype == torch.float32
-        self.undilated = (
-            WinogradNetwork(network) if self.by_pieces else _Direct(network, self.device, dtype)
+        self.halo = HALO
+        # Winograd's minimal filtering is exact enough in float32 only; each CPU core takes a tile.
+        self.per_core = self.device.type == "cpu" and dtype == torch.float32
+        self.backend = (
+            WinogradNetwork(layers) if self.per_core else _Direct(layers, self.device, dtype)
         )
 
-    def full(self, luma: Tensor, tick: Callable[[], None] | None = None) -> Tensor:
+    def full(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """RGB ``(B, 3, H, W)`` float32 of ``luma`` ``(B, 1, H, W)``, as the network defines it.
 
-        ``tick`` is called several times a second; what it raises ends the work.
+        ``check`` is called several times a second; what it raises ends the work.
         """
-        return self._run(luma, 2, tick)
+        return self._run(luma, 2, check)
 
-    def parity(self, luma: Tensor, tick: Callable[[], None] | None = None) -> Tensor:
+    def parity(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """RGB as of ``full``, but of one parity alone: the network without its dilation."""
-        return self._run(luma, 1, tick)
+        return self._run(luma, 1, check)
 
-    def _run(self, luma: Tensor, dilation: int, tick: Callable[[], None] | None) -> Tensor:
+    def _run(self, luma: Tensor, dilation: int, check: Check | None) -> Tensor:
         luma = luma.to(self.device)
         rgb = torch.empty(len(luma), 3, *luma.shape[2:], device=self.device)
         parity = [-(-length // dilation) for length in luma.shape[2:]]
@@ -62,7 +63,7 @@ class Engine:
             side, batch = self._plan(len(luma) - done, *parity)
             part = slice(done, done + batch)
             try:
-                self._tiled(luma[part], rgb[part], side * dilation, dilation, tick)
+                self._tiled(luma[part], rgb[part], side * dilation, dilation, check)
             except RuntimeError as error:  # torch has no class for it common to all devices
                 if "memory" not in str(error) or (batch, side) == (1, SMALLEST_SIDE):
                     raise
@@ -77,28 +78,30 @@ class Engine:
         rgb: Tensor,
         tile: int,
         dilation: int,
-        tick: Callable[[], None] | None,
+        check: Check | None,
     ) -> None:
-        pieces = _pieces(*luma.shape[2:], self._sides(luma, tile, dilation), self.halo, dilation)
+        height, width = luma.shape[2:]
+        sides = self._sides(luma, tile, dilation)
+        tiles = _tiles(height, width, sides, self.halo, dilation)
 
-        def work(job: tuple[slice, Piece]) -> None:
+        def work(job: tuple[slice, Tile]) -> None:
             images, (seen, target, keep) = job
-            found = self.undilated(luma[images, :, seen[0], seen[1]])
+            found = self.backend(luma[images, :, seen[0], seen[1]])
             rgb[images, :, target[0], target[1]] = found[..., keep[0], keep[1]]
 
-        if self.by_pieces:
+        if self.per_core:
             images = [slice(index, index + 1) for index in range(len(luma))]
-            parallel_map(work, product(images, pieces), tick)
+            parallel_map(work, product(images, tiles), check)
         else:
-            for piece in pieces:
-                work((slice(None), piece))
-                if tick:
-                    tick()
+            for tile_slices in tiles:
+                work((slice(None), tile_slices))
+                if check:
+                    check()
 
     def _sides(self, luma: Tensor, tile: int, dilation: int) -> list[int]:
-        """Height and width of tiles, so many that each core has a piece."""
+        """Height and width of tiles, so many that each core has one."""
         sides = [tile, tile]
-        if self.by_pieces:
+        if self.per_core:
             parts = -(-torch.get_num_threads() // (len(luma) * dilation**2))
             longer = int(luma.shape[3] > luma.shape[2])
             even = -(-luma.shape[2 + longer] // parts // 2) * 2
@@ -116,26 +119,28 @@ class Engine:
 
     def _work(self, batch: int, height: int, width: int) -> int:
         """Bytes for a batch of parities: one after the other, or one on each core."""
-        if self.by_pieces:
+        if self.per_core:
             batch = min(4 * batch, torch.get_num_threads())
-        return batch * (height + self.halo) * (width + self.halo) * self.undilated.bytes_a_pixel
+        return batch * (height + self.halo) * (width + self.halo) * self.backend.bytes_per_pixel
 
 
 class _Direct:
     """The library's convolutions, in a reduced precision or on another device than the CPU."""
 
-    def __init__(self, network: ColorizationNet, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Conv2d], device: torch.device, dtype: torch.dtype
+    ) -> None:
         self.dtype = dtype
         self.layout = (
             torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
         )
-        self.bytes_a_pixel = _bytes_a_pixel(dtype)
+        self.bytes_per_pixel = _bytes_per_pixel(dtype)
         self.layers = [
             (
                 conv.weight.detach().to(device, dtype, memory_format=self.layout),
-                conv.bias.detach().to(device, dtype),
+                bias_of(conv).detach().to(device, dtype),
             )
-            for conv in (network.conv1, network.conv2, network.conv3, network.conv4)
+            for conv in layers
         ]
 
     def __call__(self, luma: Tensor) -> Tensor:
@@ -151,13 +156,11 @@ def memory_used(batch: int, height: int, width: int, dtype: torch.dtype) -> int:
     This is what it takes when there is plenty, for a host that makes room; it does with less.
     """
     result = batch * (1 + 3) * height * width * 4
-    height, width = (
-        min(LARGEST_SIDE, -(-side // 2)) + ColorizationNet.halo for side in (height, width)
-    )
-    return result + min(batch, LARGEST_BATCH) * height * width * _bytes_a_pixel(dtype)
+    height, width = (min(LARGEST_SIDE, -(-side // 2)) + HALO for side in (height, width))
+    return result + min(batch, LARGEST_BATCH) * height * width * _bytes_per_pixel(dtype)
 
 
-def _bytes_a_pixel(dtype: torch.dtype) -> int:
+def _bytes_per_pixel(dtype: torch.dtype) -> int:
     """Two layers' features, and as much again for what the library needs."""
     return 2 * (64 + 128) * dtype.itemsize
 
@@ -166,9 +169,9 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The dtype that ``precision`` means on ``device``."""
     if precision == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(PRECISIONS)}.")
-    return PRECISIONS[precision]
+    if precision not in DTYPES:
+        raise ValueError(f"precision is {precision!r}; choose auto, {', '.join(DTYPES)}.")
+    return DTYPES[precision]
 
 
 def _spare(device: torch.device) -> int:
@@ -176,22 +179,23 @@ def _spare(device: torch.device) -> int:
 
 
 Box = tuple[slice, slice]
-Piece = tuple[Box, Box, Box]
+Tile = tuple[Box, Box, Box]
 
 
-def _pieces(height: int, width: int, sides: list[int], halo: int, dilation: int) -> Iterator[Piece]:
+def _tiles(height: int, width: int, sides: list[int], halo: int, dilation: int) -> Iterator[Tile]:
     """The parities of all tiles: where each is seen, where it goes, what of it is kept.
 
     Zero padding belongs to the true border only; what it spoils at a tile's other edges lies
     within the halo and is cut off.
     """
-    rows = list(_spans(height, sides[0], halo * dilation // 2, dilation))
-    columns = list(_spans(width, sides[1], halo * dilation // 2, dilation))
+    rows = list(_tile_slices(height, sides[0], halo * dilation // 2, dilation))
+    columns = list(_tile_slices(width, sides[1], halo * dilation // 2, dilation))
     for row, column in product(rows, columns):
-        yield tuple(zip(row, column, strict=True))
+        seen, target, keep = zip(row, column, strict=True)
+        yield seen, target, keep
 
 
-def _spans(
+def _tile_slices(
     length: int, side: int, halo: int, dilation: int
 ) -> Iterator[tuple[slice, slice, slice]]:
     for start, parity in product(range(0, length, side), range(dilation)):

@@ -1,7 +1,12 @@
 """The network: grey in, RGB out, four convolutions."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor, nn
+
+from ...options import ColorOptions
+from .predictor import Predictor, memory_required
 
 
 class ColorizationNet(nn.Module):
@@ -14,6 +19,8 @@ class ColorizationNet(nn.Module):
     """
 
     halo = 16
+    teachable = True
+    detailed = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,11 +30,25 @@ class ColorizationNet(nn.Module):
         self.conv3 = nn.Conv2d(64, 128, 5, padding=4, dilation=2)
         self.conv4 = nn.Conv2d(128, 3, 5, padding=4, dilation=2)
 
-    def features(self, luma: Tensor) -> Tensor:
-        """The third layer's output, ``(batch, 128, height, width)``: what the last layer reads."""
-        x = torch.relu(self.conv1(luma))
-        x = torch.relu(self.conv2(x))
-        return torch.relu(self.conv3(x))
+    @property
+    def layers(self) -> tuple[nn.Conv2d, ...]:
+        """The convolutions, first to last."""
+        return self.conv1, self.conv2, self.conv3, self.conv4
 
     def forward(self, luma: Tensor) -> Tensor:
-        return torch.sigmoid(self.conv4(self.features(luma)))
+        x = torch.relu(self.conv1(luma))
+        x = torch.relu(self.conv2(x))
+        x = torch.relu(self.conv3(x))
+        return torch.sigmoid(self.conv4(x))
+
+    def chroma_model(
+        self, options: ColorOptions, device: torch.device | str = "cpu", *, film: bool = False
+    ) -> Predictor:
+        """The network as ``options`` say, on ``device``; ``film``: for many frames in order."""
+        return Predictor(self.layers, self.metadata, options, torch.device(device), film)
+
+    def memory_required(
+        self, options: ColorOptions, count: int, height: int, width: int, *, film: bool = False
+    ) -> int:
+        """Bytes that a device needs for ``count`` pictures of ``height`` x ``width`` at a time."""
+        return memory_required(self.metadata, options, count, height, width, film)

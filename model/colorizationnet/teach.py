@@ -10,21 +10,22 @@ are painted, the colours of neighbours with like luma are drawn together.
 import copy
 import hashlib
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from ...callbacks import Check, OnProgress
+from ...options import TeachOptions
 from ..color import rgb_to_chroma, rgb_to_luma
-from .lesson import COLOURLESS, Lesson, View
 from .muon import Muon
 from .network import ColorizationNet
+from .reference_set import COLOURLESS, ReferenceSet, View
 
-STEPS = 150
-RENDER_SIZE = 64
-EXAMS = 12  # measurements on held-out blocks in a full run
+DEFAULTS = TeachOptions()
+
+VALIDATIONS = 12  # measurements on held-out blocks in a full run
 MUON_RATE = 0.05
 ADAM_RATE = 2e-3
 WARM_UP = 10  # steps
@@ -40,28 +41,23 @@ DIVERGED = 2.0  # times the error at the start
 def teach(
     network: ColorizationNet,
     references: Sequence[Tensor],
+    options: TeachOptions = DEFAULTS,
     *,
     masks: Sequence[Tensor | None] | None = None,
-    steps: int = STEPS,
-    seconds: float | None = None,
-    render_size: int = RENDER_SIZE,
-    seed: int = 0,
     device: torch.device | str | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
 ) -> ColorizationNet:
     """A copy of ``network`` that has learned the colours of ``references``.
 
     ``references``: images ``(H, W, 3)`` in [0, 1], of any sizes. ``masks``: for each of them
     ``None`` or ``(H, W)`` in [0, 1], 1 where it counts, as painted strokes on a grey frame.
-    ``steps`` bounds the work; with ``seconds`` it ends earlier when they are over, and the result
-    then depends on the machine's speed. ``render_size``: short side at which the network is
-    taught, and at which it should be used: the result's ``metadata`` has it.
-    ``device``: where to work; the network's own by default, and where the result is.
-    ``progress(done, steps, error)`` is called after every step with the error last measured, the
-    root mean square of chroma on held-out blocks; an exception from it ends the teaching.
+    ``options``: steps, seed, and the short side at which the network is taught, and at which it
+    should be used: the result's ``metadata`` has it. ``device``: where to work; the network's own
+    by default, and where the result is. ``on_progress`` and ``check`` are called after every step.
 
-    The same arguments give the same result on the same machine, unless ``seconds`` cut it short.
-    On the held-out blocks the result is never worse than ``network``, which stays as it was.
+    The same arguments give the same result on the same machine. On blocks of the references that
+    are held out the result is never worse than ``network``, which stays as it was.
     Raises ``ValueError`` for references that cannot teach.
     """
     masks = [None] * len(references) if masks is None else masks
@@ -69,20 +65,21 @@ def teach(
     device = torch.device(device or network.conv1.weight.device)
     # A host may run its nodes in inference mode, in which nothing can be trained.
     with torch.inference_mode(False), torch.enable_grad():
-        random = torch.Generator().manual_seed(seed)
-        lesson = Lesson(references, masks, render_size, device, random)
-        pupil = Pupil(network, device)
-        taught = _descend(pupil, lesson, steps, seconds, random, progress)
+        random = torch.Generator().manual_seed(options.seed)
+        reference_set = ReferenceSet(references, masks, options.render_size, device, random)
+        tuner = FineTuner(network, device)
+        taught = _descend(tuner, reference_set, options.steps, random, on_progress, check)
     taught.metadata = {
-        "recipe": f"taught by {len(references)} references in {steps} steps, seed {seed}",
-        "render_size": str(render_size),
+        "recipe": f"taught by {len(references)} references in {options.steps} steps, "
+        f"seed {options.seed}",
+        "render_size": str(options.render_size),
         "saturation": "1.0",
         "references": " ".join(_digest(reference) for reference in references),
     }
     return taught
 
 
-class Pupil:
+class FineTuner:
     """A network that learns: its parameters, their running average, and the best average yet."""
 
     def __init__(self, network: ColorizationNet, device: torch.device) -> None:
@@ -105,9 +102,9 @@ class Pupil:
         ]
         self.age = 0
 
-    def learn(self, view: View, luma: Tensor, weight: Tensor, pace: float) -> None:
+    def training_step(self, view: View, luma: Tensor, weight: Tensor, pace: float) -> None:
         """One step on ``view``, seen as ``luma``, with so much weight for each pixel."""
-        rgb = see(self.network, luma)
+        rgb = predict_parity(self.network, luma)
         chroma = rgb_to_chroma(rgb)
         error = (chroma - view.chroma).square().sum(1, keepdim=True)
         error = error + LUMA_SHARE * (rgb_to_luma(rgb) - view.luma).square()
@@ -126,53 +123,55 @@ class Pupil:
             for average, parameter in parameters:
                 average.lerp_(parameter, 1 - keep)
 
-    def examine(self, exam: list[View]) -> float:
+    def validate(self, views: list[View]) -> float:
         """The averaged network's error on held-out blocks; the best so far is kept."""
-        error = held_out_error(self.average, exam)
+        error = held_out_error(self.average, views)
         if error < self.best_error:
             self.best, self.best_error = copy.deepcopy(self.average), error
         return error
 
 
 def _descend(
-    pupil: Pupil,
-    lesson: Lesson,
+    tuner: FineTuner,
+    references: ReferenceSet,
     steps: int,
-    seconds: float | None,
     random: torch.Generator,
-    progress: Callable[[int, int, float], None] | None,
+    on_progress: OnProgress | None,
+    check: Check | None,
 ) -> ColorizationNet:
-    exam = lesson.exam()
-    error = first = pupil.examine(exam)
-    rate, refitting, began = 1.0, False, time.monotonic()
-    interval = max(1, steps // EXAMS)
+    validation_views = references.validation_views()
+    first = tuner.validate(validation_views)
+    rate, refitting = 1.0, False
+    interval = max(1, steps // VALIDATIONS)
     for step in range(1, steps + 1):
         done = (step - 1) / steps
-        if seconds is not None:
-            done = max(done, (time.monotonic() - began) / seconds)
-        if done >= 1:
-            break
         if not refitting and done >= 1 - REFIT:
-            error = pupil.examine(exam)
-            if pupil.best is pupil.start:
+            tuner.validate(validation_views)
+            if tuner.best is tuner.start:
                 break
-            pupil.restart(rate)
+            tuner.restart(rate)
             refitting = True
-        view = lesson.sample(random)
-        weight = view.weight if refitting else view.weight * (1 - view.held)
-        pupil.learn(view, vary_tones(view.luma, random), weight, 1 - done)
-        if not refitting and step % interval == 0:
-            error = pupil.examine(exam)
-            if not error < DIVERGED * first:
-                rate /= 4
-                pupil.restart(rate)
-        if progress is not None:
-            progress(step, steps, error)
-    pupil.examine(exam)
-    return pupil.best.eval().requires_grad_(False)
+        view = references.sample(random)
+        weight = view.weight if refitting else view.weight * (1 - view.held_out)
+        tuner.training_step(view, augment_tones(view.luma, random), weight, 1 - done)
+        # Written so that not-a-number counts as diverged.
+        diverged = (
+            not refitting
+            and step % interval == 0
+            and not (tuner.validate(validation_views) < DIVERGED * first)
+        )
+        if diverged:
+            rate /= 4
+            tuner.restart(rate)
+        if check is not None:
+            check()
+        if on_progress is not None:
+            on_progress(step, steps)
+    tuner.validate(validation_views)
+    return tuner.best.eval().requires_grad_(False)
 
 
-def see(network: ColorizationNet, parity: Tensor) -> Tensor:
+def predict_parity(network: ColorizationNet, parity: Tensor) -> Tensor:
     """The network's RGB of one pixel parity: four plain 5x5 convolutions, without dilation."""
     x = parity
     for conv in (network.conv1, network.conv2, network.conv3):
@@ -200,7 +199,7 @@ def roughness(chroma: Tensor, luma: Tensor) -> Tensor:
     return total
 
 
-def vary_tones(luma: Tensor, random: torch.Generator) -> Tensor:
+def augment_tones(luma: Tensor, random: torch.Generator) -> Tensor:
     """``luma`` under another exposure and contrast, as other frames may have it."""
     gamma, contrast, lift = (torch.rand(3, generator=random) * 2 - 1).mul_(TONES).tolist()
     luma = luma.clamp_min(1e-4) ** math.exp(gamma)
@@ -208,12 +207,16 @@ def vary_tones(luma: Tensor, random: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_error(network: ColorizationNet, exam: list[View]) -> float:
+def held_out_error(network: ColorizationNet, views: list[View]) -> float:
     """Root mean square of the error in chroma on the held-out blocks."""
     total = count = 0.0
-    for view in exam:
-        weight = view.weight * view.held
-        error = (rgb_to_chroma(see(network, view.luma)) - view.chroma).square().sum(1, keepdim=True)
+    for view in views:
+        weight = view.weight * view.held_out
+        error = (
+            (rgb_to_chroma(predict_parity(network, view.luma)) - view.chroma)
+            .square()
+            .sum(1, keepdim=True)
+        )
         total += float((error * weight).sum())
         count += float(weight.sum())
     return math.sqrt(total / max(count, 1e-6))

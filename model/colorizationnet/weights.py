@@ -1,83 +1,80 @@
-"""Weights on disk: safetensors in, safetensors out, nothing else."""
+"""ColorizationNet's weights on disk: safetensors in, safetensors out, nothing else."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from ...files import AtomicOutput
+from ..weights_file import WeightsError, WeightsFile
 from .network import ColorizationNet
 
-SHIPPED = Path(__file__).with_name("colorizationnet.safetensors")
+
+def detect(keys: Iterable[str]) -> bool:
+    """Whether a file with tensors of these names is meant for ColorizationNet."""
+    return bool({"conv1.weight", "conv4.bias"} & set(keys))
 
 
-class WeightsError(ValueError):
-    """The file holds no usable weights; the message names the file and the remedy."""
+def load(file: WeightsFile) -> ColorizationNet:
+    """The network with the weights of ``file``, in eval mode, as float32.
 
-
-def load_model(path: str | os.PathLike | None = None) -> ColorizationNet:
-    """Load a ``ColorizationNet`` in eval mode; ``None`` loads the weights shipped with the pack.
-
-    The file's metadata (recipe, licence, best settings, as strings) becomes
-    ``network.metadata``. Tensors may be stored in any floating-point type and are read as
-    float32.
-
-    Raises ``FileNotFoundError`` when there is no such file and ``WeightsError`` when it is not
-    safetensors or a tensor is missing, unknown, of another shape, or not finite.
+    Raises `WeightsError` when a tensor is missing, unknown, of another shape, or not finite; names
+    and shapes are looked at before a tensor is read.
     """
-    path = Path(SHIPPED if path is None else path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no weights file {path}; check the name.")
-    if path.suffix != ".safetensors":
-        raise WeightsError(
-            f"{path} is not a .safetensors file; pickled weights are never loaded, convert them "
-            "to safetensors first."
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as safetensors ({error}); download or save it again."
-        ) from error
     network = ColorizationNet()
-    _check(tensors, network.state_dict(), path)
+    expected = network.state_dict()
+    _raise_if(_mismatches(file.shapes, expected), file.path)
+    tensors = file.tensors()
+    _raise_if(_unusable(tensors), file.path)
     network.load_state_dict(tensors)
-    network.metadata = metadata
+    network.metadata = dict(file.metadata)
     return network.eval().requires_grad_(False)
 
 
-def save_model(network: ColorizationNet, path: str | os.PathLike, metadata: dict[str, str]) -> None:
+def save_model(
+    network: ColorizationNet, path: str | os.PathLike, metadata: Mapping[str, str]
+) -> None:
     """Write the network's weights as float32 safetensors; whole or not at all."""
-    path = Path(path)
     tensors = {
         key: tensor.detach().float().cpu().contiguous()
         for key, tensor in network.state_dict().items()
     }
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with AtomicOutput(path, overwrite=True) as part:
         # Not save_file, whose files only their owner may read.
         part.write_bytes(save(tensors, metadata={"format": "pt", **metadata}))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path) -> None:
+def _mismatches(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, torch.Tensor]
+) -> list[str]:
     problems = [f"{key} is missing" for key in expected if key not in found]
     problems += [f"{key} is unknown" for key in found if key not in expected]
     for key in expected.keys() & found.keys():
-        tensor, shape = found[key], tuple(expected[key].shape)
-        if tuple(tensor.shape) != shape:
-            problems.append(f"{key} has shape {tuple(tensor.shape)} where {shape} belongs")
-        elif not tensor.is_floating_point():
+        shape = tuple(expected[key].shape)
+        if found[key] != shape:
+            problems.append(f"{key} has shape {found[key]} where {shape} belongs")
+    return problems
+
+
+def _unusable(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    problems = []
+    for key, tensor in tensors.items():
+        if not tensor.is_floating_point():
             problems.append(f"{key} holds {tensor.dtype}, not floating-point numbers")
         elif not torch.isfinite(tensor).all():
             problems.append(f"{key} holds NaN or infinity")
+    return problems
+
+
+def _raise_if(problems: list[str], path: Path) -> None:
     if problems:
+        few = "; ".join(sorted(problems)[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise WeightsError(
-            f"{path} does not hold ColorizationNet weights: {'; '.join(sorted(problems))}. "
+            f"{path} does not hold ColorizationNet weights: {few}{more}. "
             "Choose a file made for this network."
         )

@@ -6,11 +6,11 @@ that all transforms are matrix products of a small matrix with long rows; betwee
 product over the channels for each of the 64 frequencies of a tile.
 """
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from collections.abc import Sequence
 
-from .network import ColorizationNet
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 TAPS = 5
 PAD = TAPS // 2
@@ -22,18 +22,18 @@ STRIP = 112  # tiles worked on at a time: enough rows for a product, few enough 
 
 
 class WinogradNetwork:
-    """``network`` without dilation: what it does to one of a picture's four parities."""
+    """The network of ``layers`` without dilation: what it does to one pixel parity."""
 
     # Two layers' features, the last layer's shares, and as much again for a strip's spectra.
-    bytes_a_pixel = 2 * (64 + 128 + 75) * 4
+    bytes_per_pixel = 2 * (64 + 128 + 75) * 4
 
-    def __init__(self, network: ColorizationNet) -> None:
-        first, last = network.conv1, network.conv4
+    def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
+        first, *middle, last = layers
         self.first = first.weight.detach().float().flatten(1).t().contiguous()
-        self.first_bias = first.bias.detach().float()
-        self.middle = [_Layer(conv.weight, conv.bias) for conv in (network.conv2, network.conv3)]
+        self.first_bias = bias_of(first).detach().float()
+        self.middle = [_Layer(conv.weight, bias_of(conv)) for conv in middle]
         self.last = last.weight.detach().float().permute(2, 3, 0, 1).flatten(0, 2).contiguous()
-        self.last_bias = last.bias.detach().float()
+        self.last_bias = bias_of(last).detach().float()
 
     def __call__(self, luma: Tensor) -> Tensor:
         """RGB ``(B, 3, H, W)`` of ``luma`` ``(B, 1, H, W)``."""
@@ -65,6 +65,12 @@ class WinogradNetwork:
             for left in range(TAPS):
                 rgb += shares[top, left, :, top : top + height, left : left + width]
         return rgb.sigmoid_()
+
+
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The layer's bias, which all of the network's have."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 class _Layer:

@@ -11,7 +11,7 @@ from ..color import rgb_to_chroma, rgb_to_luma
 from ..resize import resize
 
 SCALES = (0.9, 0.95, 1.0, 1.05, 1.1)  # of the render size
-HOME = SCALES.index(1.0)
+UNIT_SCALE = SCALES.index(1.0)
 BLOCK = 6  # side of a held-out block, in pixels at the render size
 STROKE_BLOCK = 2  # the same where only a part is reference: smaller than most of what is painted
 HELD_OUT = 0.125  # of the blocks
@@ -22,16 +22,16 @@ COLOURLESS = 1 / 255  # largest chroma of a picture that has none
 
 @dataclass(frozen=True)
 class View:
-    """A reference at one size: ``luma``, ``chroma``, ``weight`` and ``held``, ``(1, c, h, w)``.
+    """A reference at one size: ``luma``, ``chroma``, ``weight`` and ``held_out``, ``(1, c, h, w)``.
 
-    ``weight`` says how much of a pixel is reference, 0 to 1; ``held`` is 1 where the pixel is held
-    out to see how well the rest was understood.
+    ``weight`` says how much of a pixel is reference, 0 to 1; ``held_out`` is 1 where the pixel is
+    kept for validation, to see how well the rest was understood.
     """
 
     luma: Tensor
     chroma: Tensor
     weight: Tensor
-    held: Tensor
+    held_out: Tensor
     in_part: bool
 
     def crop(self, top: int, bottom: int, left: int, right: int) -> "View":
@@ -44,11 +44,12 @@ class View:
         return self._cut(slice(index // 2, None, 2), slice(index % 2, None, 2))
 
     def _cut(self, rows: slice, columns: slice) -> "View":
-        planes = (self.luma, self.chroma, self.weight, self.held)
-        return View(*(plane[..., rows, columns] for plane in planes), self.in_part)
+        planes = (self.luma, self.chroma, self.weight, self.held_out)
+        luma, chroma, weight, held_out = (plane[..., rows, columns] for plane in planes)
+        return View(luma, chroma, weight, held_out, self.in_part)
 
 
-class Lesson:
+class ReferenceSet:
     """References as views; ``views[reference][scale]`` holds them at ``SCALES``."""
 
     def __init__(
@@ -65,9 +66,9 @@ class Lesson:
             weight = torch.ones_like(rgb[:1]) if mask is None else mask.to(rgb, copy=True)[None]
             height, width = weight.shape[1:]
             shrink = min(1.0, render_size / min(height, width))
-            sizes = [(scaled(height, shrink * s), scaled(width, shrink * s)) for s in SCALES]
+            sizes = [(_scaled(height, shrink * s), _scaled(width, shrink * s)) for s in SCALES]
             block = BLOCK if mask is None else STROKE_BLOCK
-            held = _held_blocks(sizes[HOME], block, random).to(device)
+            held = _held_blocks(sizes[UNIT_SCALE], block, random).to(device)
             luma, painted = rgb_to_luma(rgb), rgb_to_chroma(rgb) * weight
             self.views.append([_view(luma, painted, weight, held, size) for size in sizes])
 
@@ -80,19 +81,19 @@ class Lesson:
             view = view.crop(*(_choice(most, random) for _ in range(4)))
         return view
 
-    def exam(self, most: int = 16) -> list[View]:
+    def validation_views(self, most: int = 16) -> list[View]:
         """The parities of the references on whose held-out blocks the network is measured.
 
         A few strokes may all have been spared; then they are what it is measured on.
         """
-        chosen = [views[HOME] for views in self.views[:: -(-len(self.views) // most)]]
+        chosen = [views[UNIT_SCALE] for views in self.views[:: -(-len(self.views) // most)]]
         parities = max(1, 4 // len(chosen))
-        if not any((view.weight * view.held).any() for view in chosen):
-            chosen = [replace(view, held=torch.ones_like(view.held)) for view in chosen]
+        if not any((view.weight * view.held_out).any() for view in chosen):
+            chosen = [replace(view, held_out=torch.ones_like(view.held_out)) for view in chosen]
         return [view.parity(index) for view in chosen for index in range(parities)]
 
 
-def scaled(side: int, scale: float) -> int:
+def _scaled(side: int, scale: float) -> int:
     return max(2, round(side * scale))
 
 

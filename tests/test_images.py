@@ -1,12 +1,11 @@
-"""What the colorizer promises: luma kept, strength, mask, shape, order, sameness."""
-
-import itertools
+"""What colouring pictures promises: luma kept, strength, mask, shape, order, sameness."""
 
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
-from colorizationnet.pipeline.images import Colorizer
+from colorizationnet.options import ColorOptions
+from colorizationnet.pipeline import colorize_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
@@ -21,6 +20,14 @@ def vivid():
     net = ColorizationNet().eval().requires_grad_(False)
     net.conv4.weight.mul_(20)
     return net
+
+
+def colorize(network, images, mask=None, **options):
+    return colorize_images(network, images, ColorOptions(**options), mask=mask)
+
+
+def input_size(network, height, width, **options):
+    return network.chroma_model(ColorOptions(**options)).input_size(height, width)
 
 
 def luma_of(images):
@@ -52,7 +59,7 @@ def golden(net, images, size, saturation=1.0, strength=1.0):
 def test_luma_is_kept(vivid, height, width, batch, masked, **settings):
     images = torch.rand(batch, height, width, 3)
     mask = torch.rand(batch, height, width) if masked else None
-    colored = Colorizer(vivid, **settings)(images, mask)
+    colored = colorize(vivid, images, mask, **settings)
     assert colored.shape == images.shape and colored.dtype == images.dtype
     assert (luma_of(colored) - luma_of(images)).abs().max() < 1e-5
     assert colored.min() >= -1e-6 and colored.max() <= 1 + 1e-6
@@ -63,10 +70,11 @@ def test_luma_is_kept(vivid, height, width, batch, masked, **settings):
 )
 def test_the_way_of_a_frame(vivid, height, width, size):
     images = torch.rand(2, height, width, 3)
-    colorizer = Colorizer(vivid, render_size=32, saturation=0.7, strength=0.8)
+    settings = {"render_size": 32, "saturation": 0.7}
     expected = golden(vivid, images, size, 0.7, 0.8)
-    assert colorizer.small_size(height, width) == size
-    assert (colorizer(images) - expected).abs().max() < 1e-5
+    assert input_size(vivid, height, width, **settings) == size
+    found = colorize(vivid, images, strength=0.8, **settings)
+    assert (found - expected).abs().max() < 1e-5
 
 
 def test_best_is_the_mean_of_three_looks(vivid):
@@ -84,29 +92,30 @@ def test_best_is_the_mean_of_three_looks(vivid):
     chroma = rgb_to_chroma(sum(looks) / 3)
     chroma = interpolate(chroma, luma.shape[2:], mode="bicubic", antialias=True)
     expected = merge(luma, chroma).permute(0, 2, 3, 1)
-    colorizer = Colorizer(vivid, render_size=24, quality="best")
-    assert colorizer.small_size(60, 80) == (28, 37)
-    assert (colorizer(images) - expected).abs().max() < 1e-5
+    settings = {"render_size": 24, "quality": "best"}
+    assert input_size(vivid, 60, 80, **settings) == (28, 37)
+    assert (colorize(vivid, images, **settings) - expected).abs().max() < 1e-5
 
 
 def test_best_never_enlarges(vivid):
     images = torch.rand(1, 12, 16, 3)
-    best, fast = (Colorizer(vivid, render_size=36, quality=q) for q in ("best", "fast"))
-    assert best.small_size(12, 16) == fast.small_size(12, 16) == (6, 8)
-    assert (best(images) - fast(images)).abs().max() < 1e-5
+    best, fast = ({"render_size": 36, "quality": quality} for quality in ("best", "fast"))
+    assert input_size(vivid, 12, 16, **best) == input_size(vivid, 12, 16, **fast) == (6, 8)
+    difference = colorize(vivid, images, **best) - colorize(vivid, images, **fast)
+    assert difference.abs().max() < 1e-5
 
 
 def test_strength_zero_is_the_input(vivid):
     images = torch.rand(2, 20, 30, 3)
-    assert torch.equal(Colorizer(vivid, strength=0)(images), images)
+    assert torch.equal(colorize(vivid, images, strength=0), images)
 
 
 def test_mask_limits_where_colour_goes(vivid):
     images = torch.rand(2, 24, 30, 3)
-    colorizer = Colorizer(vivid, render_size=16)
     mask = torch.zeros(2, 24, 30)
     mask[0, :, 10:] = 1
-    masked, full = colorizer(images, mask), colorizer(images)
+    masked = colorize(vivid, images, mask, render_size=16)
+    full = colorize(vivid, images, render_size=16)
     assert torch.equal(masked[0, :, :10], images[0, :, :10])
     assert torch.equal(masked[1], images[1])
     assert (masked[0, :, 10:] - full[0, :, 10:]).abs().max() < 1e-6
@@ -115,7 +124,7 @@ def test_mask_limits_where_colour_goes(vivid):
 def test_one_mask_of_another_size_serves_all(vivid):
     images = torch.rand(3, 24, 30, 3)
     mask = torch.cat((torch.zeros(1, 12, 5), torch.ones(1, 12, 10)), dim=2)
-    masked = Colorizer(vivid, render_size=16)(images, mask)
+    masked = colorize(vivid, images, mask, render_size=16)
     assert torch.equal(masked[:, :, :9], images[:, :, :9])
     assert (masked[:, :, 12:] - images[:, :, 12:]).abs().amax((1, 2, 3)).min() > 0.05
 
@@ -123,160 +132,155 @@ def test_one_mask_of_another_size_serves_all(vivid):
 def test_a_coloured_picture_is_judged_by_its_luma(vivid):
     images = torch.rand(1, 40, 40, 3)
     grey = luma_of(images).float().permute(0, 2, 3, 1).expand(-1, -1, -1, 3)
-    colorizer = Colorizer(vivid, render_size=32)
-    assert (colorizer(images) - colorizer(grey)).abs().max() < 1e-5
+    found, of_grey = (colorize(vivid, picture, render_size=32) for picture in (images, grey))
+    assert (found - of_grey).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("quality", ["best", "full", "fast"])
 def test_batches_keep_count_and_order(vivid, quality):
     images = torch.rand(5, 33, 41, 3)
-    colorizer = Colorizer(vivid, render_size=20, quality=quality)
-    together = colorizer(images)
+    settings = {"render_size": 20, "quality": quality}
+    together = colorize(vivid, images, **settings)
     for index in range(5):
-        alone = colorizer(images[index : index + 1])[0]
+        alone = colorize(vivid, images[index : index + 1], **settings)[0]
         assert (together[index] - alone).abs().max() < 1e-5
 
 
 def test_same_input_same_output(vivid):
     images = torch.rand(2, 50, 64, 3)
-    first = Colorizer(vivid, render_size=32)(images)
-    assert torch.equal(first, Colorizer(vivid, render_size=32)(images))
+    first = colorize(vivid, images, render_size=32)
+    assert torch.equal(first, colorize(vivid, images, render_size=32))
 
 
 def test_network_mode_is_the_networks_own_rgb(vivid):
     images = torch.rand(2, 40, 52, 3)
-    found = Colorizer(vivid, render_size=0, mode="network")(images)
+    found = colorize(vivid, images, render_size=0, mode="network")
     expected = vivid(rgb_to_luma(images.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
     assert (found - expected).abs().max() < 1e-5
 
 
 def test_the_weights_say_how_they_are_best_used(vivid):
     images = torch.rand(1, 40, 52, 3)
-    chosen = Colorizer(vivid, render_size=24, saturation=1.5, quality="fast")(images)
-    plain = Colorizer(vivid, render_size=0, mode="network")(images)
+    chosen = colorize(vivid, images, render_size=24, saturation=1.5, quality="fast")
+    plain = colorize(vivid, images, render_size=0, mode="network")
     calibrated = ColorizationNet()
     calibrated.load_state_dict(vivid.state_dict())
     calibrated.metadata = {"render_size": "24", "saturation": "1.5", "quality": "fast"}
-    assert torch.equal(Colorizer(calibrated)(images), chosen)
+    assert torch.equal(colorize(calibrated, images), chosen)
     # The network's own output stays the whole network's.
-    assert torch.equal(Colorizer(calibrated, render_size=0, mode="network")(images), plain)
+    assert torch.equal(colorize(calibrated, images, render_size=0, mode="network"), plain)
 
 
 def test_where_the_weights_say_best_a_film_is_looked_at_fast(vivid):
     calibrated = ColorizationNet()
     calibrated.load_state_dict(vivid.state_dict())
     calibrated.metadata = {"render_size": "24", "quality": "best"}
-    images = torch.rand(1, 40, 52, 3)
-    for options, quality in (
-        ({}, "best"),
-        ({"film": True}, "fast"),
-        ({"film": True, "quality": "best"}, "best"),
+    luma = torch.rand(1, 1, 12, 15)
+    for film, asked, quality in (
+        (False, "auto", "best"),
+        (True, "auto", "fast"),
+        (True, "best", "best"),
     ):
-        expected = Colorizer(vivid, render_size=24, quality=quality)(images)
-        assert torch.equal(Colorizer(calibrated, **options)(images), expected)
+        expected = vivid.chroma_model(ColorOptions(24, quality=quality))
+        found = calibrated.chroma_model(ColorOptions(quality=asked), film=film)
+        assert found.input_size(40, 52) == expected.input_size(40, 52)
+        assert torch.equal(found.chroma(luma), expected.chroma(luma))
 
 
 def test_half_precision_images_come_back_as_such(vivid):
     images = torch.rand(1, 40, 52, 3)
-    colorizer = Colorizer(vivid, render_size=32)
-    found = colorizer(images.half())
+    found = colorize(vivid, images.half(), render_size=32)
     assert found.dtype == torch.float16
-    assert (found.float() - colorizer(images.half().float())).abs().max() < 1e-3
+    expected = colorize(vivid, images.half().float(), render_size=32)
+    assert (found.float() - expected).abs().max() < 1e-3
 
 
 def test_works_on_tensors_made_under_inference_mode(vivid):
     with torch.inference_mode():
         images = torch.rand(1, 30, 30, 3)
-        inside = Colorizer(vivid, render_size=16)(images)
-    assert torch.equal(Colorizer(vivid, render_size=16)(images), inside)
+        inside = colorize(vivid, images, render_size=16)
+    assert torch.equal(colorize(vivid, images, render_size=16), inside)
 
 
 @pytest.mark.parametrize("quality", ["full", "fast"])
-def test_repeated_frames_are_seen_once(vivid, quality, monkeypatch):
+def test_repeated_frames_count_as_often_as_they_come(vivid, quality):
     images = torch.rand(4, 33, 41, 3)[[0, 0, 0, 1, 2, 2, 0]]
-    colorizer = Colorizer(vivid, render_size=20, quality=quality)
-    expected = torch.cat([colorizer(image[None]) for image in images])
-    run, seen = colorizer.engine._run, []
-    monkeypatch.setattr(
-        colorizer.engine, "_run", lambda luma, *rest: seen.append(len(luma)) or run(luma, *rest)
-    )
-    assert (colorizer(images) - expected).abs().max() < 1e-5
-    assert sum(seen) == 4
+    settings = {"render_size": 20, "quality": quality}
+    expected = torch.cat([colorize(vivid, image[None], **settings) for image in images])
+    assert (colorize(vivid, images, **settings) - expected).abs().max() < 1e-5
 
 
-def test_on_frame_hears_of_every_frame(vivid):
+def test_progress_counts_every_image_and_shows_it(vivid):
     images = torch.rand(5, 30, 40, 3)
     heard = []
-    result = Colorizer(vivid, render_size=16)(
-        images, on_frame=lambda count, image: heard.append((count, image))
+    result = colorize_images(
+        vivid,
+        images,
+        ColorOptions(render_size=16),
+        on_progress=lambda done, total, preview: heard.append((done, total, preview())),
     )
-    frames = [image for count, image in heard if count]
-    assert [count for count, image in heard if count] == [1] * 5
-    assert all(torch.equal(frame, image) for frame, image in zip(frames, result, strict=True))
+    assert [(done, total) for done, total, _ in heard] == [(n, 5) for n in range(1, 6)]
+    previews = [preview for _, _, preview in heard]
+    assert all(torch.equal(*pair) for pair in zip(previews, result, strict=True))
 
 
-def test_on_frame_can_end_the_work(vivid):
+@pytest.mark.parametrize("calls", [0, 3])
+def test_a_check_can_end_the_work_also_within_a_long_picture(vivid, calls):
     class Cancelled(Exception):
         pass
 
-    def cancel(count, image):
-        raise Cancelled
+    left = iter(range(calls))
 
+    def check():
+        if next(left, None) is None:
+            raise Cancelled
+
+    done = []
     with pytest.raises(Cancelled):
-        Colorizer(vivid, render_size=16)(torch.rand(2, 30, 40, 3), on_frame=cancel)
+        colorize_images(
+            vivid,
+            torch.rand(1, 700, 700, 3),
+            ColorOptions(render_size=0, precision="bf16"),
+            check=check,
+            on_progress=lambda *heard: done.append(heard),
+        )
+    assert not done
 
 
-def test_long_frames_are_heard_of_in_between(vivid, monkeypatch):
-    seconds = itertools.count()
-    monkeypatch.setattr("colorizationnet.pipeline.images.time.monotonic", lambda: next(seconds))
-    heard = []
-    Colorizer(vivid, render_size=0)(
-        torch.rand(1, 40, 50, 3), on_frame=lambda count, image: heard.append(count)
-    )
-    assert heard[-1] == 1 and 0 in heard[:-1]
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_pictures_get_colour_and_alpha_passes_through(vivid, channels):
+    images = torch.rand(2, 20, 30, channels)
+    found = colorize(vivid, images, render_size=16)
+    rgb = images[..., :3].expand(-1, -1, -1, 3)
+    assert torch.equal(found[..., :3], colorize(vivid, rgb.contiguous(), render_size=16))
+    assert found.shape[-1] == max(3, channels)
+    assert channels == 1 or torch.equal(found[..., 3], images[..., 3])
 
 
 def test_bands_do_not_show(vivid, monkeypatch):
     images = torch.rand(1, 61, 83, 3)
-    whole = Colorizer(vivid, render_size=20)(images)
+    whole = colorize(vivid, images, render_size=20)
     monkeypatch.setattr("colorizationnet.pipeline.images.BAND", 7 * 83)
-    assert (Colorizer(vivid, render_size=20)(images) - whole).abs().max() < 1e-6
+    assert (colorize(vivid, images, render_size=20) - whole).abs().max() < 1e-6
 
 
 def test_the_input_is_left_alone(vivid):
     images = torch.rand(1, 30, 30, 3)
     before = images.clone()
-    Colorizer(vivid, render_size=0)(images, torch.rand(1, 30, 30))
+    colorize(vivid, images, torch.rand(1, 30, 30), render_size=0)
     assert torch.equal(images, before)
 
 
 def test_no_frames_come_back_as_no_frames(vivid):
-    assert Colorizer(vivid)(torch.zeros(0, 20, 30, 3)).shape == (0, 20, 30, 3)
+    assert colorize(vivid, torch.zeros(0, 20, 30, 3)).shape == (0, 20, 30, 3)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8, 1), (1, 8, 8, 4), (8, 8, 3), (1, 3, 8, 8)])
+@pytest.mark.parametrize("shape", [(1, 8, 8, 2), (1, 8, 8, 5), (8, 8, 3), (1, 3, 8, 8)])
 def test_other_shapes_are_refused_by_name(vivid, shape):
     with pytest.raises(ValueError, match=r"\(batch, height, width, 3\)"):
-        Colorizer(vivid)(torch.zeros(shape))
+        colorize(vivid, torch.zeros(shape))
 
 
 def test_masks_that_do_not_match_are_refused(vivid):
     with pytest.raises(ValueError, match="2 masks for 3 images"):
-        Colorizer(vivid)(torch.zeros(3, 8, 8, 3), torch.zeros(2, 8, 8))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("quality", "finest"),
-        ("mode", "rgb"),
-        ("precision", "fp8"),
-        ("strength", 1.5),
-        ("strength", float("nan")),
-        ("saturation", -1.0),
-        ("render_size", -8),
-    ],
-)
-def test_settings_out_of_range_are_named(vivid, setting, value):
-    with pytest.raises(ValueError, match=setting):
-        Colorizer(vivid, **{setting: value})
+        colorize(vivid, torch.zeros(3, 8, 8, 3), torch.zeros(2, 8, 8))

@@ -1,0 +1,41 @@
+"""Photos as people keep them: read at the depth they have, coloured in bands, and written with
+everything else that was in the file."""
+
+from .colorize import (
+    Bands,
+    Colorize,
+    Paint,
+    PhotoResult,
+    colorize_bands,
+    colorize_photo,
+    paint_photo,
+)
+from .errors import PhotoError
+from .formats import PHOTO_SUFFIXES, RESULT_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
+from .pillow_files import MAX_SIDE, open_picture
+from .read import Page, Photo, read_photo, read_picture_frames
+from .write import write_photo
+
+__all__ = [
+    "MAX_SIDE",
+    "PHOTO_SUFFIXES",
+    "RESULT_SUFFIXES",
+    "Bands",
+    "Colorize",
+    "FileKind",
+    "Page",
+    "Paint",
+    "Photo",
+    "PhotoError",
+    "PhotoResult",
+    "colorize_bands",
+    "colorize_photo",
+    "is_photo",
+    "kind_of",
+    "open_picture",
+    "paint_photo",
+    "read_photo",
+    "read_picture_frames",
+    "result_suffix",
+    "write_photo",
+]

@@ -1,0 +1,176 @@
+"""TIFF directories: read from files and EXIF blocks, and written (TIFF 6.0, BigTIFF to read).
+
+Values stay the bytes they are in the file, so that what nothing here knows is kept to the letter.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+
+from .errors import PhotoError
+
+# Bytes a value, by type: BYTE, ASCII, SHORT, LONG, RATIONAL, ... (TIFF 6.0, page 15; BigTIFF 16-18)
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+          16: 8, 17: 8, 18: 8}  # fmt: skip
+_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8",
+            18: "u8"}  # fmt: skip
+SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 3, 4, 5, 7, 1
+_POINTERS = {34665, 34853, 40965}  # EXIF, GPS, interoperability
+_MOST_DIRECTORIES, _MOST_BYTES = 4096, 1 << 28
+
+
+@dataclass
+class Tag:
+    """One entry: ``count`` values of ``type`` in ``data``, or a directory of its own."""
+
+    type: int
+    count: int
+    data: bytes
+    child: Directory | None = None
+
+
+@dataclass
+class Directory:
+    """The tags of one picture, in byte order ``"<"`` or ``">"``."""
+
+    order: str
+    tags: dict[int, Tag] = field(default_factory=dict)
+
+    def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """The whole numbers of ``tag``."""
+        found = self.tags.get(tag)
+        if found is None or found.type not in _NUMBERS:
+            return default
+        return tuple(np.frombuffer(found.data, self.order + _NUMBERS[found.type]).tolist())
+
+    def number(self, tag: int, default: int = 0) -> int:
+        return (self.numbers(tag) or (default,))[0]
+
+    def rational(self, tag: int) -> float | None:
+        found = self.tags.get(tag)
+        if found is None or found.type != RATIONAL or len(found.data) < 8:
+            return None
+        top, bottom = struct.unpack(self.order + "II", found.data[:8])
+        return top / bottom if bottom else None
+
+    def raw(self, tag: int) -> bytes | None:
+        found = self.tags.get(tag)
+        return found.data if found and found.data else None
+
+    def put(self, tag: int, type: int, *values: int) -> None:
+        """Set ``tag`` to whole numbers."""
+        data = np.asarray(values, self.order + _NUMBERS[type]).tobytes()
+        self.tags[tag] = Tag(type, len(values), data)
+
+    def put_bytes(self, tag: int, type: int, data: bytes) -> None:
+        self.tags[tag] = Tag(type, len(data), data)
+
+
+def read_directories(file: BinaryIO) -> list[Directory]:
+    """The directories of a TIFF file or EXIF block; what is damaged is left out.
+
+    Raises ``PhotoError`` when there is none at all.
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+    try:
+        if not order:
+            raise struct.error
+        (version,) = struct.unpack_from(f"{order}H", head, 2)
+        big = version == 43
+        (at,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", head, 8 if big else 4)
+    except struct.error:
+        raise PhotoError("it has no TIFF header") from None
+    directories: list[Directory] = []
+    seen = set()
+    while at and at not in seen and len(directories) < _MOST_DIRECTORIES:
+        seen.add(at)
+        try:
+            directory, at = _read_directory(file, at, order, big, seen)
+        except (struct.error, OverflowError, OSError):
+            break
+        directories.append(directory)
+    if not directories:
+        raise PhotoError("its TIFF directory is missing")
+    return directories
+
+
+def _read_directory(
+    file: BinaryIO, at: int, order: str, big: bool, seen: set[int]
+) -> tuple[Directory, int]:
+    counter, entry, pointer = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    file.seek(at)
+    (count,) = _unpack(file, order + counter)
+    entries = [
+        (*_unpack(file, order + entry), file.read(struct.calcsize(pointer)))
+        for _ in range(min(count, 65535))
+    ]
+    (following,) = struct.unpack(order + pointer, file.read(struct.calcsize(pointer)).ljust(
+        struct.calcsize(pointer), b"\0"
+    ))  # fmt: skip
+    directory = Directory(order)
+    for tag, type, values, field_bytes in entries:
+        size = _SIZES.get(type, 0) * values
+        if not size or size > _MOST_BYTES:
+            continue
+        if size > len(field_bytes):
+            file.seek(*struct.unpack(order + pointer, field_bytes))
+            data = file.read(size)
+            if len(data) < size:
+                continue
+        else:
+            data = field_bytes[:size]
+        directory.tags[tag] = Tag(type, values, data)
+        if tag in _POINTERS and (inner := directory.number(tag)) not in seen:
+            seen.add(inner)
+            try:
+                child, _ = _read_directory(file, inner, order, big, seen)
+            except (struct.error, OverflowError, OSError):
+                del directory.tags[tag]
+            else:
+                directory.tags[tag].child = child
+    return directory, following
+
+
+def _unpack(file: BinaryIO, format: str) -> tuple:
+    return struct.unpack(format, file.read(struct.calcsize(format)))
+
+
+def pack_directory(directory: Directory, at: int, following: int = 0) -> bytes:
+    """A classic TIFF directory that stands at offset ``at``, with its values behind it."""
+    tags = sorted(
+        (number, tag)
+        for number, tag in directory.tags.items()
+        if tag.type < 16 and (number not in _POINTERS or tag.child is not None)
+    )
+    order = directory.order
+    entries, values = b"", b""
+    start = at + 2 + 12 * len(tags) + 4
+    for number, tag in tags:
+        if tag.child is not None:
+            where = start + len(values)
+            values += pack_directory(tag.child, where)
+            entries += struct.pack(order + "HHII", number, LONG, 1, where)
+        else:
+            if len(tag.data) <= 4:
+                field_bytes = tag.data.ljust(4, b"\0")
+            else:
+                field_bytes = struct.pack(order + "I", start + len(values))
+                values += tag.data
+            entries += struct.pack(order + "HHI", number, tag.type, tag.count) + field_bytes
+        values += bytes(len(values) % 2)
+    return (
+        struct.pack(order + "H", len(tags)) + entries + struct.pack(order + "I", following) + values
+    )
+
+
+def pack_block(directory: Directory) -> bytes:
+    """A directory as an EXIF block: a TIFF header and the directory, without a picture."""
+    mark = b"II" if directory.order == "<" else b"MM"
+    header = mark + struct.pack(directory.order + "HI", 42, 8)
+    return header + pack_directory(directory, 8)

@@ -1,0 +1,412 @@
+"""Coloured photos to disk, page by page and band by band, with what their sources held."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...files import AtomicOutput
+from . import jpeg, png
+from .errors import PhotoError
+from .formats import (
+    ALPHA_FORMATS,
+    AVIF,
+    BMP,
+    DEEP_FORMATS,
+    HEIF,
+    JPEG,
+    JPEG2000,
+    MPO,
+    PNG,
+    PPM,
+    RESULT_SUFFIXES,
+    SUFFIX_FORMATS,
+    TGA,
+    TIFF,
+    WEBP,
+    result_suffix,
+)
+from .metadata import Metadata, to_directory
+from .png import PngWriter
+from .read import Photo
+from .tiff import LONG, SHORT, pack_directory
+from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
+from .tiff_pixels import JPEG as TIFF_JPEG
+
+_JPEG_TABLES = 347
+_LOSSY_ALIKE = {"quality": 95, "subsampling": 0}
+_METADATA_FORMATS = {PNG, TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
+
+
+def result_format(path: Path) -> str:
+    """The format that the suffix of ``path`` names. Raises ``PhotoError`` for another."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIX_FORMATS:
+        raise PhotoError(f"{path} is no name for a photo; end it in .png, .tif or .jpg.")
+    if suffix not in RESULT_SUFFIXES:
+        better, why = result_suffix(path)
+        raise PhotoError(f"{path} cannot be a coloured photo, because {why}; end it in {better}.")
+    return SUFFIX_FORMATS[suffix]
+
+
+def result_bits(format: str, source_bits: int, wanted: int | None) -> int:
+    """8 or 16: as many as the source has, unless other is ``wanted`` or the format has no more."""
+    if wanted not in (None, 8, 16):
+        raise PhotoError(f"The bit depth is {wanted}; choose 8 or 16.")
+    return 16 if (wanted or source_bits) > 8 and format in DEEP_FORMATS else 8
+
+
+class PhotoOutput:
+    """Writes a photo under ``path``, whole or not at all: `begin` a page, then its bands.
+
+    A context manager. ``losses`` says afterwards what the format could not hold.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.format = result_format(path)
+        self.losses: list[str] = []
+        self._output = AtomicOutput(path, overwrite=overwrite)
+        self._writer: Any = None
+        self._pages: Any = None
+        self._file: Any = None
+
+    def __enter__(self) -> PhotoOutput:
+        if self.format in (PNG, TIFF, PPM):
+            self._file = self._output.part.open("wb")
+        return self
+
+    def __exit__(
+        self, exception_type: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        try:
+            if isinstance(error, OSError) and error.errno and error.filename is None:
+                raise OSError(error.errno, error.strerror, str(self._output.path)) from error
+            if exception_type is None:
+                self._end_page()
+                if self._pages is not None:
+                    self._pages.close()
+                if self._file is not None:
+                    self._file.close()
+                self._output.commit()
+        finally:
+            if self._file is not None:
+                self._file.close()
+            self._output.discard()
+
+    def begin(
+        self, size: tuple[int, int], metadata: Metadata, *, bits: int = 8, alpha: bool = False
+    ) -> None:
+        """Begin a page of ``(height, width)``; ``alpha``: whether bands have four channels."""
+        self._end_page()
+        if self._pages is None and self._writer is not None:
+            raise PhotoError(f"{self._output.path} holds one picture; name a .tif for several.")
+        channels = 4 if alpha else 3
+        if self.format == PNG:
+            chunks = _png_chunks(metadata)
+            self._writer = PngWriter(self._file, size, channels, bits, chunks)
+        elif self.format == TIFF:
+            directory = to_directory(metadata)
+            self._pages = self._pages or TiffWriter(self._file, directory.order)
+            self._pages.begin(size, channels, bits, metadata.encoding, directory)
+            self._writer = self._pages
+        elif self.format == PPM:
+            self._writer = _PpmWriter(self._file, size, bits)
+        else:
+            save = _saver(self._output.part, self.format, metadata, self.losses)
+            self._writer = _PillowWriter(size, channels, save)
+        if self.format not in _METADATA_FORMATS and metadata.names():
+            self.losses += metadata.names()
+        elif self.format != PNG and metadata.chunks:
+            self.losses += [name for name in metadata.names() if name == "PNG text"]
+
+    def pack(self, levels: np.ndarray) -> Any:
+        """A band ``(n, W, 3 or 4)`` uint8 or uint16, made ready in any thread."""
+        return self._writer.pack(levels)
+
+    def put(self, packed: Any) -> None:
+        """Write what `pack` has made, in the order of the rows."""
+        self._writer.put(packed)
+
+    def _end_page(self) -> None:
+        if self._writer is not None:
+            (self._writer.end_page if self._writer is self._pages else self._writer.close)()
+            if self._writer is self._pages:
+                self._writer = None
+
+
+def write_photo(
+    path: Path,
+    image: Tensor,
+    photo: Photo | None = None,
+    *,
+    bit_depth: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write ``image`` ``(H, W, 3)`` in [0, 1], with the alpha and all else that ``photo`` holds.
+
+    ``bit_depth``: 8 or 16 bits a channel; None is what ``photo`` has, as far as the format of
+    ``path`` does. Raises ``FileExistsError`` when it is there and ``overwrite`` is off,
+    ``PhotoError`` for a name that is no photo's.
+    """
+    path = Path(path)
+    image = image.detach().cpu()
+    source_bits = photo.bits if photo else 8
+    metadata = photo.first.metadata if photo else Metadata()
+    raster = photo.first.raster if photo else None
+    with PhotoOutput(path, overwrite=overwrite) as output:
+        bits = result_bits(output.format, source_bits, bit_depth)
+        has_alpha = raster is not None and raster.alpha is not None
+        with_alpha = has_alpha and output.format in ALPHA_FORMATS
+        height, width = image.shape[:2]
+        output.begin((height, width), metadata, bits=bits, alpha=with_alpha)
+        step = max(1, (1 << 20) // image.shape[1])
+        for top in range(0, image.shape[0], step):
+            rows = slice(top, min(top + step, image.shape[0]))
+            band = image[rows].float()
+            alpha = None if raster is None else raster.alpha_rows(rows)
+            output.put(output.pack(to_levels(band, alpha, bits, with_alpha)))
+    tell(path, output, source_bits, bits, bit_depth, has_alpha and not with_alpha)
+
+
+def to_levels(image: Tensor, alpha: np.ndarray | None, bits: int, with_alpha: bool) -> np.ndarray:
+    """A band ``(n, W, 3)`` in [0, 1] as levels; ``alpha`` becomes a channel, or a white ground."""
+    white = (1 << bits) - 1
+    if alpha is not None and not with_alpha:
+        image = torch.lerp(torch.ones(()), image, torch.from_numpy(alpha)[..., None])
+    levels = image.clamp(0, 1).mul(white).round_().numpy()
+    levels = levels.astype(np.uint8 if bits == 8 else np.uint16)
+    if alpha is not None and with_alpha:
+        opacity = np.rint(alpha * white).astype(levels.dtype)
+        levels = np.concatenate((levels, opacity[..., None]), axis=-1)
+    return levels
+
+
+def tell(
+    path: Path, output: PhotoOutput, source: int, bits: int, wanted: int | None, on_white: bool
+) -> list[str]:
+    """Log what became of the photo, and return it."""
+    notes = []
+    if source > 16 and bits == 16:
+        notes.append("its 32-bit levels are written with 16 bits.")
+    elif source > bits and source > 8 and wanted is None:
+        notes.append(f"{source}-bit levels are written with {bits} bits; {output.format} has no "
+                     "more here.")  # fmt: skip
+    if on_white:
+        notes.append(f"{output.format} holds no transparency; it is put on white.")
+    if output.losses:
+        lost = ", ".join(dict.fromkeys(output.losses))
+        notes.append(f"{output.format} cannot hold {lost}, which is left out.")
+    for note in notes:
+        logging.warning("%s: %s", path, note)
+    return notes
+
+
+def _png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    chunks = list(metadata.chunks or ())
+    if metadata.chunks is None and metadata.dpi:
+        dots = [round(value / 0.0254) for value in metadata.dpi]
+        chunks.append((b"pHYs", struct.pack(">IIB", *dots, 1)))
+    if metadata.icc:
+        chunks.insert(0, png.profile_chunk(metadata.icc))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append(png.xmp_chunk(metadata.xmp))
+    if metadata.comment and metadata.chunks is None:
+        chunks.append((b"tEXt", b"Comment\0" + metadata.comment.replace(b"\0", b" ")))
+    return chunks
+
+
+class _PillowWriter:
+    """Gathers a picture and hands it to Pillow."""
+
+    def __init__(
+        self, size: tuple[int, int], channels: int, save: Callable[[Image.Image], None]
+    ) -> None:
+        self._image = Image.new("RGB" if channels == 3 else "RGBA", size[::-1])
+        self._save, self._top = save, 0
+
+    def pack(self, levels: np.ndarray) -> Image.Image:
+        return Image.fromarray(np.ascontiguousarray(levels))
+
+    def put(self, band: Image.Image) -> None:
+        self._image.paste(band, (0, self._top))
+        self._top += band.height
+
+    def close(self) -> None:
+        self._save(self._image)
+
+
+def _saver(
+    part: Path, format: str, metadata: Metadata, losses: list[str]
+) -> Callable[[Image.Image], None]:
+    """Saves an image with Pillow as its source was stored."""
+    options: dict[str, Any] = {"format": JPEG if format == MPO else format}
+    encoding = metadata.encoding
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.exif:
+        options["exif"] = metadata.exif
+    if metadata.dpi and format in (JPEG, MPO, BMP):
+        options["dpi"] = tuple(metadata.dpi)
+    if format in (JPEG, MPO):
+        if "qtables" in encoding:
+            options |= {key: encoding[key] for key in ("qtables", "subsampling", "progressive")}
+        else:
+            options |= _LOSSY_ALIKE
+        if metadata.exif:
+            options["exif"] = b"Exif\0\0" + metadata.exif
+            if len(options["exif"]) > jpeg.MOST_BYTES:
+                losses.append("EXIF, which is too long for JPEG")
+                del options["exif"]
+        if metadata.comment:
+            options["comment"] = metadata.comment
+        options["extra"] = jpeg.segments(metadata, losses)
+    elif format == WEBP:
+        options |= {"quality": 95, "method": 6, "lossless": encoding.get("lossless", False)}
+        options["xmp"] = metadata.xmp or b""
+    elif format == AVIF:
+        options |= {"quality": 90, "subsampling": "4:4:4", "xmp": metadata.xmp or b""}
+    elif format == JPEG2000 and encoding.get("irreversible"):
+        options |= {"irreversible": True, "quality_mode": "dB", "quality_layers": [50]}
+    elif format == TGA and encoding.get("compression"):
+        options["compression"] = encoding["compression"]
+
+    def save(image: Image.Image) -> None:
+        if format == HEIF:
+            _save_heif(image, part, metadata)
+        else:
+            try:
+                image.save(part, **options)
+            except (ValueError, KeyError) as error:
+                raise PhotoError(f"The photo cannot be written as {format}: {error}.") from error
+
+    return save
+
+
+def _save_heif(image: Image.Image, part: Path, metadata: Metadata) -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise PhotoError(
+            "HEIC photos need pillow-heif (pip install pillow-heif); or name a .png or .jpg."
+        ) from None
+    heif = pillow_heif.from_pillow(image)
+    if metadata.icc:
+        heif.info["icc_profile"] = metadata.icc
+    heif.save(part, quality=90, chroma=444, exif=metadata.exif, xmp=metadata.xmp)
+
+
+class _PpmWriter:
+    def __init__(self, file: BinaryIO, size: tuple[int, int], bits: int) -> None:
+        self._file = file
+        file.write(b"P6\n%d %d\n%d\n" % (size[1], size[0], (1 << bits) - 1))
+
+    def pack(self, levels: np.ndarray) -> bytes:
+        return levels.astype(">u2" if levels.dtype == np.uint16 else "u1").tobytes()
+
+    def put(self, packed: bytes) -> None:
+        self._file.write(packed)
+
+    def close(self) -> None:
+        pass
+
+
+class TiffWriter:
+    """Writes TIFF 6.0 with a strip for each band, and a directory behind each page's strips."""
+
+    def __init__(self, file: BinaryIO, order: str) -> None:
+        self._file, self._order = file, order
+        file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0))
+        self._link = 4  # where the next directory's offset belongs
+
+    def begin(
+        self, size: tuple[int, int], channels: int, bits: int, encoding: dict, directory: Any
+    ) -> None:
+        if directory.order != self._order:
+            raise PhotoError("Pages of both byte orders do not go into one TIFF.")
+        compression = encoding.get("compression", RAW) if isinstance(
+            encoding.get("compression", RAW), int
+        ) else RAW  # fmt: skip
+        if compression in (*FAX, 32946):
+            compression = DEFLATE
+        if compression == TIFF_JPEG and (bits > 8 or channels > 3):
+            compression = DEFLATE
+        if compression not in (RAW, DEFLATE, *PILLOW_NAMES):
+            compression = DEFLATE
+        self._compression = compression
+        self._predicted = compression in (LZW, DEFLATE, 50000, 34925)
+        self._libtiff: Any = packer(compression) if compression in PILLOW_NAMES else None
+        self._size, self._channels, self._bits = size, channels, bits
+        self._directory, self._tables = directory, None
+        self._rows: list[int] = []
+        self._offsets: list[int] = []
+        self._lengths: list[int] = []
+
+    def pack(self, levels: np.ndarray) -> tuple[bytes, int, Any]:
+        rows = len(levels)
+        if self._compression == TIFF_JPEG:
+            packed, directory = self._libtiff(levels)
+            return packed, rows, directory
+        if self._predicted:
+            levels = levels.copy()
+            levels[:, 1:] -= levels[:, :-1].copy()
+        stored = levels.astype(f"{self._order}u{self._bits // 8}").reshape(rows, -1).view(np.uint8)
+        if self._compression == RAW:
+            return stored.tobytes(), rows, None
+        if self._libtiff is None:
+            return zlib.compress(stored.tobytes(), 6), rows, None
+        return self._libtiff(stored)[0], rows, None
+
+    def put(self, packed: tuple[bytes, int, Any]) -> None:
+        data, rows, directory = packed
+        self._tables = directory or self._tables
+        self._offsets.append(self._file.tell())
+        self._lengths.append(len(data))
+        self._rows.append(rows)
+        self._file.write(data + bytes(len(data) % 2))
+
+    def end_page(self) -> None:
+        tags, (height, width) = self._directory, self._size
+        short = [(258, (self._bits,) * self._channels), (259, (self._compression,)),
+                 (262, (RGB,)), (277, (self._channels,)), (284, (1,))]  # fmt: skip
+        if self._predicted:
+            short.append((317, (2,)))
+        if self._channels == 4:
+            short.append((338, (2,)))
+        for number, values in short:
+            tags.put(number, SHORT, *values)
+        for number, values in (
+            (256, (width,)), (257, (height,)), (273, tuple(self._offsets)), (278, (self._rows[0],)),
+            (279, tuple(self._lengths)),
+        ):  # fmt: skip
+            tags.put(number, LONG, *values)
+        if self._tables is not None:
+            tags.put(262, SHORT, self._tables.number(262))
+            tags.tags[_JPEG_TABLES] = self._tables.tags[_JPEG_TABLES]
+        at = self._file.tell()
+        if at >= 1 << 32:
+            raise PhotoError("The result is larger than the 4 GB of a TIFF; name a .png.")
+        self._file.write(pack_directory(tags, at))
+        self._file.seek(self._link)
+        self._file.write(struct.pack(self._order + "I", at))
+        self._link = at + 2 + 12 * _entry_count(tags)
+        self._file.seek(0, 2)
+        if self._file.tell() % 2:
+            self._file.write(b"\0")
+
+    def close(self) -> None:
+        pass
+
+
+def _entry_count(directory: Any) -> int:
+    return struct.unpack(directory.order + "H", pack_directory(directory, 0)[:2])[0]

@@ -1,0 +1,86 @@
+"""Coloured frames in, a network that knows a shot's colours out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import model
+from ..callbacks import Check, OnProgress
+from ..model import ColorizationNet, Network, load_model, rgb_to_chroma
+from ..options import TeachOptions
+
+DEFAULTS = TeachOptions()
+PAINTED = 0.03  # of chroma: more than JPEG leaves on grey
+
+
+def teach(
+    network: Network,
+    references: Sequence[Tensor],
+    options: TeachOptions = DEFAULTS,
+    *,
+    masks: Sequence[Tensor | None] | None = None,
+    strokes: bool = False,
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress | None = None,
+    check: Check | None = None,
+) -> ColorizationNet:
+    """A copy of ``network`` that has learned the colours of ``references``.
+
+    ``references``: images ``(H, W, 3)`` in [0, 1], of any sizes. ``masks``: for each of them
+    ``None`` or ``(H, W)`` in [0, 1], 1 where it counts. ``strokes``: they are grey frames with
+    colour painted on them, and only pixels in colour count. The result is on ``device`` and says
+    in its ``metadata`` what taught it.
+
+    Raises ``ValueError`` for references that cannot teach, and for a network that cannot learn.
+    """
+    if not isinstance(network, ColorizationNet):
+        raise ValueError(
+            "This network cannot be taught; colour keyframes with it, and give them to a "
+            "ColorizationNet to carry through the shot."
+        )
+    given = masks
+    if strokes:
+        painted = [painted_pixels(reference) for reference in references]
+        masks = [
+            part if mask is None else part * mask
+            for part, mask in zip(painted, masks or [None] * len(painted), strict=True)
+        ]
+    taught = model.teach(
+        network,
+        references,
+        options,
+        masks=masks,
+        device=device,
+        on_progress=on_progress,
+        check=check,
+    )
+    taught.metadata |= {
+        "mask": "none" if given is None else _digest(given),
+        "strokes": "yes" if strokes else "no",
+    }
+    return taught
+
+
+def painted_pixels(image: Tensor) -> Tensor:
+    """1 where ``image`` ``(H, W, 3)`` has colour, else 0: ``(H, W)``."""
+    chroma = rgb_to_chroma(image.permute(2, 0, 1).float())
+    return (chroma.norm(dim=0) > PAINTED).float()
+
+
+def is_kept(path: str | os.PathLike, metadata: Mapping[str, str]) -> bool:
+    """Whether the weights file ``path`` holds what was taught as ``metadata`` says."""
+    return Path(path).exists() and load_model(path).metadata.items() >= metadata.items()
+
+
+def _digest(masks: Sequence[Tensor | None]) -> str:
+    digest = hashlib.sha256()
+    for mask in masks:
+        values = torch.zeros(0) if mask is None else mask.to("cpu", torch.float32)
+        digest.update(repr(tuple(values.shape)).encode() + values.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

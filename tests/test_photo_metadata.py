@@ -1,0 +1,253 @@
+"""What else is in a photo's file comes back: words, places, resolution, how it was packed."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from colorizationnet.pipeline.photo import colorize_bands, paint_photo
+from photo_files import Tint, luma, ramp, read_plain_tiff, scene, write_tiff
+from PIL import Image, JpegImagePlugin, PngImagePlugin
+from test_photo_tones import chunks_of
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
+    b'dc:title="Grandma"/></x:xmpmeta>'
+)
+UPRIGHT_XMP = XMP.replace(b'"6"', b'"1"')
+IPTC = b"\x1c\x02\x78\0\x0cGrandma 1931" + b"\x1c\x02\x19\0\x06family"
+
+
+def resource(kind, data):
+    return struct.pack(">4sHHI", b"8BIM", kind, 0, len(data)) + data + bytes(len(data) % 2)
+
+
+PHOTOSHOP = resource(1028, IPTC) + resource(1005, bytes(16))
+THUMBNAIL = resource(1036, b"a grey thumbnail")
+
+
+def segment(code, data):
+    return struct.pack(">BBH", 0xFF, code, len(data) + 2) + data
+
+
+def exif(orientation=None):
+    block = Image.Exif()
+    block[0x010E], block[0x010F], block[0x0131] = "Grandma", "Agfa", "a scanner"
+    if orientation:
+        block[0x0112] = orientation
+    block.get_ifd(0x8769).update({0x9003: "1931:05:01 12:00:00", 0xA002: 96, 0xA003: 64})
+    block.get_ifd(0x8825).update({1: "N", 2: (51.0, 3.0, 20.0)})
+    return block
+
+
+def save_jpeg(path, image=None, orientation=None, **options):
+    extra = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)
+    extra += segment(0xED, b"Photoshop 3.0\0" + PHOTOSHOP + THUMBNAIL)
+    (image or scene()).save(
+        path, extra=extra, exif=exif(orientation).tobytes(), dpi=(600, 600),
+        comment=b"from the attic", **{"quality": 90} | options,
+    )  # fmt: skip
+
+
+def colorize(source, target, **options):
+    return paint_photo(source, target, colorize_bands(Tint()), **options)
+
+
+def check_words(path, orientation=False):
+    with Image.open(path) as file:
+        found = file.getexif()
+        assert (found[0x010E], found[0x010F], found[0x0131]) == ("Grandma", "Agfa", "a scanner")
+        assert found.get_ifd(0x8769)[0x9003] == "1931:05:01 12:00:00"
+        assert found.get_ifd(0x8825)[1] == "N" and found.get_ifd(0x8825)[2] == (51.0, 3.0, 20.0)
+        assert found.get(0x0112, 1) == 1
+        return file.size, dict(file.info), found.get_ifd(0x8769)
+
+
+def test_a_jpeg_keeps_all_that_it_says(tmp_path):
+    save_jpeg(tmp_path / "a.jpg")
+    colorize(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    _, info, _ = check_words(tmp_path / "b.jpg")
+    assert info["dpi"] == (600, 600) and info["comment"] == b"from the attic"
+    assert info["xmp"] == UPRIGHT_XMP
+    assert info["photoshop"][1028] == IPTC and 1005 in info["photoshop"]
+    assert 1036 not in info["photoshop"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png"])
+def test_a_turned_photo_stands_upright_and_says_so(tmp_path, suffix, orientation):
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    if suffix == ".jpg":
+        save_jpeg(source, orientation=orientation, quality=100)
+    else:
+        scene().save(source, exif=exif(orientation).tobytes())
+    colorize(source, target)
+    pixels = np.asarray(scene()).astype(float)
+    flips = {2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
+             6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90}  # fmt: skip
+    upright = flips.get(orientation, lambda a: a)(pixels)
+    size, info, inner = check_words(target)
+    assert size == upright.shape[::-1]
+    with Image.open(target) as file:
+        error = np.abs(luma(np.asarray(file).astype(float)) - upright)
+    assert error.max() < (6 if suffix == ".jpg" else 0.6)
+    if suffix == ".jpg":
+        assert (inner[0xA002], inner[0xA003]) == size
+        assert b'tiff:Orientation="1"' in info["xmp"]
+
+
+def test_the_embedded_grey_thumbnail_is_left_out(tmp_path):
+    block = exif(6).tobytes()
+    data = bytearray(block.removeprefix(b"Exif\0\0"))
+    order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
+    at = struct.unpack_from(order + "I", data, 4)[0]
+    count = struct.unpack_from(order + "H", data, at)[0]
+    struct.pack_into(order + "I", data, at + 2 + 12 * count, len(data))
+    data += struct.pack(order + "HHHIHH", 3, 259, 3, 1, 6, 0)
+    data += struct.pack(order + "HHII" * 2 + "I", 513, 4, 1, 0, 514, 4, 1, 0, 0)
+    scene().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + bytes(data))
+    colorize(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as file:
+        after = file.info["exif"].removeprefix(b"Exif\0\0")
+    changed = [i for i, pair in enumerate(zip(data, after, strict=True)) if pair[0] != pair[1]]
+    following = range(at + 2 + 12 * count, at + 6 + 12 * count)
+    assert set(struct.unpack_from("4B", after, following[0])) == {0}
+    # Makers' notes stay where they are: besides, only orientation and sizes have changed.
+    assert len(set(changed) - set(following)) <= 3
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_tiff_keeps_its_tags_to_the_byte(tmp_path, order):
+    def short(*values):
+        return struct.pack(order + "H" * len(values), *values)
+
+    rational = struct.pack(order + "II", 1200, 1)
+    words = {
+        270: (2, b"Grandma\xe9 1931\0"), 315: (2, b"her son\0"), 33432: (2, b"free\0"),
+        306: (2, b"2001:01:01 10:00:00\0"), 282: (5, rational), 283: (5, rational),
+        700: (1, XMP), 33723: (7, IPTC), 34377: (1, PHOTOSHOP), 65001: (3, short(7, 8, 9)),
+    }  # fmt: skip
+    tags = [
+        (number, kind, value if kind != 3 else list(struct.unpack(order + "3H", value)))
+        for number, (kind, value) in words.items()
+    ]
+    levels = ramp(np.uint16)
+    rows = levels.astype(order + "u2").tobytes()
+    tags += [(296, 3, [3]), (274, 3, [1])]
+    write_tiff(tmp_path / "a.tif", rows, 16, order=order, size=(64, 40), tags=tags)
+    colorize(tmp_path / "a.tif", tmp_path / "b.tif")
+    found, after = read_plain_tiff(tmp_path / "b.tif")
+    for number, (kind, value) in words.items():
+        assert found[number] == (kind, UPRIGHT_XMP if number == 700 else value)
+    assert found[296] == (3, short(3)) and 274 not in found
+    assert np.abs(luma(after) - levels).max() <= 0.51
+
+
+def test_no_resolution_stays_none(tmp_path):
+    for suffix in (".tif", ".png", ".jpg", ".bmp"):
+        scene().save(tmp_path / f"a{suffix}")
+        colorize(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+        with (
+            Image.open(tmp_path / f"a{suffix}") as before,
+            Image.open(tmp_path / f"b{suffix}") as b,
+        ):
+            assert b.info.get("dpi") == before.info.get("dpi")
+            assert not b.getexif() or suffix == ".tif"
+    assert not {282, 283, 296} & set(read_plain_tiff(tmp_path / "b.tif")[0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("compression", "after"),
+    [(None, 1), ("tiff_lzw", 5), ("tiff_adobe_deflate", 8), ("tiff_deflate", 8),
+     ("packbits", 32773), ("jpeg", 7)],
+)  # fmt: skip
+def test_a_tiff_is_packed_as_its_source(tmp_path, compression, after, dtype):
+    if compression == "jpeg" and dtype == np.uint16:
+        pytest.skip("JPEG has 8 bits here")
+    pixels = np.asarray(scene((200, 300))).astype(dtype) * (np.iinfo(dtype).max // 255)
+    Image.fromarray(pixels).save(tmp_path / "a.tif", compression=compression)
+    colorize(tmp_path / "a.tif", tmp_path / "b.tif")
+    tags, _ = read_plain_tiff(tmp_path / "b.tif")
+    assert struct.unpack("<H", tags[259][1])[0] == after
+    with Image.open(tmp_path / "b.tif") as file:
+        seen = luma(np.asarray(file).astype(float))
+    assert np.abs(seen - pixels / (np.iinfo(dtype).max // 255)).max() < (9 if after == 7 else 1)
+
+
+def test_the_quality_and_subsampling_of_a_jpeg_stay(tmp_path):
+    tint = Image.merge("RGB", [scene(), scene().point(lambda v: v // 2), scene()])
+    for quality, subsampling, image in ((40, 2, tint), (85, 0, tint), (60, 0, scene())):
+        image.save(tmp_path / "a.jpg", quality=quality, subsampling=subsampling, progressive=True)
+        colorize(tmp_path / "a.jpg", tmp_path / "b.jpg", overwrite=True)
+        with Image.open(tmp_path / "a.jpg") as before, Image.open(tmp_path / "b.jpg") as after:
+            assert after.quantization[0] == before.quantization[0]
+            assert JpegImagePlugin.get_sampling(after) == subsampling
+            assert after.info.get("progressive")
+
+
+def test_a_greys_jpeg_luma_is_quantized_to_the_same_values(tmp_path):
+    scene((256, 256)).save(tmp_path / "a.jpg", quality=50)
+    colorize(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "a.jpg") as a, Image.open(tmp_path / "b.jpg") as b:
+        b.draft("L", None)
+        error = np.asarray(b.convert("L")).astype(float) - np.asarray(a)
+    assert np.abs(error).mean() < 0.3
+
+
+def test_a_png_keeps_its_text_resolution_and_time(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "Grandma")
+    info.add_text("Author", "her son", zip=True)
+    info.add_itxt("Beschreibung", "auf dem Dachboden gefunden: Größe", "de", "Beschreibung")
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    info.add(b"tIME", struct.pack(">H5B", 2001, 1, 1, 10, 0, 0))
+    info.add(b"prVt", b"private")
+    scene().save(tmp_path / "a.png", pnginfo=info, dpi=(300, 300), exif=exif(3))
+    colorize(tmp_path / "a.png", tmp_path / "b.png")
+    check_words(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as file:
+        file.load()
+        assert file.text["Title"] == "Grandma" and file.text["Author"] == "her son"
+        assert file.text["Beschreibung"].endswith("Größe") and round(file.info["dpi"][0]) == 300
+        assert file.text["XML:com.adobe.xmp"] == UPRIGHT_XMP.decode()
+    chunks = chunks_of(tmp_path / "b.png")
+    assert chunks[b"tIME"] == struct.pack(">H5B", 2001, 1, 1, 10, 0, 0)
+    assert chunks[b"prVt"] == b"private"
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif", ".jpg"])
+@pytest.mark.parametrize("source", [".jpg", ".tif", ".png", ".webp", ".avif"])
+def test_words_go_from_every_format_to_every_other(tmp_path, source, suffix):
+    if source == ".jpg":
+        save_jpeg(tmp_path / "a.jpg")
+    else:
+        scene().convert("RGB").save(tmp_path / f"a{source}", exif=exif().tobytes())
+    colorize(tmp_path / f"a{source}", tmp_path / f"b{suffix}")
+    check_words(tmp_path / f"b{suffix}")
+    if (source, suffix) == (".jpg", ".tif"):
+        tags, _ = read_plain_tiff(tmp_path / "b.tif")
+        order = {b"I": "<", b"M": ">"}[(tmp_path / "b.tif").read_bytes()[:1]]
+        assert tags[33723][1] == IPTC and tags[700][1] == UPRIGHT_XMP
+        assert struct.unpack(order + "II", tags[282][1]) == (600000, 1000)
+
+
+def test_what_a_format_cannot_hold_is_told(tmp_path, caplog):
+    save_jpeg(tmp_path / "a.jpg")
+    result = colorize(tmp_path / "a.jpg", tmp_path / "b.tga")
+    assert "b.tga: TGA cannot hold EXIF, XMP, IPTC, a comment" in caplog.text
+    assert any("cannot hold" in note for note in result.notes)
+
+
+def test_every_chunk_of_a_written_png_is_whole(tmp_path):
+    scene((700, 3000)).save(tmp_path / "a.png")
+    colorize(tmp_path / "a.png", tmp_path / "b.png")
+    data, at, pixels = (tmp_path / "b.png").read_bytes(), 8, b""
+    while at < len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8 : at + 8 + size]
+        check = struct.unpack_from(">I", data, at + 8 + size)[0]
+        assert check == zlib.crc32(name + body)
+        pixels += body if name == b"IDAT" else b""
+        at += size + 12
+    assert len(zlib.decompress(pixels)) == 3000 * (1 + 700 * 3)

@@ -1,0 +1,133 @@
+"""Raw pictures of a clip, one after the other, each with its time."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Sequence
+from fractions import Fraction
+
+from .clip import Clip
+from .ffmpeg import FFmpeg, VideoError, url, versions
+from .ffmpeg_log import parse_frame
+
+# What keeps the levels: with swscale's defaults RGB comes out up to a level darker.
+SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+class Decoder:
+    """Raw pictures of a clip, one after the other, each with its time.
+
+    ``filters`` make what ``pix_fmt`` promises. Reading raises `VideoError` when the clip's size
+    changes or decoding breaks off. Frames before ``start_frame`` are passed over by a
+    seek; it is checked against the clip's times and replaced by decoding from the beginning where
+    the container seeks badly.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        filters: Sequence[str],
+        pix_fmt: str,
+        *,
+        start_frame: int = 0,
+        frame_count: int | None = None,
+    ) -> None:
+        self.clip = clip
+        self._filters = filters
+        self._output = [
+            *("-fps_mode", "passthrough"),
+            *(("-frames:v", str(frame_count)) if frame_count is not None else ()),
+            *("-f", "rawvideo", "-pix_fmt", pix_fmt),
+            *("-thread_queue_size", "1", "pipe:1"),  # raw pictures are large, the pipe holds some
+        ]
+        self._start_frame = start_frame
+        self._open(seek=start_frame > 0 and clip.timed)
+        if start_frame and clip.timed and not self._has_arrived():
+            self.close()
+            self._open(seek=False)
+
+    def _open(self, seek: bool) -> None:
+        self._times: queue.SimpleQueue[tuple[int | None, int] | None] = queue.SimpleQueue()
+        self._pending: tuple[int | None, int] | None = None
+        self._size = self.clip.width, self.clip.height
+        filters = ["showinfo=checksum=0", *self._filters]
+        if self._start_frame and not seek:
+            filters.insert(0, f"select='gte(n,{self._start_frame})'")
+        # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
+        vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
+        self.process = FFmpeg(
+            [
+                *("-protocol_whitelist", "file,pipe", "-copyts", "-start_at_zero"),
+                *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
+                *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
+                *("-i", url(self.clip.path), "-map", "0:V:0", "-vf", ",".join(filters)),
+                *self._output,
+            ],
+            stdout=True,
+            log_level="info",
+            on_line=self._on_line,
+            on_end=lambda: self._times.put(None),
+        )
+
+    def _seek_time(self) -> Fraction:
+        """Between the first frame and the one before it, as far from both as can be."""
+        return (self.clip.time_of(self._start_frame - 1) + self.clip.time_of(self._start_frame)) / 2
+
+    def _has_arrived(self) -> bool:
+        self._pending = self._next_time()
+        if self._pending is None or self._pending[0] is None:
+            return False
+        off = self._pending[0] * self.clip.time_base - self.clip.time_of(self._start_frame)
+        return abs(off) < self.clip.time_of(self._start_frame) - self._seek_time()
+
+    def _on_line(self, line: str) -> None:
+        if frame := parse_frame(line):
+            self._size = frame.width, frame.height
+            self._times.put((frame.pts, frame.duration))
+
+    def _next_time(self) -> tuple[int | None, int] | None:
+        pending, self._pending = self._pending, None
+        return pending or self._times.get()
+
+    def read_into(self, view: memoryview) -> bool:
+        """Fill ``view`` with the next picture; False at the end of the clip."""
+        filled = self.process.read_into(view)
+        if filled < len(view) and (self.process.wait() < 0 or filled):
+            raise VideoError(f"{self.clip.path}: decoding broke off ({self.process.cause()}).")
+        self._check_size()
+        return filled > 0
+
+    def read_time(self) -> tuple[int | None, int]:
+        """The time (None: unknown) and duration of the picture read last, in ``time_base``.
+
+        Only where ``filters`` keep the number of pictures.
+        """
+        time = self._next_time()
+        self._check_size()
+        if time is None:
+            raise VideoError(
+                f"{self.clip.path}: ffmpeg's log does not list every frame ({versions()})."
+            )
+        return time
+
+    def _check_size(self) -> None:
+        width, height = self._size
+        if self._size != (self.clip.width, self.clip.height):
+            raise VideoError(
+                f"{self.clip.path}: the picture changes its size from {self.clip.width}x"
+                f"{self.clip.height} to {width}x{height} in the middle of the clip; split it "
+                f"there, or bring it to one size."
+            )
+
+    def kill(self) -> None:
+        """End the process; a `read_into` in another thread ends as well."""
+        self.process.kill()
+
+    def close(self) -> None:
+        self.process.__exit__()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

@@ -1,0 +1,128 @@
+"""An ffmpeg that writes a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..files import AtomicOutput
+from ..options import EncodeOptions
+from .ffmpeg import FFmpeg, VideoError, url
+from .formats import find_format
+
+MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
+
+
+class Encoder:
+    """An ffmpeg that takes raw pictures and writes ``path``, whole or not at all.
+
+    It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
+    ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options. Of
+    ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
+    own options are among ``outputs``. The pictures are shown ``delay`` seconds late. ``check`` is
+    called while waiting; what it raises ends the encoding. As a context manager it leaves no
+    process and no part.
+
+    Raises `VideoError` when ``path`` has a suffix that the format does not take or its folder is
+    missing, and ``FileExistsError`` when it exists and is not to be overwritten.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        encode: EncodeOptions,
+        head: bytes,
+        *,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        delay: Fraction = Fraction(0),
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        container = find_format(encode.format).container(path)
+        try:
+            self._output = AtomicOutput(path, overwrite=encode.overwrite)
+        except FileNotFoundError as error:
+            raise VideoError(str(error)) from None
+        self._check = check
+        arguments = ["-itsoffset", f"{float(delay):.6f}", "-f", "matroska", "-i", "pipe:0", *inputs]
+        outputs = list(outputs)
+        part = url(self._output.part)
+        if container.muxer == "image2":
+            part = part.replace("%", "%%") + "/%06d.png"
+        with ExitStack() as opened:
+            opened.callback(self._output.discard)
+            if container.muxer == "image2":
+                self._output.part.mkdir()
+            if encode.metadata:
+                # Through a file: a workflow may be longer than a command line.
+                folder = opened.enter_context(TemporaryDirectory(prefix="colorizationnet-"))
+                listing = Path(folder, "metadata")
+                listing.write_text(_ffmetadata(encode.metadata), encoding="utf-8")
+                outputs += ["-map_metadata", str(arguments.count("-i"))]
+                arguments += ["-f", "ffmetadata", "-i", url(listing)]
+            outputs += [*container.options, "-f", container.muxer, "-y", part]
+            self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
+            self.write(head)
+            self._opened = opened.pop_all()
+
+    def write(self, data: memoryview | bytes) -> None:
+        try:
+            self._process.write(data)
+        except BrokenPipeError:
+            self._fail()
+
+    def _fail(self) -> None:
+        self._process.wait()
+        raise VideoError(f"{self._output.path} could not be written: {self._process.cause()}.")
+
+    def finish(self) -> None:
+        """Wait for the end of the encoding and put the file in its place."""
+        self._process.close_stdin()
+        if self._process.wait(self._check) != 0:
+            self._fail()
+        self._output.commit()
+
+    def kill(self) -> None:
+        """End the process; a `write` in another thread ends as well."""
+        self._process.kill()
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _ffmetadata(metadata: Mapping[str, str]) -> str:
+    def escape(text: str) -> str:
+        for special in "\\=;#\n":
+            text = text.replace(special, "\\" + special)
+        return text
+
+    lines = (f"{escape(key)}={escape(value)}\n" for key, value in metadata.items())
+    return ";FFMETADATA1\n" + "".join(lines)
+
+
+def color_tags(
+    matrix: str, color_range: str, primaries: str | None = None, trc: str | None = None
+) -> str:
+    """The filter that says which colour the pictures are in; tags left open follow the matrix."""
+    default = matrix if matrix in ("bt709", "smpte170m") else "bt709"
+    if matrix == "bt470bg":
+        default = "bt470bg"
+    return (
+        f"setparams=range={color_range}:colorspace={matrix}"
+        f":color_primaries={primaries or default}"
+        f":color_trc={trc or ('smpte170m' if default == 'bt470bg' else default)}"
+    )
+
+
+def pixel_aspect(ratio: Fraction) -> str:
+    """The filter that says the sample aspect ratio of the pictures, in terms of 16 bits."""
+    return f"setsar={ratio.numerator}/{ratio.denominator}:max={MAX_ASPECT_TERM}"

@@ -1,0 +1,195 @@
+"""Decoder, colour and encoder at work side by side, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+
+from .clip import Clip
+from .decoder import Decoder
+from .encoder import Encoder
+from .ffmpeg import VideoError
+from .matroska import block_header
+from .planes import PlaneFormat
+
+ColourStream = Callable[
+    [Iterator[np.ndarray], PlaneFormat], Iterator[tuple[np.ndarray, np.ndarray]]
+]
+T = TypeVar("T")
+
+BATCH_BYTES = 8 << 20
+POLL = 0.1  # seconds between two checks
+
+
+@dataclass
+class _Batch:
+    """Pictures on their way: rows of ``buffer``, planes one after the other, and their times."""
+
+    buffer: np.ndarray
+    times: list[tuple[int | None, int]]
+
+    @property
+    def samples(self) -> np.ndarray:
+        return self.buffer[: len(self.times)]
+
+
+class Transcoder:
+    """One thread decodes, the caller's colours, one encodes.
+
+    A batch is decoded, handed to ``colour``, encoded, and its buffer used again. There is one
+    with the decoder and one with the encoder, which therefore cannot run away; how many are in
+    between is up to ``colour``.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: Encoder,
+        plane_format: PlaneFormat,
+        batch_size: int,
+        check: Callable[[], None] | None,
+    ) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._format = plane_format
+        frame_bytes = plane_format.count * plane_format.dtype.itemsize
+        self._batch_size = max(1, min(batch_size, BATCH_BYTES // frame_bytes))
+        self._check = check
+        self._timestamps = _Timestamps(decoder.clip)
+        self._spare: list[np.ndarray] = []
+        self._with_colour: deque[_Batch] = deque()
+        self._encoding: Future[np.ndarray] | None = None  # gives its buffer back
+        self._decode_thread = ThreadPoolExecutor(1, "decode")
+        self._encode_thread = ThreadPoolExecutor(1, "encode")
+
+    def run(
+        self, colour: ColourStream, total: int, on_progress: Callable[[int, int], None] | None
+    ) -> int:
+        """Colour all frames; how many there were. Leaves the encoder's `finish` to the caller."""
+        try:
+            count = self._color_all(colour, total, on_progress)
+            self._await_encoder()
+            return count
+        except BaseException:
+            self._encoder.kill()
+            raise
+        finally:
+            self._decoder.kill()
+            self._decode_thread.shutdown(cancel_futures=True)
+            self._encode_thread.shutdown(cancel_futures=True)
+
+    def _color_all(
+        self, colour: ColourStream, total: int, on_progress: Callable[[int, int], None] | None
+    ) -> int:
+        done = 0
+        luma = self._luma_batches()
+        stream = colour(luma, self._format)
+        try:
+            for u, v in stream:
+                batch = self._filled_in(u, v)
+                self._encode(batch)
+                done += len(batch.times)
+                if on_progress:
+                    on_progress(done, total)
+        finally:
+            if isinstance(stream, Generator):
+                stream.close()
+        if self._with_colour or next(luma, None) is not None:
+            raise ValueError(f"The colour ended after {done} of {total} frames.")
+        if not done:
+            raise VideoError(f"{self._decoder.clip.path}: no frame could be decoded.")
+        return done
+
+    def _luma_batches(self) -> Iterator[np.ndarray]:
+        decoding = self._decode()
+        while (batch := self._result(decoding)).times:
+            decoding = self._decode()
+            self._with_colour.append(batch)
+            luma = batch.samples[:, : self._format.luma_count].reshape(-1, *self._format.luma_size)
+            luma.flags.writeable = False
+            yield luma
+
+    def _filled_in(self, u: np.ndarray, v: np.ndarray) -> _Batch:
+        """The oldest batch that colour has, with its chroma."""
+        if not self._with_colour:
+            raise ValueError("The colour gave chroma for more batches than it was given.")
+        batch = self._with_colour.popleft()
+        shape = (len(batch.times), *self._format.chroma_size)
+        for plane in (u, v):
+            if plane.shape != shape or plane.dtype != self._format.dtype:
+                raise ValueError(
+                    f"The colour gave chroma of {plane.shape} {plane.dtype} where "
+                    f"{shape} {self._format.dtype} belongs."
+                )
+        chroma = batch.samples[:, self._format.luma_count :].reshape(-1, 2, *shape[1:])
+        chroma[:, 0], chroma[:, 1] = u, v
+        return batch
+
+    def _decode(self) -> Future[_Batch]:
+        shape = (self._batch_size, self._format.count)
+        buffer = self._spare.pop() if self._spare else np.empty(shape, self._format.dtype)
+        return self._decode_thread.submit(self._read, buffer)
+
+    def _read(self, buffer: np.ndarray) -> _Batch:
+        batch = _Batch(buffer, [])
+        for row in buffer[:, : self._format.luma_count]:
+            if not self._decoder.read_into(row.data.cast("B")):
+                break
+            batch.times.append(self._decoder.read_time())
+        return batch
+
+    def _encode(self, batch: _Batch) -> None:
+        self._await_encoder()
+        self._encoding = self._encode_thread.submit(self._write, batch)
+
+    def _await_encoder(self) -> None:
+        if self._encoding:
+            self._spare.append(self._result(self._encoding))
+            self._encoding = None
+
+    def _write(self, batch: _Batch) -> np.ndarray:
+        for samples, time in zip(batch.samples, batch.times, strict=True):
+            self._encoder.write(block_header(*self._timestamps.read(*time), samples.nbytes))
+            self._encoder.write(samples.data.cast("B"))
+        return batch.buffer
+
+    def _result(self, future: Future[T]) -> T:
+        """What ``future`` comes to; `check` is called meanwhile."""
+        while True:
+            if self._check:
+                self._check()
+            if wait([future], timeout=POLL).done:
+                return future.result()
+
+
+class _Timestamps:
+    """Times of frames in seconds from the first one, exact for a constant rate."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._origin: Fraction | None = None
+        self._last = Fraction(-1)
+
+    def read(self, pts: int | None, duration: int) -> tuple[Fraction, Fraction]:
+        """The time and duration of the next frame, from those that the decoder gives it."""
+        clip = self._clip
+        if clip.times is None:
+            tick = length = 1 / clip.fps
+            time = self._last + tick
+            if pts is not None:
+                time = round((pts * clip.time_base - clip.start) * clip.fps) * tick
+        else:
+            tick = clip.time_base
+            time = self._last + tick if pts is None else pts * tick
+            length = duration * tick or 1 / clip.fps
+        if self._origin is None:
+            self._origin = time
+        # Two frames of a damaged clip may bear one time.
+        self._last = max(time - self._origin, self._last + tick)
+        return self._last, length
