@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Check, OnProgress
-from ..model import COLOURLESS, KeyframePicker, mark_shots, rgb_to_chroma, scaled
+from ..model import (
+    COLOURLESS,
+    KeyframePicker,
+    Reference,
+    mark_shots,
+    match_size,
+    resize,
+    rgb_to_chroma,
+    rgb_to_luma,
+    scaled,
+)
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
 from .frames import refuse_if_too_large, to_images
@@ -93,6 +103,21 @@ def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
         ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=True)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
+
+
+def shot_references(shots: ClipShots, keyframes: Tensor, gain: float) -> Iterator[Reference]:
+    """The coloured ``keyframes`` ``(n, H, W, C)`` as references of their shots, small, in order.
+
+    ``gain`` on their chroma, as on the network's.
+    """
+    images = iter(keyframes)
+    stops = [shot.first for shot in shots.shots[1:]] + [shots.frame_count]
+    for shot, stop in zip(shots.shots, stops, strict=True):
+        for frame in shot.keyframes:
+            image = next(images)[..., :3].permute(2, 0, 1).float()
+            size = match_size(*image.shape[1:])
+            luma, chroma = rgb_to_luma(image), rgb_to_chroma(image) * gain
+            yield Reference(frame, shot.first, stop, resize(luma, size), resize(chroma, size))
 
 
 def _has_colour(image: Tensor) -> bool:

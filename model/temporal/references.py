@@ -6,7 +6,7 @@ network's, which fills what no reference shows.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -76,35 +76,24 @@ def match_size(height: int, width: int) -> tuple[int, int]:
 
 
 def recall_chroma(
-    batches: Iterable[tuple[Tensor, Tensor]], references: Iterable[Reference], first_frame: int = 0
+    batches: Iterable[ChromaBatch], references: Iterable[Reference], first_frame: int = 0
 ) -> Iterator[RecalledBatch]:
     """Guessed chroma of a film's frames, with the references' colours where they match.
 
-    ``batches`` of chroma ``(n, 2, h, w)`` and luma ``(n, 1, H, W)`` of consecutive frames, the
-    first of which is ``first_frame``; the result has the luma's size, which `match_size` tells.
-    ``references`` in the order of their frames; they are taken when their turn comes, so that
-    memory holds the few nearest only. How the frames are batched does not change the result.
+    The first of the ``batches``' frames is number ``first_frame``; the result has the luma's size,
+    which `match_size` tells. ``references`` in the order of their frames; they are taken when their
+    turn comes, so that memory holds the nearest two only. How the frames are batched does not
+    change the result.
     """
-    for _, batch in _beside(batches, references, first_frame):
-        yield batch
-
-
-def _beside(
-    batches: Iterable[tuple[Tensor, Tensor]], references: Iterable[Reference], first_frame: int
-) -> Iterator[tuple[Tensor, RecalledBatch]]:
-    """Luma beside what is recalled of its frames."""
-    memory, frame = ReferenceMemory(references), first_frame
-    for chroma, luma in batches:
-        yield luma, run_single_threaded(partial(memory.recall, frame, luma, chroma))
-        frame += len(luma)
+    for _, recalled in _recall(batches, references, first_frame):
+        yield recalled
 
 
 def stabilize_recalled(
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[ChromaBatch],
     references: Iterable[Reference],
     stability: float = FilmOptions.stability,
     *,
-    cuts: Sequence[int] = (),
     first_frame: int = 0,
     look_ahead: int = LOOK_AHEAD,
 ) -> Iterator[RecalledBatch]:
@@ -112,23 +101,28 @@ def stabilize_recalled(
 
     The temporal filter (`stabilize_chroma`) sees all colours, so that known ones last where their
     surface no longer matches; but the better a pixel is known, the less it is filtered, since the
-    filter blurs what moves. A frame comes out when ``look_ahead`` frames more are known. ``cuts``
-    are the frames with which shots begin.
+    filter blurs what moves. A frame comes out when ``look_ahead`` frames more are known.
     """
     waiting: deque[tuple[Tensor, Tensor]] = deque()
-    begins = {first_frame, *cuts}
 
     def recalled() -> Iterator[ChromaBatch]:
-        frame = first_frame
-        for luma, batch in _beside(batches, references, first_frame):
-            waiting.extend(zip(batch.chroma.split(1), batch.confidence.split(1), strict=True))
-            shots = [number in begins for number in range(frame, frame + len(luma))]
-            yield ChromaBatch(batch.chroma, luma, shots)
-            frame += len(luma)
+        for batch, found in _recall(batches, references, first_frame):
+            waiting.extend(zip(found.chroma.split(1), found.confidence.split(1), strict=True))
+            yield batch._replace(chroma=found.chroma)
 
     for filtered in stabilize_chroma(recalled(), stability, look_ahead=look_ahead):
         chroma, confidence = waiting.popleft()
         yield RecalledBatch(torch.lerp(filtered[None], chroma, confidence), confidence)
+
+
+def _recall(
+    batches: Iterable[ChromaBatch], references: Iterable[Reference], first_frame: int
+) -> Iterator[tuple[ChromaBatch, RecalledBatch]]:
+    """Each batch beside what is recalled of its frames."""
+    memory, frame = ReferenceMemory(references), first_frame
+    for batch in batches:
+        yield batch, run_single_threaded(partial(memory.recall, frame, batch.luma, batch.chroma))
+        frame += len(batch.luma)
 
 
 class ReferenceMemory:
