@@ -91,7 +91,8 @@ class ShotColors:
 def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
     """What each of ``shots`` gets of its coloured ``keyframes`` ``(n, H, W, C)``.
 
-    A shot whose keyframes have no colour, as a title card, stays grey. Raises ``ValueError`` when
+    A shot whose keyframes have no colour, as a title card, stays grey; one without keyframes is
+    left to the network as it is. Raises ``ValueError`` when
     the pictures are not the shots' keyframes, or when none of them has any colour.
     """
     shots.check_pictures(keyframes)
@@ -100,7 +101,7 @@ def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
     if not any(coloured):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
     return [
-        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=True)
+        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=len(part) > 0)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
 
@@ -146,7 +147,8 @@ def find_shots(
         keyframes = picker.pick(options.keyframes)
         shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
 
-    luma = _small_luma(clip, frames, on_progress, check)
+    size = scaled((clip.height, clip.width), SMALL_SIDE / min(clip.width, clip.height))
+    luma = read_small_luma(clip, frames, size, on_progress, check)
     for frame, (begins, small) in enumerate(mark_shots(luma, options.sensitivity)):
         if begins:
             close()
@@ -198,13 +200,16 @@ def load_keyframes(
     return images
 
 
-def _small_luma(
-    clip: Clip, frames: range, on_progress: OnProgress | None, check: Check | None
+def read_small_luma(
+    clip: Clip,
+    frames: range,
+    size: tuple[int, int],
+    on_progress: OnProgress | None,
+    check: Check | None,
 ) -> Iterator[Tensor]:
-    """Each frame as small ``(1, h, w)`` luma in [0, 1]."""
-    width, height = scaled((clip.width, clip.height), SMALL_SIDE / min(clip.width, clip.height))
+    """Each frame as small luma ``(1, h, w)`` in [0, 1] of ``size`` (height, width)."""
     done = 0
-    for batch in read_luma(clip, size=(width, height), frames=frames, batch_size=32, check=check):
+    for batch in read_luma(clip, size=size[::-1], frames=frames, batch_size=32, check=check):
         yield from to_images(batch[:, None])
         done += len(batch)
         if on_progress:
