@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import AtomicOutput
 from ..host import SUFFIXES, current
 from ..options import (
     FORMATS,
@@ -54,7 +56,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="0 to 1: how firmly colours hold still (default: %(default)s)",
     )
     film.add_argument(
-        "--keyframes", type=Path, metavar="DIR", help="coloured keyframes of this clip"
+        "--keyframes",
+        type=Path,
+        metavar="DIR",
+        help="coloured frames of this clip: a folder made by keyframes, or pictures named by their "
+        "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
+    )
+    film.add_argument(
+        "--confidence",
+        type=Path,
+        metavar="JSON",
+        help="write here how well each frame's colours are known from the keyframes, 0 to 1",
     )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
@@ -87,6 +99,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     jobs = list(_jobs(args))
     if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
+    if args.confidence and not args.keyframes:
+        raise ValueError("--confidence tells of --keyframes; give those as well.")
     from ..pipeline import load_model
 
     network = load_model(args.model)
@@ -226,11 +240,12 @@ def _colorize_clip(
     args: argparse.Namespace,
 ) -> None:
     from ..pipeline import colorize_film, probe
-    from .keyframes import read_keyframes
+    from .keyframes import read_references
 
     host = current()
     clip = probe(source)
-    shots, keyframes = read_keyframes(args.keyframes) if args.keyframes else (None, None)
+    shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
+    confidence: list[float] = []
     with host.progress(clip.frame_count, source.name) as progress:
         colorize_film(
             clip,
@@ -244,4 +259,11 @@ def _colorize_clip(
             keyframes=keyframes,
             device=host.device(),
             on_progress=progress.report,
+            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
         )
+    if confidence:
+        mean = sum(confidence) / len(confidence)
+        logging.info("%s: %.0f %% of its colours known from keyframes.", source.name, 100 * mean)
+    if args.confidence:
+        with AtomicOutput(args.confidence, overwrite=args.overwrite) as part:
+            part.write_text(json.dumps({"clip": source.name, "confidence": confidence}))
