@@ -133,12 +133,12 @@ def test_rates_as_people_type_them(tmp_path, given, meant):
     assert probe(path).fps == Fraction(meant)
 
 
-@pytest.mark.parametrize("aspect", [Fraction(16, 15), Fraction(1, 2), Fraction(3)])
 @pytest.mark.parametrize(
     ("entry", "suffix"),
     [(entry, suffix) for entry in FORMATS.values() for suffix in entry.containers if entry.aspect],
 )
-def test_sample_aspect_ratio_comes_back(tmp_path, entry, suffix, aspect):
+def test_sample_aspect_ratio_comes_back(tmp_path, entry, suffix):
+    aspect = Fraction(16, 15)  # of PAL
     depth = entry.depth_for(8)
     frames = picture(64, 48, 3, deep=depth > 8)
     options = {"format": entry.name, "bit_depth": depth, "sample_aspect_ratio": aspect}

@@ -21,9 +21,10 @@ class Encoder:
 
     It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
     ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options. Of
-    ``encode`` the format's container, the metadata and ``overwrite`` are heeded here. The pictures
-    are shown ``delay`` seconds late. ``check`` is called while waiting; what it raises ends the
-    encoding. As a context manager it leaves no process and no part behind.
+    ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
+    own options are among ``outputs``. The pictures are shown ``delay`` seconds late. ``check`` is
+    called while waiting; what it raises ends the encoding. As a context manager it leaves no
+    process and no part.
 
     Raises `VideoError` when ``path`` has a suffix that the format does not take or its folder is
     missing, and ``FileExistsError`` when it exists and is not to be overwritten.

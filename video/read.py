@@ -73,17 +73,16 @@ def read_frames(
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
     alpha = clip.has_alpha if alpha is None else alpha
-    filters = [
-        *((f"fps={ratio(exact_rate(rate))}",) if rate else ()),
-        *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
-        *_to_rgb(clip, width, height),
-    ]
     wanted = count_frames(clip, start_frame, frame_count, frame_step, rate)
     shape = (height, width, 4 if alpha else 3)
     dtype = np.dtype(np.uint16 if deep else np.uint8)
     given = 0
     with Decoder(
-        clip, filters, RGB[deep, alpha], start_frame=start_frame, frame_count=frame_count
+        clip,
+        [*_in_time(rate, frame_step), *_to_rgb(clip, width, height)],
+        RGB[deep, alpha],
+        start_frame=start_frame,
+        frame_count=frame_count,
     ) as source:
         for batch in _batches(source, shape, dtype, wanted, batch_size, on_frame, check):
             given += len(batch)
@@ -176,6 +175,13 @@ def count_frames(
         available = round((end - float(clip.time_of(start_frame))) * float(rate))
     available = max(0, -(-available // frame_step))
     return available if frame_count is None else min(available, frame_count)
+
+
+def _in_time(rate: Fraction | float | None, frame_step: int) -> list[str]:
+    return [
+        *((f"fps={ratio(exact_rate(rate))}",) if rate else ()),
+        *((f"select='not(mod(n,{frame_step}))'",) if frame_step > 1 else ()),
+    ]
 
 
 def _to_rgb(clip: Clip, width: int, height: int) -> list[str]:

@@ -53,9 +53,9 @@ def recolor(
     copied is trimmed with them, to the frame.
 
     Decoding, ``colour`` and encoding overlap, in memory for the batches that ``colour`` holds and
-    for `transcode.QUEUED` on either side. ``on_progress(done, total)`` is called after each batch,
-    ``check()`` several times a second while this waits; what they or ``colour`` raise ends the
-    work. ``target`` appears under its name only when it is whole.
+    one on either side. ``on_progress(done, total)`` is called after each batch, ``check()``
+    several times a second while this waits; what they or ``colour`` raise ends the work.
+    ``target`` appears under its name only when it is whole.
 
     Raises `VideoError`; ``FileExistsError`` when ``target`` exists and is not to be overwritten;
     ``ValueError`` when ``colour`` yields planes of another shape or type, too few or too many.

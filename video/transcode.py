@@ -23,7 +23,6 @@ ColourStream = Callable[
 ]
 T = TypeVar("T")
 
-QUEUED = 2  # batches at the decoder and as many at the encoder: one in work, one waiting
 BATCH_BYTES = 8 << 20
 POLL = 0.1  # seconds between two checks
 
@@ -43,9 +42,9 @@ class _Batch:
 class Transcoder:
     """One thread decodes, the caller's colours, one encodes.
 
-    A batch is decoded, handed to ``colour``, encoded, and its buffer used again. At most `QUEUED`
-    batches are with the decoder (in work or waiting) and with the encoder, so that neither runs
-    away; how many are in between is up to ``colour``.
+    A batch is decoded, handed to ``colour``, encoded, and its buffer used again. There is one
+    with the decoder and one with the encoder, which therefore cannot run away; how many are in
+    between is up to ``colour``.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Transcoder:
         self._timestamps = _Timestamps(decoder.clip)
         self._spare: list[np.ndarray] = []
         self._with_colour: deque[_Batch] = deque()
-        self._encoding: deque[Future[np.ndarray]] = deque()
+        self._encoding: Future[np.ndarray] | None = None  # gives its buffer back
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._encode_thread = ThreadPoolExecutor(1, "encode")
 
@@ -75,8 +74,7 @@ class Transcoder:
         """Colour all frames; how many there were. Leaves the encoder's `finish` to the caller."""
         try:
             count = self._color_all(colour, total, on_progress)
-            while self._encoding:
-                self._result(self._encoding.popleft())
+            self._await_encoder()
             return count
         except BaseException:
             self._encoder.kill()
@@ -109,9 +107,9 @@ class Transcoder:
         return done
 
     def _luma_batches(self) -> Iterator[np.ndarray]:
-        decoding = deque(self._decode() for _ in range(QUEUED))
-        while (batch := self._result(decoding.popleft())).times:
-            decoding.append(self._decode())
+        decoding = self._decode()
+        while (batch := self._result(decoding)).times:
+            decoding = self._decode()
             self._with_colour.append(batch)
             luma = batch.samples[:, : self._format.luma_count].reshape(-1, *self._format.luma_size)
             luma.flags.writeable = False
@@ -120,7 +118,7 @@ class Transcoder:
     def _filled_in(self, u: np.ndarray, v: np.ndarray) -> _Batch:
         """The oldest batch that colour has, with its chroma."""
         if not self._with_colour:
-            raise ValueError("The colour gave chroma for more batches than it had got.")
+            raise ValueError("The colour gave chroma for more batches than it was given.")
         batch = self._with_colour.popleft()
         shape = (len(batch.times), *self._format.chroma_size)
         for plane in (u, v):
@@ -147,9 +145,13 @@ class Transcoder:
         return batch
 
     def _encode(self, batch: _Batch) -> None:
-        while len(self._encoding) >= QUEUED:
-            self._spare.append(self._result(self._encoding.popleft()))
-        self._encoding.append(self._encode_thread.submit(self._write, batch))
+        self._await_encoder()
+        self._encoding = self._encode_thread.submit(self._write, batch)
+
+    def _await_encoder(self) -> None:
+        if self._encoding:
+            self._spare.append(self._result(self._encoding))
+            self._encoding = None
 
     def _write(self, batch: _Batch) -> np.ndarray:
         for samples, time in zip(batch.samples, batch.times, strict=True):

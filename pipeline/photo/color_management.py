@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-_NO_OPTIMIZATION = 0x0100  # littleCMS's cmsFLAGS_NOOPTIMIZE: no table in place of the curves
+# littleCMS's cmsFLAGS_NOOPTIMIZE: no table in place of the curves
+_NO_OPTIMIZATION = ImageCms.Flags(0x0100)
 _D50 = struct.pack(">3i", 63190, 65536, 54061)
 SRGB_GAMMA = 45455  # of a PNG's gAMA chunk: close enough to sRGB for viewers to show it as that
 

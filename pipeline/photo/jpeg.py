@@ -33,7 +33,7 @@ _CHROMA = (
 def read_segments(picture: Image.Image, metadata: Metadata) -> None:
     """Take XMP, Photoshop's resources, the comment and the encoding from an open JPEG."""
     resources = b""
-    for name, data in picture.applist:
+    for name, data in getattr(picture, "applist", ()):
         if name == "APP1" and data.startswith(XMP_HEADER):
             metadata.xmp = data[len(XMP_HEADER) :]
         elif name == "APP1" and data.startswith(EXTENDED_XMP_HEADER):
@@ -42,7 +42,7 @@ def read_segments(picture: Image.Image, metadata: Metadata) -> None:
             resources += data[len(PHOTOSHOP_HEADER) :]
     metadata.photoshop = without_thumbnails(resources) or None
     metadata.comment = picture.info.get("comment")
-    tables = [list(table) for _, table in sorted(picture.quantization.items())]
+    tables = [list(table) for _, table in sorted(getattr(picture, "quantization", {}).items())]
     grey = picture.mode == "L"
     subsampling = 0 if grey else JpegImagePlugin.get_sampling(picture)
     metadata.encoding |= {

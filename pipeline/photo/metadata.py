@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .errors import PhotoError
@@ -184,12 +185,9 @@ def to_directory(metadata: Metadata) -> Directory:
     else:
         directory = Directory("<")
         if metadata.exif:
-            try:
+            with suppress(PhotoError):
                 found = read_directories(io.BytesIO(metadata.exif))[0]
-            except PhotoError:
-                pass
-            else:
-                directory = from_directory(found).directory
+                directory = from_directory(found).directory or directory
         if metadata.xmp:
             directory.put_bytes(700, BYTE, metadata.xmp)
         if metadata.photoshop:

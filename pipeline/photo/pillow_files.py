@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile
 
@@ -78,7 +78,8 @@ def load(path: Path, picture: ImageFile.ImageFile) -> str:
     """Decode what can be decoded; the damage in words, or ``""``. Raises ``PhotoError``."""
     end = None
     if picture.format in (JPEG, MPO):
-        end = picture.fp = _WithEnd(picture.fp)
+        end = _WithEnd(cast(BinaryIO, picture.fp))
+        picture.fp = cast(BinaryIO, end)
     try:
         picture.load()
     except DAMAGE as error:

@@ -71,7 +71,7 @@ class PngWriter:
             self._chunk(name, data)
         self._chunk(b"IDAT", b"\x78\x9c")  # zlib's header; each band is a run of its own
 
-    def pack(self, levels: np.ndarray) -> tuple[bytes, int, int]:
+    def pack(self, levels: np.ndarray) -> tuple[bytes, bytes, None]:
         """A band ``(n, W, C)`` of levels, filtered and deflated."""
         rows = levels.astype(">u2") if self._bits == 16 else levels
         data = _filtered(np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1),

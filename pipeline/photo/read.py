@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageFile, ImageOps, ImageSequence
 from torch import Tensor
 
 from ...video import FFmpeg, url
@@ -44,6 +45,10 @@ class Page:
     notes: list[str] = field(default_factory=list)
 
 
+def _no_page(index: int) -> Page:
+    raise IndexError(index)
+
+
 @dataclass
 class Photo:
     """A photo on disk: its first picture, and the others of a multi-page TIFF on demand."""
@@ -53,7 +58,7 @@ class Photo:
     """What the content is, as Pillow names it."""
     first: Page
     page_count: int = 1
-    _read_page: Callable[[int], Page] | None = None
+    _read_page: Callable[[int], Page] = _no_page
 
     @property
     def height(self) -> int:
@@ -279,7 +284,7 @@ def _orientation(picture: Image.Image) -> int:
         return picture.getexif().get(274, 1)
 
 
-def _load(path: Path, picture: Image.Image, notes: list[str]) -> None:
+def _load(path: Path, picture: ImageFile.ImageFile, notes: list[str]) -> None:
     if damage := load(path, picture):
         notes.append(f"damaged ({damage}); what could be read is kept.")
 
@@ -397,8 +402,6 @@ def _has_srgb_primaries(chromaticities: bytes | None) -> bool:
 
 def _itxt(data: bytes) -> bytes | None:
     """The text of an international text chunk."""
-    import zlib
-
     _, _, rest = data.partition(b"\0")
     packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
     try:
@@ -419,17 +422,13 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
         *("-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
     ]
     with FFmpeg(arguments, stdout=True) as ffmpeg:
-        filled = ffmpeg.read_into(memoryview(levels).cast("B"))
+        filled = ffmpeg.read_into(levels.data.cast("B"))
         if filled < levels.nbytes or ffmpeg.wait() or ffmpeg.errors:
             return None
-    levels = levels.byteswap(inplace=True).view("<u2") if _is_little() else levels.view("=u2")
+    levels = levels.astype(np.uint16)
     colors = 1 if grey else 3
     alpha = levels[..., -1] if channels in (2, 4) else None
     return Raster(levels[..., :colors], 65535, alpha=alpha, alpha_white=65535)
-
-
-def _is_little() -> bool:
-    return np.little_endian
 
 
 def _deep_netpbm(path: Path) -> tuple[np.ndarray, float] | None:

@@ -77,8 +77,10 @@ def read_directories(file: BinaryIO) -> list[Directory]:
     """
     file.seek(0)
     head = file.read(16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
     try:
+        if not order:
+            raise struct.error
         (version,) = struct.unpack_from(f"{order}H", head, 2)
         big = version == 43
         (at,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", head, 8 if big else 4)

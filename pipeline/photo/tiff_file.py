@@ -18,7 +18,7 @@ from .tiff_pixels import BLACK_IS_ZERO, JPEG, WHITE_IS_ZERO, Layout, read_sample
 _REDUCED, _MASK = 1, 4  # of NewSubfileType
 _DNG_VERSION, _SUB_DIRECTORIES = 50706, 330
 _PREMULTIPLIED, _OPACITY = 1, (1, 2)
-_DIFFERENTLY_STORED = {LAB: name for LAB, name in ((8, "L*a*b*"), (5, "CMYK"), (6, "YCbCr"))}
+_DIFFERENTLY_STORED = {5: "CMYK", 6: "YCbCr", 8: "L*a*b*"}
 
 
 class TiffFile:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from .errors import PhotoError
-from .tiff import LONG, SHORT, Directory, Tag, pack_directory, read_directories
+from .tiff import LONG, SHORT, Directory, pack_directory, read_directories
 
 # TIFF's numbers for how strips are packed.
 RAW, FAX, LZW, JPEG, DEFLATE, PACKBITS = 1, (2, 3, 4), 5, 7, 8, 32773
@@ -54,12 +54,13 @@ class Layout:
         photometric = number(262, WHITE_IS_ZERO)
         bits = numbers(258, (1,))
         samples = number(277, len(bits))
+        formats = set(numbers(339, (_UNSIGNED,)))
         layout = cls(
             width=number(256),
             height=number(257),
             samples=samples,
             bits=bits[0] if len(set(bits)) == 1 else 0,
-            format=(set(numbers(339, (_UNSIGNED,))) | {0}).pop(),
+            format=formats.pop() if len(formats) == 1 else 0,
             photometric=photometric,
             compression=compression,
             separate=number(284, 1) == 2 and samples > 1,
@@ -67,8 +68,6 @@ class Layout:
             fill_order=number(266, 1),
             extra=numbers(338),
         )
-        formats = set(numbers(339, (_UNSIGNED,)))
-        layout.format = formats.pop() if len(formats) == 1 else 0
         if layout.format == _UNDEFINED:
             layout.format = _UNSIGNED
         return layout
@@ -277,6 +276,3 @@ def packer(compression: int) -> Callable[[np.ndarray], tuple[bytes, Directory]]:
         return target.getvalue()[start : start + directory.number(279)], directory
 
     return pack
-
-
-__all__ = ["BYTE_COMPRESSIONS", "Layout", "Tag", "packer", "read_samples"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,7 +39,7 @@ from .metadata import Metadata, to_directory
 from .png import PngWriter
 from .read import Photo
 from .tiff import LONG, SHORT, pack_directory
-from .tiff_pixels import DEFLATE, FAX, LZW, PACKBITS, PILLOW_NAMES, RAW, RGB, packer
+from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
 from .tiff_pixels import JPEG as TIFF_JPEG
 
 _JPEG_TABLES = 347
@@ -76,7 +77,7 @@ class PhotoOutput:
         self._output = AtomicOutput(path, overwrite=overwrite)
         self._writer: Any = None
         self._pages: Any = None
-        self._file: BinaryIO | None = None
+        self._file: Any = None
 
     def __enter__(self) -> PhotoOutput:
         if self.format in (PNG, TIFF, PPM):
@@ -165,12 +166,13 @@ def write_photo(
         bits = result_bits(output.format, source_bits, bit_depth)
         has_alpha = raster is not None and raster.alpha is not None
         with_alpha = has_alpha and output.format in ALPHA_FORMATS
-        output.begin(tuple(image.shape[:2]), metadata, bits=bits, alpha=with_alpha)
+        height, width = image.shape[:2]
+        output.begin((height, width), metadata, bits=bits, alpha=with_alpha)
         step = max(1, (1 << 20) // image.shape[1])
         for top in range(0, image.shape[0], step):
             rows = slice(top, min(top + step, image.shape[0]))
             band = image[rows].float()
-            alpha = raster.alpha_rows(rows) if has_alpha else None
+            alpha = None if raster is None else raster.alpha_rows(rows)
             output.put(output.pack(to_levels(band, alpha, bits, with_alpha)))
     tell(path, output, source_bits, bits, bit_depth, has_alpha and not with_alpha)
 
@@ -343,7 +345,7 @@ class TiffWriter:
             compression = DEFLATE
         self._compression = compression
         self._predicted = compression in (LZW, DEFLATE, 50000, 34925)
-        self._libtiff = packer(compression) if compression in PILLOW_NAMES else None
+        self._libtiff: Any = packer(compression) if compression in PILLOW_NAMES else None
         self._size, self._channels, self._bits = size, channels, bits
         self._directory, self._tables = directory, None
         self._rows: list[int] = []
@@ -362,8 +364,6 @@ class TiffWriter:
         if self._compression == RAW:
             return stored.tobytes(), rows, None
         if self._libtiff is None:
-            import zlib
-
             return zlib.compress(stored.tobytes(), 6), rows, None
         return self._libtiff(stored)[0], rows, None
 
@@ -386,8 +386,8 @@ class TiffWriter:
         for number, values in short:
             tags.put(number, SHORT, *values)
         for number, values in (
-            (256, (width,)), (257, (height,)), (273, self._offsets), (278, (self._rows[0],)),
-            (279, self._lengths),
+            (256, (width,)), (257, (height,)), (273, tuple(self._offsets)), (278, (self._rows[0],)),
+            (279, tuple(self._lengths)),
         ):  # fmt: skip
             tags.put(number, LONG, *values)
         if self._tables is not None:
@@ -410,6 +410,3 @@ class TiffWriter:
 
 def _entry_count(directory: Any) -> int:
     return struct.unpack(directory.order + "H", pack_directory(directory, 0)[:2])[0]
-
-
-__all__ = ["LZW", "PACKBITS", "PhotoOutput", "result_bits", "to_levels", "write_photo"]
