@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .clip import Clip
-from .ffmpeg import FFmpeg, VideoError, url, versions
+from .ffmpeg import FFmpeg, VideoError, input_file, versions
 from .ffmpeg_log import parse_frame
 
 # What keeps the levels: with swscale's defaults RGB comes out up to a level darker.
@@ -55,12 +55,15 @@ class Decoder:
             filters.insert(0, f"select='gte(n,{self._start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
         vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
+        options = [
+            *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
+            *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
+        ]
         self.process = FFmpeg(
             [
-                *("-protocol_whitelist", "file,pipe", "-copyts", "-start_at_zero"),
-                *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
-                *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
-                *("-i", url(self.clip.path), "-map", "0:V:0", "-vf", ",".join(filters)),
+                *("-copyts", "-start_at_zero"),
+                *input_file(self.clip.path, options),
+                *("-map", "0:V:0", "-vf", ",".join(filters)),
                 *self._output,
             ],
             stdout=True,

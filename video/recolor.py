@@ -12,7 +12,7 @@ from ..options import EncodeOptions
 from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
 from .encoder import Encoder, color_tags, pixel_aspect
-from .ffmpeg import VideoError, url
+from .ffmpeg import VideoError, input_file
 from .formats import Format, find_format, ratio
 from .matroska import header
 from .planes import MATRICES, PlaneFormat
@@ -176,7 +176,7 @@ def _open_encoder(
         path,
         encode,
         header(plane_format.pix_fmt, width, height, clip.fps),
-        inputs=["-protocol_whitelist", "file,pipe", *trim, "-i", url(clip.path)],
+        inputs=input_file(clip.path, trim),
         outputs=[
             *(("-ss", "0") if frames.start else ()),  # no copied sound from before the first frame
             *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
