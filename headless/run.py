@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -66,6 +67,7 @@ def main(args: argparse.Namespace) -> list[Path]:
                 f"--server needs the package {error.name}: pip install requests."
             ) from error
 
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
         server = Server(args.server, args.api_key or os.environ.get(API_KEY))
         for setting in args.set:
             _apply(setting, prompt, server.inputs)

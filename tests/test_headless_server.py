@@ -354,7 +354,7 @@ def test_a_server_that_falls_silent_is_left(run, comfy, hasty, nothing_written):
     assert errors == [f"{comfy.url} cannot be reached: it does not answer."]
 
 
-def test_a_server_that_vanishes_is_noticed(run, comfy, hasty):
+def test_a_server_that_vanishes_is_noticed(run, comfy, hasty, caplog):
     def vanish(handler):
         comfy.socket.close()
         handler.close_connection = True
@@ -362,6 +362,7 @@ def test_a_server_that_vanishes_is_noticed(run, comfy, hasty):
     comfy.overrides["/history"] = vanish
     code, _, errors = run()
     assert code == 1 and errors[0].startswith(f"{comfy.url} cannot be reached: ")
+    assert not caplog.records  # one sentence at the end, and not one an attempt
 
 
 def test_a_server_that_was_started_anew_is_noticed(run, comfy, hasty):
