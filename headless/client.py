@@ -212,8 +212,8 @@ class _Form:
 
     def __init__(self, field: str, file: Path, fields: Mapping[str, str]):
         mark = uuid4().hex.encode()
-        form = {**fields, field: (file.name, mark, "application/octet-stream")}
-        content, self.content_type = encode_multipart_formdata(form)
+        part: Any = (file.name, mark, "application/octet-stream")
+        content, self.content_type = encode_multipart_formdata({**fields, field: part})
         self._head, _, self._tail = content.partition(mark)
         self._file, self._size = file, file.stat().st_size
 
