@@ -31,6 +31,7 @@ DEMUXERS = (
 )
 UNLISTED = "it is a playlist, or in a format that is not opened here; convert it to MKV or MP4"
 
+MAX_ERRORS = 100  # that are kept of one process
 PIPE_BYTES = 1 << 20
 if sys.platform == "win32":
     NO_WINDOW = subprocess.CREATE_NO_WINDOW
@@ -125,7 +126,7 @@ class FFmpeg:
                 line = line.rstrip()
                 match = _LOG_LINE.match(line) or _SVT_ERROR.match(line)
                 if match and match[1] in ("error", "fatal", "panic"):
-                    if len(self.errors) < 100:
+                    if len(self.errors) < MAX_ERRORS:
                         unlisted = match[2].startswith("Format not on whitelist")
                         self.errors.append(UNLISTED if unlisted else match[2])
                 elif self._on_line:

@@ -17,7 +17,6 @@ from .formats import Format, find_format, ratio
 from .matroska import header
 from .planes import MATRICES, PlaneFormat
 from .probe import as_clip
-from .read import warn_missing
 from .streams import copied_streams
 from .transcode import ColourStream, Transcoder
 
@@ -75,8 +74,8 @@ def recolor(
     ):
         transcoder = Transcoder(decoder, encoder, plane_format, batch_size, check)
         count = transcoder.run(colour, len(frames), on_progress)
+        decoder.report_damage(len(frames) - count)
         encoder.finish()
-    warn_missing(clip, len(frames) - count)
     return count
 
 
