@@ -113,13 +113,8 @@ def remove_stale_parts(folder: Path) -> None:
     _swept[folder] = time.monotonic()
     for part in folder.glob(f"{PREFIX}*{MARK}*"):
         with suppress(OSError):  # it has just gone, or is somebody else's
-            if is_stale(part, part.name):
+            if is_dead(part.name) or time.time() - part.stat().st_mtime > STALE:
                 _remove(part)
-
-
-def is_stale(path: Path, whose: str) -> bool:
-    """Whether the owner that ``whose`` names is dead, or nothing has been written for a day."""
-    return is_dead(whose) or time.time() - path.stat().st_mtime > STALE
 
 
 def temp_prefix() -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..files import PREFIX, is_stale
-from ..owners import owner
+from ..files import PREFIX, STALE
+from ..owners import is_dead, owner
 
 CLAIM = f"{PREFIX}claim-"
 BEING_WRITTEN = 60  # seconds that a claim may be empty
@@ -59,10 +59,10 @@ def _take(claim: Path) -> bool:
 
 def _remove_if_stale(claim: Path) -> bool:
     whose = claim.read_text(errors="replace")
-    if whose:
-        stale = is_stale(claim, whose)
-    else:
-        stale = time.time() - claim.stat().st_mtime > BEING_WRITTEN
+    stale = is_dead(whose)
+    if stale is None:  # of another host, or not written yet
+        age = time.time() - claim.stat().st_mtime
+        stale = age > (STALE if whose else BEING_WRITTEN)
     if stale:
         claim.unlink()
     return stale

@@ -12,7 +12,7 @@ import warnings
 from ..files import discard_open_parts, remove_stale_temp
 from ..version import pack_version
 from . import colorize, convert, keyframes, run, signals, teach
-from .terminal import HarmlessFormatter, harmless, name_for_output
+from .terminal import LogHandler, above_bars, harmless, name_for_output
 
 COMMANDS = [colorize, teach, keyframes, run, convert]
 TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
@@ -56,25 +56,16 @@ def _run(args: argparse.Namespace) -> int:
     remove_stale_temp(tempfile.gettempdir())
     written = 0
     for path in args.main(args):
-        _print_path(path)
+        with above_bars(sys.stdout):
+            print(name_for_output(path), flush=True)
         written += 1
     if not written and args.main is run.main:
         print("No picture or film was saved; no node of the workflow saves one.", file=sys.stderr)
     return 0
 
 
-def _print_path(path: object) -> None:
-    """Print above whatever progress bars there are."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode(file=sys.stdout):
-        print(name_for_output(path), flush=True)
-
-
 def _log_to_standard_error() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(HarmlessFormatter("%(message)s"))
-    logging.basicConfig(handlers=[handler])
+    logging.basicConfig(format="%(message)s", handlers=[LogHandler()])
     logging.getLogger(__package__).setLevel(logging.INFO)
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8, as they are

@@ -26,8 +26,9 @@ class Journal:
         self.path = folder / NAME
         self._entries: dict[str, Entry] = {}
         self._read_to = 0
+        self._news: set[str] = set()
         self.refresh()
-        self._older = set(map(id, self._entries.values()))
+        self._news.clear()
 
     def refresh(self) -> None:
         """Read what was appended since the last time, by whomever."""
@@ -45,16 +46,17 @@ class Journal:
                 entry = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str) and "source" in entry:
                 self._entries[entry["name"]] = entry
+                self._news.add(entry["name"])
 
     def entry(self, target: Path) -> Entry | None:
         """What is known of the result ``target``."""
         return self._entries.get(target.name)
 
-    def is_news(self, entry: Entry) -> bool:
-        """Whether it was added since this run began."""
-        return id(entry) not in self._older
+    def is_news(self, target: Path) -> bool:
+        """Whether an entry of ``target`` was added since this run began."""
+        return target.name in self._news
 
     def add(self, target: Path, source: Entry, settings: str, left: str = "") -> None:
         """Note that ``target`` is made, or why its source was ``left``."""

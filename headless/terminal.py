@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 MOST = 4000  # characters of one message
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -16,11 +19,27 @@ def harmless(text: str) -> str:
     return shown if len(shown) <= MOST else f"{shown[:MOST]} ..."
 
 
-class HarmlessFormatter(logging.Formatter):
-    """Messages as `harmless` shows them."""
+@contextmanager
+def above_bars(file: TextIO) -> Iterator[None]:
+    """Let what the block writes to ``file`` stand above the progress bars that there are."""
+    if "tqdm" not in sys.modules:
+        yield
+        return
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=file):
+        yield
+
+
+class LogHandler(logging.StreamHandler):
+    """The log on standard error, as `harmless` shows it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return harmless(super().format(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with above_bars(self.stream):
+            super().emit(record)
 
 
 def name_for_output(path: object) -> str:
