@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import is_within
+from ..files import AtomicOutput, is_within
 from ..host import current
 from ..options import ShotOptions
+from . import signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +45,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    """Find the shots, and yield each keyframe as it is written."""
+    """Find the shots, and yield each keyframe once all are written."""
+    if args.per_shot < 1:
+        raise ValueError(f"--per-shot is {args.per_shot}; a shot needs at least 1 keyframe.")
+    if not args.clip.is_file():
+        raise FileNotFoundError(f"There is no file {args.clip}; check the name.")
     options = ShotOptions(args.per_shot, args.sensitivity)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
@@ -52,18 +58,35 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     host = current()
     clip = probe(args.clip)
     with host.progress(clip.frame_count, args.clip.name) as progress:
-        shots = find_shots(clip, options, on_progress=progress.report)
-    args.output.mkdir(parents=True, exist_ok=True)
+        shots = find_shots(clip, options, on_progress=progress.report, check=signals.check)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
-    for name, image in zip(names, keyframe_images(clip, shots), strict=True):
-        write_photo(args.output / name, image)
-        yield args.output / name
-    listed = asdict(shots) | {"pictures": names}
-    (args.output / LIST).write_text(json.dumps(listed, indent=1))
+    with _filled(args.output) as folder:
+        for name, image in zip(names, keyframe_images(clip, shots), strict=True):
+            write_photo(folder / name, image)
+        listed = asdict(shots) | {"pictures": names}
+        (folder / LIST).write_text(json.dumps(listed, indent=1))
+    yield from (args.output / name for name in names)
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which is as it was after an exception: not there, or empty."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with AtomicOutput(folder) as part:
+            part.mkdir()
+            yield part
+        return
+    try:
+        yield folder
+    except BaseException:
+        for path in [*folder.glob("shot_*_frame_*.png"), folder / LIST]:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
