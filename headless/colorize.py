@@ -15,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import AtomicOutput
 from ..host import current
 from ..options import (
     FORMATS,
+    LOOKS,
     PICTURE_FORMATS,
     PRECISIONS,
     QUALITIES,
@@ -90,7 +92,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="0 to 1: how firmly colours hold still (default: %(default)s)",
     )
     film.add_argument(
-        "--keyframes", type=Path, metavar="DIR", help="coloured keyframes of this clip"
+        "--keyframes",
+        type=Path,
+        metavar="DIR",
+        help="coloured frames of this clip: a folder made by keyframes, or pictures named by their "
+        "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
+    )
+    film.add_argument(
+        "--confidence",
+        type=Path,
+        metavar="JSON",
+        help="write here how well each frame's colours are known from the keyframes, 0 to 1",
     )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
@@ -106,6 +118,7 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
+    colour.add_argument("--look", choices=LOOKS, default=ColorOptions.look)
     colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
     colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
 
@@ -172,6 +185,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
     photos = [source for source in sources if not (source.is_clip or source.problem)]
     if args.keyframes and (len(sources) != 1 or not clips or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
+    if args.confidence and not args.keyframes:
+        raise ValueError("--confidence tells of --keyframes; give those as well.")
     depth = args.bit_depth
     if depth is None:
         return
@@ -194,6 +209,7 @@ def color_options(args: argparse.Namespace) -> ColorOptions:
         saturation=args.saturation,
         quality=args.quality,
         precision=args.precision,
+        look=args.look,
     )
 
 
@@ -267,11 +283,13 @@ class _Painter:
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
         from ..pipeline import colorize_film, probe
-        from .keyframes import read_keyframes
+        from .keyframes import read_references
 
         args = self._args
         clip = probe(job.source.path)
-        shots, keyframes = read_keyframes(args.keyframes) if args.keyframes else (None, None)
+        shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
+        confidence: list[float] = []
+        scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         colorize_film(
             clip,
             job.target,
@@ -285,7 +303,14 @@ class _Painter:
             device=current().device(),
             on_progress=report,
             check=signals.check,
+            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
         )
+        if confidence:
+            mean = sum(confidence) / len(confidence)
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        if scores:
+            with scores as part:
+                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
 
 
 def _digest(*values: object) -> str:

@@ -76,7 +76,7 @@ class DDColorModel:
     @torch.no_grad()
     def chroma(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """The chroma ``(B, 2, h, w)`` float32 of small ``luma`` ``(B, 1, h, w)``, saturated."""
-        return rgb_to_chroma(self.rgb(luma, check)).mul_(self._options.saturation)
+        return rgb_to_chroma(self.rgb(luma, check)).mul_(self._options.gain)
 
     @torch.no_grad()
     def rgb(self, luma: Tensor, check: Check | None = None) -> Tensor:
