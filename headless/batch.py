@@ -51,6 +51,7 @@ class Batch:
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
         self._begun = time.monotonic()
+        self._count = len(jobs)
         self.jobs: list[Job] = []
         for job in jobs:
             if job.source.problem:
@@ -71,6 +72,7 @@ class Batch:
         for job in self.jobs:
             if job.source.problem:
                 self._fail(job, ValueError(job.source.problem))
+                self._counts[FAILED] += 1
             else:
                 self._counts[State.TO_DO] += 1
                 yield f"{job.source.path} -> {job.target}"
@@ -104,12 +106,12 @@ class Batch:
                         bar.update(at + _weight(now) - bar.n)
                         bar.set_postfix_str(f"{len(self.jobs) - left}/{len(self.jobs)} files")
                         if outcome == MADE:
-                            log.info("%s: %.1f s", now.source.path, time.monotonic() - begun)
+                            log.info("%s: %.2f s", now.source.path, time.monotonic() - begun)
                             yield now.target
         finally:
             log.info(self._summary(left))
         if failed := self._counts[FAILED]:
-            raise RuntimeError(f"{failed} of {len(self.jobs)} files failed, each named above.")
+            raise RuntimeError(f"{failed} of {self._count} files failed, each named above.")
 
     def _outcome(self, job: Job, paint: Paint, bar: Any) -> State | str:
         try:
@@ -156,24 +158,31 @@ class Batch:
         log.error(text if text.endswith(".") else f"{text}.", exc_info=self._traceback and error)
 
     def _summary(self, left: int) -> str:
-        made, seconds = self._counts[MADE], time.monotonic() - self._begun
-        parts = [f"{count} {getattr(what, 'value', what)}" for what, count in self._counts.items()]
-        if made:
-            parts = [part for part in parts if not part.endswith(f" {MADE}")]
-            parts.insert(0, f"{made} {MADE} in {_duration(seconds)} ({seconds / made:.1f} s each)")
+        parts = []
+        if made := self._counts[MADE]:
+            seconds = time.monotonic() - self._begun
+            each = seconds / made
+            parts.append(f"{made} {MADE} in {_duration(seconds)} ({each:.2f} s each)")
+        for what in (*State, ELSEWHERE, FAILED):
+            if count := self._counts[what]:
+                parts.append(f"{count} {getattr(what, 'value', what)}")
         if left:
             parts.append(f"{left} not done")
         for reason, paths in self._skipped.items():
+            if not paths:
+                continue
             names = [path.name or str(path) for path in paths[:MOST_NAMES]]
             more = ", ..." if len(paths) > MOST_NAMES else ""
-            parts.append(f"{len(paths)} skipped, {reason}: {', '.join(names)}{more}")
+            parts.append(f"skipped {len(paths)}, {reason}: {', '.join(names)}{more}")
         return "; ".join(parts or ["nothing to do"]) + "."
 
 
 def _ends_all(error: OSError, job: Job) -> bool:
     if error.errno in _ENDS:
         return True
-    return isinstance(error, PermissionError) and error.filename == str(job.target.parent)
+    named = str(error.filename)
+    in_output = named.startswith(str(job.target.parent)) and named != str(job.source.path)
+    return isinstance(error, PermissionError) and in_output
 
 
 def _weight(job: Job) -> int:

@@ -21,10 +21,8 @@ class State(enum.Enum):
     CHANGED = "to do anew, because their source has changed"
     DONE = "already there"
     LEFT = "left, in colour already"
-    OTHER_SETTINGS = (
-        "kept that were made with other settings or weights (--overwrite replaces them)"
-    )
-    FOREIGN = "kept that were there and are not known to be made here (--overwrite replaces them)"
+    OTHER_SETTINGS = "already there, made with other settings (--overwrite replaces them)"
+    FOREIGN = "already there, made or changed by others (--overwrite replaces them)"
 
 
 @dataclass(frozen=True)

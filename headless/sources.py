@@ -98,12 +98,14 @@ def _files(folder: Path, output: Path | None, sources: Sources) -> Iterator[Path
     if output is not None and folder.resolve() in output.resolve().parents:
         left_out = output.resolve()
     for here, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and (left_out is None or Path(here, name).resolve() != left_out)
-        )
+        below = [Path(here, name) for name in sorted(folders) if not name.startswith(".")]
+        # Links could lead round in a circle; they are not followed.
+        sources.skipped["links to folders"] += [path for path in below if path.is_symlink()]
+        folders[:] = [
+            path.name
+            for path in below
+            if not path.is_symlink() and (left_out is None or path.resolve() != left_out)
+        ]
         for name in sorted(names):
             path = Path(here, name)
             if not name.startswith(".") and not path.stem.endswith(RESULT):
