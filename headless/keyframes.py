@@ -6,13 +6,15 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import is_within
+from ..files import AtomicOutput, is_within
 from ..host import current
 from ..options import ShotOptions
+from . import signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ..pipeline import Clip, ClipShots
 
 LIST = "shots.json"
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -51,12 +55,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    """Find the shots, and yield each keyframe as it is written."""
+    """Find the shots, and yield each keyframe once all are written."""
+    if args.per_shot < 1:
+        raise ValueError(f"--per-shot is {args.per_shot}; a shot needs at least 1 keyframe.")
+    if not args.clip.is_file():
+        raise FileNotFoundError(f"There is no file {args.clip}; check the name.")
     options = ShotOptions(args.per_shot, args.sensitivity)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
     if (args.more is None) != (args.keyframes is None):
         raise ValueError("--more and --keyframes belong together; give both, or none of them.")
+    if args.more is not None and args.more < 1:
+        raise ValueError(f"--more is {args.more}; choose 1 or more.")
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
 
     host = current()
@@ -65,18 +75,35 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         yield from _more(clip, args.keyframes, args.more, args.output)
         return
     with host.progress(clip.frame_count, args.clip.name) as progress:
-        shots = find_shots(clip, options, on_progress=progress.report)
-    args.output.mkdir(parents=True, exist_ok=True)
+        shots = find_shots(clip, options, on_progress=progress.report, check=signals.check)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
-    for name, image in zip(names, keyframe_images(clip, shots), strict=True):
-        write_photo(args.output / name, image)
-        yield args.output / name
-    listed = asdict(shots) | {"pictures": names}
-    (args.output / LIST).write_text(json.dumps(listed, indent=1))
+    with _filled(args.output) as folder:
+        for name, image in zip(names, keyframe_images(clip, shots), strict=True):
+            write_photo(folder / name, image)
+        listed = asdict(shots) | {"pictures": names}
+        (folder / LIST).write_text(json.dumps(listed, indent=1))
+    yield from (args.output / name for name in names)
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which is as it was after an exception: not there, or empty."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with AtomicOutput(folder) as part:
+            part.mkdir()
+            yield part
+        return
+    try:
+        yield folder
+    except BaseException:
+        for path in [*folder.glob("*frame_*.png"), folder / LIST]:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
@@ -86,14 +113,15 @@ def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
     shots, keyframes = read_references(folder, clip)
     with host.progress(clip.frame_count, clip.path.name) as progress:
         found = suggest_keyframes(clip, shots, keyframes, count, on_progress=progress.report)
-    output.mkdir(parents=True, exist_ok=True)
-    for suggestion in found:
-        frame = suggestion.frame
-        logging.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
-        (image,) = keyframe_images(clip, with_keyframes(shots, [frame]))
-        path = output / f"frame_{frame:06}.png"
-        write_photo(path, image)
-        yield path
+    names = []
+    with _filled(output) as filled:
+        for suggestion in found:
+            frame = suggestion.frame
+            log.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
+            (image,) = keyframe_images(clip, with_keyframes(shots, [frame]))
+            names.append(f"frame_{frame:06}.png")
+            write_photo(filled / names[-1], image)
+    yield from (output / name for name in names)
 
 
 def read_references(folder: Path, clip: Clip) -> tuple[ClipShots, Tensor]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..files import AtomicOutput
+from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
@@ -58,7 +58,7 @@ class Encoder:
                 self._output.part.mkdir()
             if encode.metadata:
                 # Through a file: a workflow may be longer than a command line.
-                folder = opened.enter_context(TemporaryDirectory(prefix="colorizationnet-"))
+                folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
                 listing.write_text(_ffmetadata(encode.metadata), encoding="utf-8")
                 outputs += ["-map_metadata", str(arguments.count("-i"))]
