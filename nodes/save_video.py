@@ -14,7 +14,13 @@ class SaveVideoFrames(io.ComfyNode):
             display_name="Save Video Frames",
             category="video",
             description="Puts batches of frames together into one clip, in order, with the sound.",
-            search_aliases=["export video", "frames to video", "video combine"],
+            search_aliases=[
+                "film",
+                "movie",
+                "export video",
+                "frames to video",
+                "video combine",
+            ],
             is_output_node=True,
             is_input_list=True,
             inputs=[

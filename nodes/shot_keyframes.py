@@ -15,7 +15,16 @@ class ShotKeyframes(io.ComfyNode):
             category="video",
             description="Finds a clip's shots and picks the frames that stand best for each. "
             "Colour them with any nodes, then give them to Colorize Video with SHOTS.",
-            search_aliases=["scene detection", "cut detection", "keyframes"],
+            search_aliases=[
+                "keyframe",
+                "keyframes",
+                "keyframe extraction",
+                "scene detection",
+                "cut detection",
+                "shot",
+                "film",
+                "movie",
+            ],
             inputs=[
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
                 io.Int.Input(
