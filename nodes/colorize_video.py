@@ -80,13 +80,14 @@ class ColorizeVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "crf",
+                    display_name="crf (-1 = auto)",
                     default=-1,
                     min=-1,
                     max=63,
                     optional=True,
                     advanced=True,
-                    tooltip="The encoder's quality number, lower is better; -1 is the format's "
-                    "default.",
+                    tooltip="The encoder's quality number, lower is better; -1, auto, is the "
+                    "format's default.",
                 ),
             ],
             outputs=[io.Video.Output("video")],
