@@ -37,11 +37,7 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     Raises FileNotFoundError when it is missing, ValueError when it leads outside its folder or has
     no suffix of `kind`, "image" or "video".
     """
-    match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
-    name, where = (match[1], match[2]) if match else (name, "input")
-    path = Path(folders[where], name)
-    if not is_within(folders[where], path):
-        raise ValueError(f"{name!r} leads outside the {where} folder; put the file into it.")
+    name, where, path = _place(name, folders)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {name!r} in the {where} folder ({folders[where]})."
@@ -50,6 +46,30 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     if kind is not None and path.suffix.lower() not in SUFFIXES[kind]:
         raise ValueError(f"{path.name} is no {KINDS[kind]} by its suffix; rename it if it is one.")
     return path
+
+
+def find_files(name: str, folders: dict[str, str], kind: str) -> list[Path]:
+    """The files of `kind` right in the folder `name`, by the numbers in their names, then by name.
+
+    Raises FileNotFoundError for a folder that is missing or holds none, ValueError for one outside.
+    """
+    name, where, path = _place(name, folders)
+    files = [path / file for file in list_files(str(path), kind)]
+    if not files:
+        raise FileNotFoundError(
+            f"There is no {KINDS[kind]} in the folder {name!r} of the {where} folder ({path})."
+        )
+    return sorted(files, key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)])
+
+
+def _place(name: str, folders: dict[str, str]) -> tuple[str, str, Path]:
+    """Name, kind of folder and path of what a widget's text names."""
+    match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
+    name, where = (match[1], match[2]) if match else (name, "input")
+    path = Path(folders[where], name)
+    if not is_within(folders[where], path):
+        raise ValueError(f"{name!r} leads outside the {where} folder; put the file into it.")
+    return name, where, path
 
 
 def list_files(folder: str, kind: str) -> list[str]:

@@ -14,7 +14,21 @@ class ColorizeImages(io.ComfyNode):
             category="image/color",
             description="Gives pictures colour and keeps their luminance exactly as it is. For "
             "long clips use Colorize Video, which needs no memory for the frames.",
-            search_aliases=["colorize", "colorise", "black and white", "restore photo"],
+            search_aliases=[
+                "color",
+                "colour",
+                "colorize",
+                "colorise",
+                "black and white",
+                "b&w",
+                "grayscale",
+                "sepia",
+                "old photo",
+                "restore",
+                "restore photo",
+                "deoldify",
+                "ddcolor",
+            ],
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Image.Input(

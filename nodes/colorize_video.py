@@ -29,7 +29,23 @@ class ColorizeVideo(io.ComfyNode):
             category="video",
             description="Colorizes a clip of any length in flat memory. Its own luma goes to the "
             "encoder untouched; times, sound, subtitles and chapters are kept.",
-            search_aliases=["colorize film", "colorise", "black and white", "restore film"],
+            search_aliases=[
+                "color",
+                "colour",
+                "colorize",
+                "colorise",
+                "film",
+                "movie",
+                "video",
+                "old film",
+                "black and white",
+                "b&w",
+                "sepia",
+                "restore",
+                "restore film",
+                "deoldify",
+                "ddcolor",
+            ],
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
@@ -65,13 +81,14 @@ class ColorizeVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "crf",
+                    display_name="crf (-1 = auto)",
                     default=-1,
                     min=-1,
                     max=63,
                     optional=True,
                     advanced=True,
-                    tooltip="The encoder's quality number, lower is better; -1 is the format's "
-                    "default.",
+                    tooltip="The encoder's quality number, lower is better; -1, auto, is the "
+                    "format's default.",
                 ),
                 look_input(),
             ],

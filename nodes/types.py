@@ -63,11 +63,13 @@ def colour_inputs() -> list:
     return [
         io.Int.Input(
             "render_size",
+            display_name="render size (-1 = auto)",
             default=-1,
             min=-1,
             max=MAX_RENDER_SIZE,
-            tooltip="Short side in pixels at which the network looks at the picture; -1 is what "
-            "the weights were made for. Smaller shows it more of the scene at once and gives "
+            advanced=True,
+            tooltip="Short side in pixels at which the network looks at the picture; -1, auto, is "
+            "what the weights were made for. Smaller shows it more of the scene at once and gives "
             "broader, calmer colour; larger follows small things. 0 is the picture's own size "
             "(slow). The luminance always stays at full size.",
         ),
@@ -93,6 +95,7 @@ def colour_inputs() -> list:
 def quality_input():
     return io.Combo.Input(
         "quality",
+        display_name="effort",
         options=list(QUALITIES),
         default="auto",
         optional=True,
@@ -123,5 +126,7 @@ def stability_input():
         max=1.0,
         step=0.05,
         tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
-        "frame by itself.",
+        "frame by itself, 0.5 takes the mean of two or three seconds, 1 of all the time that a "
+        "surface is in sight. Above 0.5 only long, still shots get stiller; lower it where true "
+        "changes of colour come late.",
     )

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
-from .ffmpeg import FFmpeg, VideoError, url
+from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
@@ -62,7 +62,7 @@ class Encoder:
                 listing = Path(folder, "metadata")
                 listing.write_text(_ffmetadata(encode.metadata), encoding="utf-8")
                 outputs += ["-map_metadata", str(arguments.count("-i"))]
-                arguments += ["-f", "ffmetadata", "-i", url(listing)]
+                arguments += input_file(listing, demuxer="ffmetadata")
             outputs += [*container.options, "-f", container.muxer, "-y", part]
             self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
             self.write(head)

@@ -12,12 +12,11 @@ from ..options import EncodeOptions
 from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
 from .encoder import Encoder, color_tags, pixel_aspect
-from .ffmpeg import VideoError, url
+from .ffmpeg import VideoError, input_file
 from .formats import Format, find_format, ratio
 from .matroska import header
 from .planes import MATRICES, PlaneFormat
 from .probe import as_clip
-from .read import warn_missing
 from .streams import copied_streams
 from .transcode import ColourStream, Transcoder
 
@@ -81,8 +80,8 @@ def recolor(
             decoder, encoder, plane_format, batch_size, blend, with_chroma, check
         )
         count = transcoder.run(colour, len(frames), on_progress)
+        decoder.report_damage(len(frames) - count)
         encoder.finish()
-    warn_missing(clip, len(frames) - count)
     return count
 
 
@@ -191,7 +190,7 @@ def _open_encoder(
         path,
         encode,
         header(plane_format.pix_fmt, width, height, clip.fps),
-        inputs=["-protocol_whitelist", "file,pipe", *trim, "-i", url(clip.path)],
+        inputs=input_file(clip.path, trim),
         outputs=[
             *(("-ss", "0") if frames.start else ()),  # no copied sound from before the first frame
             *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),

@@ -92,6 +92,10 @@ class StandInHost:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
+    def folder_files(self, name: str, kind: str) -> list[Path]:
+        folders = {where: self._folder(where) for where in ("input", "output", "temp")}
+        return paths.find_files(name, folders, kind)
+
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
     ) -> SavePath:
