@@ -73,9 +73,8 @@ class ShotKeyframes(io.ComfyNode):
             free_memory=host.free_memory(torch.device("cpu")),
             check=host.check_cancelled,
         )
-        return io.NodeOutput(
-            host.to_output(images), shots, ui=_preview(images, shots, clip, frames)
-        )
+        shown = _preview(images, shots, clip, frames)
+        return io.NodeOutput(host.to_output(images), shots, ui=shown)
 
 
 def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -180,3 +181,13 @@ def test_an_input_folder_that_takes_nothing_hinders_nothing(tmp_path, caplog):
     (tmp_path / "input").write_bytes(b"a file where the folder should be")
     load(comfyui)
     assert "samples are not in the input folder" in caplog.text
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.__name__)
+def test_a_help_page_has_a_picture_that_exists_and_names_templates_that_exist(node):
+    docs = Path(__file__).parents[1] / "web" / "docs"
+    text = (docs / f"{node.GET_SCHEMA().node_id}.md").read_text()
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert pictures and all((docs / picture).is_file() for picture in pictures)
+    named = re.findall(r"\*\*(\d [^*]+)\*\*", text)
+    assert named and set(named) <= {path.stem for path in TEMPLATES}

@@ -18,7 +18,8 @@ from colorizationnet.video import probe
 from PIL import Image
 
 LONG = "ColorizationNetColorizeVideo"
-WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows" / "api").glob("*.json"))
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / "workflows" / "api").glob("*.json"))
 
 
 @pytest.fixture(scope="session")
@@ -217,6 +218,11 @@ def test_comfyui_shows_the_pack(server):
         assert info[schema.node_id]["display_name"] == schema.display_name
         with urlopen(f"{server}/extensions/colorizationnet/docs/{schema.node_id}.md") as page:
             assert page.read()
+    languages = get(server, "/i18n")
+    for folder in (ROOT / "locales").iterdir():
+        assert set(languages[folder.name]["nodeDefs"]) >= {n.GET_SCHEMA().node_id for n in NODES}
+    pictures = info["LoadImage"]["input"]["required"]["image"][0]
+    assert "colorizationnet_tower.png" in pictures
     models = info["ColorizationNetLoadModel"]["input"]["required"]["model_name"][1]["options"]
     assert models == ["colorizationnet.safetensors", "test.safetensors"]
     templates = {path.stem for path in WORKFLOWS[0].parents[1].glob("*.json")}
