@@ -62,14 +62,20 @@ class Server:
             raise NodeError(failure)
         return [self._download(file, output_dir) for file in files]
 
+    def object_info(self, class_type: str) -> dict:
+        """What the server tells of a node class; nothing for a class that it does not know."""
+        answer = self._client.get(f"/object_info/{quote(class_type, safe='')}")
+        with self._reading("a description of nodes"):
+            return dict(answer.get(class_type, {}))
+
     def inputs(self, class_type: str) -> dict[str, dict]:
         """The inputs of a node class and their options; none for a class it does not know."""
         if class_type not in self._inputs:
-            answer = self._client.get(f"/object_info/{quote(class_type, safe='')}")
+            info = self.object_info(class_type)
             with self._reading("a description of nodes"):
                 self._inputs[class_type] = {
                     key: options[0] if options and isinstance(options[0], dict) else {}
-                    for group, sockets in answer.get(class_type, {}).get("input", {}).items()
+                    for group, sockets in info.get("input", {}).items()
                     if group in ("required", "optional")
                     for key, (_, *options) in sockets.items()
                 }

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-MOST = 4000  # characters of one message
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def harmless(text: str) -> str:
-    """``text`` with what would steer a terminal or turn its writing round spelled out."""
-    shown = _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
-    return shown if len(shown) <= MOST else f"{shown[:MOST]} ..."
+from .text import harmless
 
 
 @contextmanager
