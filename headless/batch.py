@@ -171,9 +171,10 @@ class Batch:
         for reason, paths in self._skipped.items():
             if not paths:
                 continue
-            names = [path.name or str(path) for path in paths[:MOST_NAMES]]
-            more = ", ..." if len(paths) > MOST_NAMES else ""
-            parts.append(f"skipped {len(paths)}, {reason}: {', '.join(names)}{more}")
+            names = ", ".join(path.name or str(path) for path in paths[:MOST_NAMES])
+            more = len(paths) - MOST_NAMES
+            names += f" and {more} more" if more > 0 else ""
+            parts.append(f"skipped {len(paths)}, {reason}: {names}")
         return "; ".join(parts or ["nothing to do"]) + "."
 
 

@@ -14,6 +14,7 @@ NUMBERS = [
 ]
 
 _ended: list[int] = []
+_terminals: list[int] = []  # descriptors; one that has hung up no longer says what it was
 
 
 class Ended(KeyboardInterrupt):
@@ -29,6 +30,7 @@ def raised() -> Iterator[None]:
     """Raise `Ended` in the block when a signal comes; those that are ignored stay so (nohup)."""
     before = {}
     _ended.clear()
+    _terminals[:] = _of_terminals()
     if threading.current_thread() is threading.main_thread():
         ours = [n for n in NUMBERS if signal.getsignal(n) is not signal.SIG_IGN]
         before = {number: signal.signal(number, _end) for number in ours}
@@ -57,9 +59,14 @@ def _end(number: int, _: object) -> None:
 
 def _leave_terminal() -> None:
     """Let what is still said go nowhere: writing to a terminal that has gone is an error."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in _terminals:
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _of_terminals() -> Iterator[int]:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             if stream.isatty():
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, stream.fileno())
-                os.close(null)
+                yield stream.fileno()

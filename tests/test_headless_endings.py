@@ -59,6 +59,22 @@ def test_a_signal_ends_it_like_ctrl_c(scans, number, code):
 
 
 @needs_posix
+def test_a_closed_terminal_leaves_nothing_either(scans):
+    import pty
+
+    program, terminal = pty.fork()
+    if program == 0:
+        os.execv(sys.executable, [*COMMAND, "colorize", "scans", "-o", "done"])
+    said = b""
+    while b"done/a-color.png" not in said:
+        said += os.read(terminal, 1000)
+    os.close(terminal)
+    _, status = os.waitpid(program, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert sorted(os.listdir("done")) == [NAME, "a-color.png"]
+
+
+@needs_posix
 def test_a_program_without_a_terminal_goes_on_at_its_end():
     """`nohup` has SIGHUP ignored."""
     code = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
