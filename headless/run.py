@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .standin.schema import with_nested
 from .standin.workflow import WorkflowError, read_workflow, saved_files
+
+API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -41,6 +45,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--server", metavar="URL", help="run on this ComfyUI server, with the models that it has"
     )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help=f"what a proxy in front of the server asks for (default: {API_KEY}, which other users "
+        "of this machine do not see)",
+    )
     parser.set_defaults(main=main)
 
 
@@ -50,9 +60,15 @@ def main(args: argparse.Namespace) -> list[Path]:
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
     prompt = read_workflow(args.workflow)
     if args.server:
-        from .server import Server
+        try:
+            from .server import Server
+        except ModuleNotFoundError as error:
+            raise WorkflowError(
+                f"--server needs the package {error.name}: pip install requests."
+            ) from error
 
-        server = Server(args.server)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
+        server = Server(args.server, args.api_key or os.environ.get(API_KEY))
         for setting in args.set:
             _apply(setting, prompt, server.inputs)
         return server.run(prompt, args.input_dir, args.output_dir)

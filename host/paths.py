@@ -73,15 +73,21 @@ def _place(name: str, folders: dict[str, str]) -> tuple[str, str, Path]:
 
 
 def list_files(folder: str, kind: str) -> list[str]:
-    """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted."""
-    if not os.path.isdir(folder):
+    """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted.
+
+    A folder that cannot be read has none, and a link that leads nowhere is none.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
         return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES[kind]
-        )
+    # Not DirEntry.is_file(), which raises for a link that leads round in a circle.
+    return sorted(
+        name
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES[kind]
+        and os.path.isfile(os.path.join(folder, name))
+    )
 
 
 def expand(prefix: str, width: int, height: int) -> str:

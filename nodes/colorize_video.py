@@ -9,6 +9,7 @@ from .types import (
     Shots,
     color_options,
     colour_inputs,
+    look_input,
     quality_input,
     stability_input,
 )
@@ -89,6 +90,7 @@ class ColorizeVideo(io.ComfyNode):
                     tooltip="The encoder's quality number, lower is better; -1, auto, is the "
                     "format's default.",
                 ),
+                look_input(),
             ],
             outputs=[io.Video.Output("video")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -109,11 +111,12 @@ class ColorizeVideo(io.ComfyNode):
         quality="auto",
         format="h264",
         crf=-1,
+        look="natural",
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
         host = current()
-        options = color_options(model, render_size, strength, saturation, quality)
+        options = color_options(model, render_size, strength, saturation, quality, look=look)
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
         suffix = FORMATS[format].suffix

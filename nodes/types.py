@@ -5,6 +5,7 @@ from typing import Any
 
 from ..host import current, io
 from ..options import (
+    LOOKS,
     MAX_RENDER_SIZE,
     MAX_SATURATION,
     QUALITIES,
@@ -43,6 +44,7 @@ def color_options(
     saturation: float,
     quality: str,
     mode: str = "merge",
+    look: str = "natural",
 ) -> ColorOptions:
     """The widgets' values as options; a render size of -1 leaves it to the weights."""
     return ColorOptions(
@@ -52,6 +54,7 @@ def color_options(
         quality=quality,
         precision=current().precision(model.precision),
         mode=mode,
+        look=look,
     )
 
 
@@ -101,6 +104,17 @@ def quality_input():
         "colours. fast looks once, for an eighth of that work. full follows small things better, "
         "which pays with taught weights. auto is what the weights were made for; the shipped ones "
         "look at pictures best and at film fast.",
+    )
+
+
+def look_input():
+    return io.Combo.Input(
+        "look",
+        options=list(LOOKS),
+        default="natural",
+        optional=True,
+        tooltip="natural holds colour back where it is a guess. vivid holds back less and has a "
+        "tenth more saturation: warmer and stronger, right or wrong.",
     )
 
 

@@ -477,6 +477,15 @@ def test_the_host_makes_room_for_the_size_that_is_asked_for(model, monkeypatch):
     assert asked[0] < asked[1] < asked[2]
 
 
+def test_the_vivid_look_has_more_colour_than_the_natural_one(model):
+    images = torch.rand(1, 60, 80, 1).expand(1, 60, 80, 3)
+    looks = {}
+    for look in ("natural", "vivid"):
+        colored = node("ColorizeImages").execute(model, images, -1, 1.0, 1.0, look=look)[0]
+        looks[look] = rgb_to_chroma(colored.permute(0, 3, 1, 2)).norm(dim=1).mean()
+    assert looks["vivid"] > 1.05 * looks["natural"] > 0
+
+
 @pytest.mark.parametrize("hdr", ["smpte2084", "arib-std-b67"])
 def test_shot_keyframes_takes_the_hdr_clips_that_colorize_video_keeps(folders, model, hdr):
     path = folders / "input" / "hdr.mkv"

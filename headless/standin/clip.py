@@ -11,7 +11,17 @@ from pathlib import Path
 
 from ...callbacks import OnProgress
 from ...files import AtomicOutput
-from ...video import SCALER, Clip, FFmpeg, copied_streams, find_format, probe, ratio, url
+from ...video import (
+    SCALER,
+    Clip,
+    FFmpeg,
+    copied_streams,
+    find_format,
+    input_file,
+    probe,
+    ratio,
+    url,
+)
 
 MUXERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}  # at their own presets, as in ComfyUI
@@ -140,10 +150,10 @@ class VideoFromFile:
         metadata: Mapping[str, str],
         on_progress: OnProgress | None,
     ) -> None:
-        local = ("-protocol_whitelist", "file,pipe")
         movflags = ("-movflags", "use_metadata_tags+faststart") if path.suffix == ".mp4" else ()
         arguments = [
-            *(*local, "-i", url(self._file), *local, "-f", "ffmetadata", "-i", "pipe:0"),
+            *input_file(self._file),
+            *("-f", "ffmetadata", "-i", "pipe:0"),
             # Ours first: a tag that is there already is not replaced.
             *("-map_metadata", "1", "-map_metadata", "0"),
             *streams,

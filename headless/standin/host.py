@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from ...callbacks import Check
+from ...files import temp_prefix
 from ...host import Progress, SavePath, VideoSource, paths
 from ...options import SHIPPED_WEIGHTS
 from . import schema as io
@@ -159,6 +160,6 @@ class _TempFolder:
 
     @functools.cached_property
     def path(self) -> Path:
-        path = tempfile.mkdtemp(prefix="colorizationnet-")
+        path = tempfile.mkdtemp(prefix=temp_prefix())
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return Path(path)
