@@ -13,9 +13,7 @@ class LoadKeyframes(io.ComfyNode):
             category="video",
             description="Reads the pictures of a folder in the order of the numbers in their "
             "names: keyframes that were saved, coloured in another program and come back.",
-            search_aliases=[
-                "keyframe", "keyframes", "load images from folder", "load folder", "reference",
-            ],
+            search_aliases=["keyframe", "keyframes", "load images from folder", "load folder"],
             inputs=[
                 io.String.Input(
                     "folder",
@@ -27,7 +25,7 @@ class LoadKeyframes(io.ComfyNode):
             outputs=[
                 io.Image.Output("keyframes", tooltip="All pictures in one batch, in order."),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, folder):
