@@ -65,10 +65,14 @@ class Server:
         _raise_failure(history["status"])
         return [self._download(file, output_dir) for file in saved_files(history["outputs"])]
 
+    def object_info(self, class_type: str) -> dict:
+        """What the server tells of a node class; nothing for a class that it does not know."""
+        return self._json(f"/object_info/{quote(class_type, safe='')}").get(class_type, {})
+
     def inputs(self, class_type: str) -> dict[str, dict]:
         """The inputs of a node class and their options; none for a class it does not know."""
         if class_type not in self._inputs:
-            info = self._json(f"/object_info/{quote(class_type, safe='')}").get(class_type, {})
+            info = self.object_info(class_type)
             self._inputs[class_type] = {
                 key: options[0] if options else {}
                 for group, sockets in info.get("input", {}).items()
