@@ -104,7 +104,9 @@ def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]
     where, equals, text = setting.partition("=")
     name, dot, key = where.partition(".")
     if not (equals and dot):
-        raise WorkflowError(f"--set {shown(setting)}: write NODE.INPUT=VALUE, such as 3.strength=0.5.")
+        raise WorkflowError(
+            f"--set {shown(setting)}: write NODE.INPUT=VALUE, such as 3.strength=0.5."
+        )
     value = _scalar(text)
     if not is_finite(value):
         raise WorkflowError(f"--set {shown(setting)}: {shown(text)} is no number that can be used.")

@@ -52,6 +52,19 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     return path
 
 
+def find_folder(name: str, root: str) -> Path:
+    """The folder within ``root`` that a widget's text names.
+
+    Raises FileNotFoundError when it is missing, ValueError when it leads outside.
+    """
+    path = Path(root, name)
+    if not is_within(root, path):
+        raise ValueError(f"{name!r} leads outside the input folder; put the folder into it.")
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no folder {name!r} in the input folder ({root}).")
+    return path
+
+
 def list_files(folder: str, kind: str) -> list[str]:
     """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted."""
     if not os.path.isdir(folder):

@@ -44,7 +44,9 @@ def test_a_template_becomes_its_twin(path):
         defaults = {w.name: w.default for w in widgets_of(node["class_type"]).widgets}
         defaults |= {"format.codec": "auto"}
         left_out = found.keys() - node["inputs"].keys()
-        assert {name: found[name] for name in left_out} == {name: defaults[name] for name in left_out}
+        assert {name: found[name] for name in left_out} == {
+            name: defaults[name] for name in left_out
+        }
 
 
 # Hand-made graphs. A node is (id, type, mode, inputs, outputs, widgets_values); an input is
@@ -57,7 +59,9 @@ def node(id, type, inputs=(), outputs=(), values=None, mode=0, **more):
         slot = {"name": name.rstrip("*"), "type": kind, "link": link}
         slots.append(slot | ({"widget": {"name": slot["name"]}} if name.endswith("*") else {}))
     made = {"id": id, "type": type, "mode": mode, "inputs": slots}
-    made["outputs"] = [{"name": kind, "type": kind, "links": list(links)} for kind, links in outputs]
+    made["outputs"] = [
+        {"name": kind, "type": kind, "links": list(links)} for kind, links in outputs
+    ]
     return made | ({} if values is None else {"widgets_values": values}) | more
 
 
@@ -364,7 +368,10 @@ def scaling(**more):
         ({"values": [0.75], "properties": {"proxyWidgets": [["-1", "factor"]]}}, 0.75),
         ({"values": [0.75], "properties": {"proxyWidgets": [["3", "scale_by"]]}}, 0.75),
         (
-            {"values": ["area", 2], "properties": {"proxyWidgets": [["3", "upscale_method"], ["-1", "factor"]]}},
+            {
+                "values": ["area", 2],
+                "properties": {"proxyWidgets": [["3", "upscale_method"], ["-1", "factor"]]},
+            },
             2,
         ),
     ],

@@ -145,9 +145,8 @@ class Graph:
             elif node_id in path:
                 circle = [*path]
                 names = [self._label(key) for key in circle[circle.index(node_id) :]]
-                raise WorkflowError(
-                    f"The workflow runs in a circle: {shown(' -> '.join([*names, names[0]]), 2000)}."
-                )
+                way = shown(" -> ".join([*names, names[0]]), 2000)
+                raise WorkflowError(f"The workflow runs in a circle: {way}.")
             elif node_id not in order:
                 path[node_id] = None
                 visits.append((node_id, True))
@@ -193,7 +192,9 @@ class Graph:
     def _check_link(self, name: str, link: list, socket: io.Input) -> None:
         source, index = link
         if source not in self._prompt:
-            raise ValueError(f"the input {name} is linked to node {shown(source)}, which is missing")
+            raise ValueError(
+                f"the input {name} is linked to node {shown(source)}, which is missing"
+            )
         outputs = self._schema(source).outputs
         if not 0 <= index < len(outputs):
             raise ValueError(
@@ -224,8 +225,9 @@ def _convert(name: str, value: Any, socket: io.Input, check: bool) -> Any:
         raise ValueError(f"the input {name} needs a link that gives {socket.io_type}")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
     if socket.io_type in kinds:
+        given = value
         try:
-            given, value = value, kinds[socket.io_type](value)
+            value = kinds[socket.io_type](given)
             is_odd = not is_finite(value)
         except (TypeError, ValueError, OverflowError):
             is_odd = True

@@ -91,6 +91,10 @@ class StandInHost:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
+    def input_folder(self, name: str) -> Path:
+        """A folder within the input folder. Raises what `input_path` raises."""
+        return paths.find_folder(name, self._folder("input"))
+
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
     ) -> SavePath:
@@ -127,7 +131,7 @@ class StandInHost:
         return VideoFromFile(path)
 
     def video_source(self, video: VideoFromFile) -> VideoSource:
-        return VideoSource(Path(video.get_stream_source()))
+        return VideoSource(Path(video.get_stream_source()), *video.get_active_trim_window())
 
     def _folder(self, kind: str) -> str:
         return str({"input": self.input, "output": self.output}.get(kind) or self._temp.path)

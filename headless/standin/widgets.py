@@ -60,9 +60,7 @@ def _of_inputs(inputs: list[io.Input], prefix: str) -> list[Widget]:
 def _of_input(socket: io.Input, prefix: str) -> Widget | None:
     name = prefix + socket.id
     if isinstance(socket, io.DynamicCombo.Input):
-        options = {
-            option.key: _of_inputs(option.inputs, f"{name}.") for option in socket.options
-        }
+        options = {option.key: _of_inputs(option.inputs, f"{name}.") for option in socket.options}
         return Widget(name, next(iter(options), None), options=options)
     if not isinstance(socket, io.WidgetInput):
         return None
@@ -109,9 +107,7 @@ def _of_info(groups: Mapping, order: Mapping, prefix: str) -> tuple[list[Widget]
                     for option in details.get("options") or []
                     if isinstance(option, dict) and isinstance(option.get("key"), str)
                 }
-                widgets.append(
-                    Widget(prefix + name, next(iter(options), None), options=options)
-                )
+                widgets.append(Widget(prefix + name, next(iter(options), None), options=options))
             elif widget := _widget(prefix + name, kind, details):
                 widgets.append(widget)
     return widgets, uploads
