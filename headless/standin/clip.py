@@ -28,7 +28,6 @@ from ...video import (
     probe,
     ratio,
     read_audio,
-    read_frames,
     url,
 )
 
@@ -114,10 +113,7 @@ class VideoFromFile:
                 f"{free_memory / 1e9:.1f} GB are free; use Colorize Video, which streams, or Trim "
                 "Video."
             )
-        batches = read_frames(clip, start_frame=frames.start, frame_count=len(frames), alpha=False)
-        images = torch.cat(
-            [torch.from_numpy(b.astype(np.float32) / np.iinfo(b.dtype).max) for b in batches]
-        )
+        images = self._floats(frames)
         sound = read_audio(
             clip, max(0.0, start - float(clip.start)) if start else 0.0, duration or None
         )
@@ -131,6 +127,31 @@ class VideoFromFile:
     def clip(self) -> Clip:
         """What the file is. Raises ``ValueError`` when it is no video."""
         return probe(self._file)
+
+    def _floats(self, frames: range) -> Tensor:
+        """``frames`` as ComfyUI decodes them: in float by swscale's own ways, not through bytes."""
+        clip = self.clip
+        part = f"trim=start_frame={frames.start}:end_frame={frames.stop}"
+        planes = np.empty((3, clip.height, clip.width), np.float32)
+        images = torch.empty(len(frames), clip.height, clip.width, 3)
+        with FFmpeg(
+            [
+                *("-protocol_whitelist", "file,pipe", "-i", url(self._file), "-map", "0:V:0"),
+                *("-vf", f"{part},scale=flags=bilinear,format=gbrpf32le"),
+                *("-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
+            ],
+            stdout=True,
+        ) as process:
+            for index in range(len(frames)):
+                if process.read_into(memoryview(planes).cast("B")) < planes.nbytes:
+                    process.wait()
+                    raise ValueError(
+                        f"{self._file}: only {index} of {len(frames)} frames can be decoded "
+                        f"({process.cause()}); Load Video Frames takes what there is."
+                    )
+                green, blue, red = torch.from_numpy(planes)
+                torch.stack((red, green, blue), dim=-1, out=images[index])
+        return images
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels. Raises ``ValueError`` when the file is no video."""

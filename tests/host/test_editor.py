@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from test_workflows import get, inputs, pictures, prepare, run
 
-from test_workflows import get, inputs, pictures, prepare, run  # noqa: F401, one is a fixture
-
+__all__ = ["inputs"]  # a fixture
 TEMPLATES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
 
 
@@ -20,7 +20,7 @@ def test_a_template_as_the_editor_saves_it(
     inputs,
     tmp_path,
     capsys,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     monkeypatch.chdir(base)
     exported = tmp_path / template.name
@@ -49,7 +49,7 @@ def assert_same(here, there):
         assert np.abs(found - expected).max() <= 1 / 255 + 1e-6, one.name
 
 
-def node(class_type, **inputs):  # noqa: F811
+def node(class_type, **inputs):
     return {"class_type": class_type, "inputs": inputs}
 
 
@@ -119,7 +119,7 @@ def needed(prompt, wanted):
     return found
 
 
-def test_core_nodes(server, base, inputs, tmp_path, capsys):  # noqa: F811
+def test_core_nodes(server, base, inputs, tmp_path, capsys):
     strokes = np.zeros((90, 121, 4), np.uint8)
     strokes[20:40, 10:90] = 200, 30, 60, 128
     Image.fromarray(strokes).save(inputs / "strokes.png")
@@ -147,7 +147,7 @@ def test_core_nodes(server, base, inputs, tmp_path, capsys):  # noqa: F811
     assert_same(sorted(here), sorted(there))
 
 
-def test_a_made_clip(server, base, inputs, tmp_path, capsys):  # noqa: F811
+def test_a_made_clip(server, base, inputs, tmp_path, capsys):
     if "Video Slice" not in get(server, "/object_info"):
         pytest.skip("this ComfyUI cannot cut, and encodes at a quality of its own")
     made = node("CreateVideo", images=["parts", 0], audio=["parts", 1], fps=["parts", 2])
