@@ -1,7 +1,7 @@
 """What stabilizing does to the colours of film: stillness, fidelity, ghosts and cost.
 
 Run: ``python -m colorizationnet.benchmarks.steady CLIPS_DIR [--side N] [--frames N]``. With
-``--set NAME=VALUE`` it measures another value of a constant of ``docs/tuning.md``, as in
+``--set FILE.NAME=VALUE`` it measures another value of a constant in ``docs/tuning.md``, as in
 ``--set chroma_filter.INNOVATION_GATE=12``.
 
 The shipped network predicts the chroma of each clip at ``--side`` pixels (the shipped weights' own

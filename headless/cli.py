@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
+import tempfile
+import warnings
 
-from . import colorize, convert, keyframes, run, teach
+from ..files import discard_open_parts, remove_stale_temp
+from ..version import pack_version
+from . import colorize, convert, keyframes, run, signals, teach
+from .terminal import LogHandler, above_bars, harmless, name_for_output
 
 COMMANDS = [colorize, teach, keyframes, run, convert]
 TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
@@ -15,33 +21,54 @@ TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError
 def main(argv: list[str] | None = None) -> int:
     """Run one command, print the files that it wrote, and return the exit code.
 
-    0 is done, 1 a failure while working, 2 something to correct in what was asked, 130 Ctrl-C.
+    0 is done, 1 a failure while working, 2 something to correct in what was asked; 130 Ctrl-C, and
+    143 or 129 when a SIGTERM or SIGHUP ended it.
     """
     parser = argparse.ArgumentParser(
         prog="colorizationnet", description="Colour for black-and-white photos and film."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {pack_version()}", help="show the version"
     )
     parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
     args = parser.parse_args(argv)
-    logging.basicConfig(format="%(message)s")
+    _log_to_standard_error()
     try:
-        written = 0
-        for path in args.main(args):
-            print(path, flush=True)
-            written += 1
-    except KeyboardInterrupt:
+        with signals.raised(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\b")  # what matters becomes a sentence
+            return _run(args)
+    except KeyboardInterrupt as error:
         print("Stopped.", file=sys.stderr)
-        return 130
+        return getattr(error, "exit_code", 130)
     except Exception as error:
         if args.traceback:
             raise
-        print(_sentence(error), file=sys.stderr)
+        print(harmless(_sentence(error)), file=sys.stderr)
         return 2 if isinstance(error, TO_CORRECT) else 1
-    if not written:
+    finally:
+        discard_open_parts()
+
+
+def _run(args: argparse.Namespace) -> int:
+    remove_stale_temp(tempfile.gettempdir())
+    written = 0
+    for path in args.main(args):
+        with above_bars(sys.stdout):
+            print(name_for_output(path), flush=True)
+        written += 1
+    if not written and args.main is run.main:
         print("No picture or film was saved; no node of the workflow saves one.", file=sys.stderr)
     return 0
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(format="%(message)s", handlers=[LogHandler()])
+    logging.getLogger(__package__).setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8, as they are
 
 
 def _sentence(error: Exception) -> str:
@@ -49,4 +76,6 @@ def _sentence(error: Exception) -> str:
         return f"{error.filename or 'The system'}: {error.strerror}."
     if isinstance(error, (ValueError, OSError, RuntimeError)):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this."
     return f"Unexpected {type(error).__name__}: {error}; colorizationnet --traceback shows where."

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import logging
+import math
+import os
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..host import SUFFIXES, current
+from ..files import AtomicOutput
+from ..host import current
 from ..options import (
     FORMATS,
+    LOOKS,
     PICTURE_FORMATS,
     PRECISIONS,
     QUALITIES,
+    SHIPPED_WEIGHTS,
     ColorOptions,
     EncodeOptions,
     FilmOptions,
 )
+from . import signals
+from .batch import Batch
+from .claims import claimed
+from .jobs import Job, Ledger, Output, plan
+from .sources import Source, find_sources
+from .terminal import harmless
 
 if TYPE_CHECKING:
+    from ..callbacks import OnProgress
     from ..pipeline import Network
+
+PHOTO_DEPTHS = (8, 16)
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -28,16 +49,35 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "colorize",
         help="colorize photos, clips, or folders of them",
         description="Colorize photos, clips, or folders of them, and print the files written. "
-        "Results get the name of their source with -color, beside it or in the folder -o.",
+        "Results get the name of their source with -color, beside it or in the folder -o. Of "
+        "several files, those that are done are left as they are, so that the same command goes on "
+        "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
+        "results.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
     parser.add_argument(
-        "-o", "--output", type=Path, help="the result's name, or a folder for several"
+        "-o", "--output", help="the result's name, or a folder (made if need be) for several"
     )
-    parser.add_argument(
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite", action="store_true", help="replace results that are there already"
     )
+    existing.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave results that are there already, as is the rule for several files",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
+    parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
     add_colour_options(parser)
+    photos = parser.add_argument_group("photos")
+    photos.add_argument(
+        "--skip-colour",
+        "--skip-color",
+        dest="skip_color",
+        action="store_true",
+        help="leave photos that are in colour already",
+    )
     film = parser.add_argument_group("clips")
     film.add_argument(
         "--format",
@@ -45,7 +85,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=EncodeOptions.format,
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
-    film.add_argument("--bit-depth", type=int, help="8 or 10 (default: the source's)")
     film.add_argument(
         "--stability",
         type=float,
@@ -53,7 +92,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="0 to 1: how firmly colours hold still (default: %(default)s)",
     )
     film.add_argument(
-        "--keyframes", type=Path, metavar="DIR", help="coloured keyframes of this clip"
+        "--keyframes",
+        type=Path,
+        metavar="DIR",
+        help="coloured frames of this clip: a folder made by keyframes, or pictures named by their "
+        "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
+    )
+    film.add_argument(
+        "--confidence",
+        type=Path,
+        metavar="JSON",
+        help="write here how well each frame's colours are known from the keyframes, 0 to 1",
     )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
@@ -69,43 +118,87 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour.add_argument(
         "--saturation", type=float, default=1.0, help="gain on the network's colours"
     )
+    colour.add_argument("--look", choices=LOOKS, default=ColorOptions.look)
     colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
     colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
 
 
-def main(args: argparse.Namespace) -> Iterator[Path]:
-    """Colorize one after the other, yielding each file as it is written.
+def main(args: argparse.Namespace) -> Iterator[Path | str]:
+    """Colorize one after the other, yielding each file as it is written."""
+    _check_range("--start", args.start, "0 s or later", args.start >= 0)
+    if args.duration is not None:
+        _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
+    painter = _Painter(args)
+    output = Output.of(args.output, args.inputs)
+    sources = find_sources(args.inputs, output.path)
+    _check_kinds(sources.found, args)
+    jobs = list(plan(sources.found, output, args.format))
+    several = len(jobs) > 1 or any(path.is_dir() for path in args.inputs) or args.skip_existing
+    if several:
+        ledger = Ledger(
+            overwrite=args.overwrite, skip_color=args.skip_color, sweep=not args.dry_run
+        )
+        batch = Batch(
+            jobs,
+            ledger,
+            painter.settings,
+            sources.skipped,
+            overwrite=args.overwrite,
+            traceback=args.traceback,
+        )
+        if args.dry_run:
+            yield from batch.preview()
+            return
+        if batch.has_work:
+            painter.load()
+        with closing(batch.run(painter.paint)) as done:
+            yield from done
+        return
+    [job] = jobs
+    if os.path.lexists(job.target) and not args.overwrite:
+        raise FileExistsError(
+            f"{job.target} is there already; name another with -o, or add --overwrite."
+        )
+    if args.dry_run:
+        yield f"{job.source.path} -> {job.target}"
+        return
+    painter.load()
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    with claimed(job.target) as mine:
+        if not mine:
+            raise RuntimeError(f"Another process is at work on {job.target}.")
+        left = painter.paint(job, args.overwrite)
+    if left:
+        log.info("%s: left, for it is %s.", job.source.path, left)
+    else:
+        yield job.target
 
-    Of several inputs, those that fail are logged and the others done before ``RuntimeError`` is
-    raised. A full disk and the like (``OSError``) would meet them all, and ends the work at once.
-    """
-    color = color_options(args)
-    film = FilmOptions(args.stability)
-    encode = EncodeOptions(args.format, args.crf, args.bit_depth, overwrite=args.overwrite)
-    jobs = list(_jobs(args))
-    if args.keyframes and (len(jobs) != 1 or not is_video(jobs[0][0]) or args.start):
+
+def _check_range(option: str, value: float, range: str, holds: bool) -> None:
+    if not (holds and math.isfinite(value)):
+        raise ValueError(f"{option} is {value:g}; choose {range}.")
+
+
+def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for options that do not go with what there is to colorize."""
+    clips = [source for source in sources if source.is_clip]
+    photos = [source for source in sources if not (source.is_clip or source.problem)]
+    if args.keyframes and (len(sources) != 1 or not clips or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
-    from ..pipeline import load_model
+    if args.confidence and not args.keyframes:
+        raise ValueError("--confidence tells of --keyframes; give those as well.")
+    depth = args.bit_depth
+    if depth is None:
+        return
+    if photos and depth not in PHOTO_DEPTHS:
+        raise ValueError(f"--bit-depth is {depth}; photos have 8 or 16 bits.")
+    if clips:
+        from ..pipeline import find_format
 
-    network = load_model(args.model)
-    failed = 0
-    for source, target in jobs:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if is_video(source):
-                _colorize_clip(source, target, network, color, film, encode, args)
-            else:
-                _colorize_photo(source, target, network, color, args.overwrite)
-        except (ValueError, RuntimeError) as error:
-            if len(jobs) == 1:
-                raise
-            failed += 1
-            named = str(error) if source.name in str(error) else f"{source}: {error}"
-            logging.error(named, exc_info=args.traceback)
-        else:
-            yield target
-    if failed:
-        raise RuntimeError(f"{failed} of {len(jobs)} files failed, each named above.")
+        entry = find_format(args.format)
+        if depth not in entry.bit_depths:
+            choice = " or ".join(map(str, entry.bit_depths))
+            raise ValueError(f"--bit-depth is {depth}; {entry.label} has {choice} bits.")
 
 
 def color_options(args: argparse.Namespace) -> ColorOptions:
@@ -116,129 +209,109 @@ def color_options(args: argparse.Namespace) -> ColorOptions:
         saturation=args.saturation,
         quality=args.quality,
         precision=args.precision,
+        look=args.look,
     )
 
 
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES["video"]
+class _Painter:
+    """Colours photos and clips by the options of the command line."""
 
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._color = color_options(args)
+        self._film = FilmOptions(args.stability)
+        self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
+        self._network: Network | None = None
 
-def _jobs(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
-    """Every source with its target, all checked before the first is begun."""
-    from ..pipeline.photo import RESULT_SUFFIXES as WRITABLE
+    def load(self) -> None:
+        from ..pipeline import load_model
 
-    sources = list(_sources(args.inputs, args.output))
-    to_folder = args.output is not None and (
-        len(sources) > 1 or args.output.is_dir() or any(path.is_dir() for path in args.inputs)
-    )
-    taken = {}
-    for source, below in sources:
-        if args.output is not None and not to_folder:
-            target = args.output
-            if not is_video(source) and target.suffix.lower() not in WRITABLE:
-                raise ValueError(
-                    f"{target} is no folder that is there and no name for a photo; make the "
-                    "folder first, or end the name in .png, .tif or .jpg."
-                )
-        else:
-            name = f"{source.stem}-color{_suffix(source, args.format)}"
-            target = args.output / below / name if to_folder else source.with_name(name)
-        if target.exists() and (not args.overwrite or target.samefile(source)):
-            raise FileExistsError(
-                f"{target} is there already; name another with -o, or add --overwrite."
-            )
-        if target in taken:
-            raise ValueError(f"{taken[target]} and {source} would both become {target}.")
-        taken[target] = source
-        yield source, target
+        self._network = load_model(self._args.model)
 
+    def settings(self, job: Job) -> str:
+        """A digest of all that a result depends on beside its source."""
+        return self._settings_of_clips if job.source.is_clip else self._settings_of_photos
 
-def _sources(inputs: list[Path], output: Path | None) -> Iterator[tuple[Path, Path]]:
-    """Each photo and clip, and the folder it keeps below the output folder."""
-    for path in inputs:
-        if path.is_dir():
-            found = [file for file in sorted(path.rglob("*")) if _is_source(file)]
-            # Of an output folder in the midst of the sources, all is left out.
-            if output is not None and path.resolve() in output.resolve().parents:
-                found = [file for file in found if output.resolve() not in file.resolve().parents]
-            if not found:
-                raise ValueError(f"There are no photos or clips to colorize in {path}.")
-            yield from ((file, file.parent.relative_to(path)) for file in found)
-        elif not path.is_file():
+    @cached_property
+    def _settings_of_photos(self) -> str:
+        return _digest(self._weights, asdict(self._color), self._args.bit_depth)
+
+    @cached_property
+    def _settings_of_clips(self) -> str:
+        part = (self._args.start, self._args.duration)
+        options = map(asdict, (self._color, self._film, self._encode))
+        return _digest(self._weights, *options, part)
+
+    @cached_property
+    def _weights(self) -> str:
+        path = self._args.model or SHIPPED_WEIGHTS
+        if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
-        elif not _is_known(path):
-            raise ValueError(f"{path} is neither a photo nor a clip by its suffix; rename it.")
-        else:
-            yield path, Path()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
+    def paint(self, job: Job, overwrite: bool, on_progress: OnProgress | None = None) -> str:
+        """Colorize one file; gives why it was left, if it was."""
+        source, host = job.source.path, current()
+        with host.progress(1, harmless(source.name)) as progress:
 
-def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES["image"] | SUFFIXES["video"]
+            def report(done: int, total: int, preview: Any = None) -> None:
+                progress.report(done, total, preview)
+                if on_progress:
+                    on_progress(done, total)
 
+            if job.source.is_clip:
+                self._paint_clip(job, overwrite, report)
+                return ""
+            return self._paint_photo(job, overwrite, report)
 
-def _is_source(path: Path) -> bool:
-    """Whether a file found in a folder is to be colorized: not hidden, and no earlier result."""
-    return (
-        path.is_file()
-        and _is_known(path)
-        and not path.name.startswith(".")
-        and not path.stem.endswith("-color")
-    )
+    def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress) -> str:
+        from ..pipeline import colorize_photo
 
-
-def _suffix(source: Path, format: str) -> str:
-    if not is_video(source):
-        return source.suffix
-    from ..pipeline import find_format
-
-    entry = find_format(format)
-    return source.suffix if source.suffix.lower() in entry.containers else entry.suffix
-
-
-def _colorize_photo(
-    source: Path, target: Path, network: Network, color: ColorOptions, overwrite: bool
-) -> None:
-    from ..pipeline import colorize_photo
-
-    host = current()
-    with host.progress(1, source.name) as progress:
-        colorize_photo(
-            source,
-            target,
-            network,
-            color,
-            device=host.device(),
+        result = colorize_photo(
+            job.source.path,
+            job.target,
+            self._network,
+            self._color,
+            bit_depth=self._args.bit_depth,
             overwrite=overwrite,
-            on_progress=progress.report,
+            skip_color=self._args.skip_color,
+            device=current().device(),
+            on_progress=report,
+            check=signals.check,
         )
+        return "in colour already" if result.path is None else ""
 
+    def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
+        from ..pipeline import colorize_film, probe
+        from .keyframes import read_references
 
-def _colorize_clip(
-    source: Path,
-    target: Path,
-    network: Network,
-    color: ColorOptions,
-    film: FilmOptions,
-    encode: EncodeOptions,
-    args: argparse.Namespace,
-) -> None:
-    from ..pipeline import colorize_film, probe
-    from .keyframes import read_keyframes
-
-    host = current()
-    clip = probe(source)
-    shots, keyframes = read_keyframes(args.keyframes) if args.keyframes else (None, None)
-    with host.progress(clip.frame_count, source.name) as progress:
+        args = self._args
+        clip = probe(job.source.path)
+        shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
+        confidence: list[float] = []
+        scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         colorize_film(
             clip,
-            target,
-            network,
-            color,
-            film,
-            encode,
+            job.target,
+            self._network,
+            self._color,
+            self._film,
+            replace(self._encode, overwrite=overwrite),
             frames=clip.frames(args.start, args.duration),
             shots=shots,
             keyframes=keyframes,
-            device=host.device(),
-            on_progress=progress.report,
+            device=current().device(),
+            on_progress=report,
+            check=signals.check,
+            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
         )
+        if confidence:
+            mean = sum(confidence) / len(confidence)
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        if scores:
+            with scores as part:
+                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()[:16]

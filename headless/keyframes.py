@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import is_within
+from ..files import AtomicOutput, is_within
 from ..host import current
 from ..options import ShotOptions
+from . import signals
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..pipeline import ClipShots
+    from ..pipeline import Clip, ClipShots
 
 LIST = "shots.json"
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -39,31 +44,99 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--sensitivity", type=float, default=ShotOptions.sensitivity, help="0 to 1: more cuts"
     )
+    parser.add_argument(
+        "--more",
+        type=int,
+        metavar="N",
+        help="write the N frames that help most beside those of --keyframes, best first",
+    )
+    parser.add_argument("--keyframes", type=Path, metavar="DIR", help="the frames coloured so far")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
-    """Find the shots, and yield each keyframe as it is written."""
+    """Find the shots, and yield each keyframe once all are written."""
+    if args.per_shot < 1:
+        raise ValueError(f"--per-shot is {args.per_shot}; a shot needs at least 1 keyframe.")
+    if not args.clip.is_file():
+        raise FileNotFoundError(f"There is no file {args.clip}; check the name.")
     options = ShotOptions(args.per_shot, args.sensitivity)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
+    if (args.more is None) != (args.keyframes is None):
+        raise ValueError("--more and --keyframes belong together; give both, or none of them.")
+    if args.more is not None and args.more < 1:
+        raise ValueError(f"--more is {args.more}; choose 1 or more.")
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
 
     host = current()
     clip = probe(args.clip)
+    if args.more is not None:
+        yield from _more(clip, args.keyframes, args.more, args.output)
+        return
     with host.progress(clip.frame_count, args.clip.name) as progress:
-        shots = find_shots(clip, options, on_progress=progress.report)
-    args.output.mkdir(parents=True, exist_ok=True)
+        shots = find_shots(clip, options, on_progress=progress.report, check=signals.check)
     names = [
         f"shot_{number:04}_frame_{frame:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
-    for name, image in zip(names, keyframe_images(clip, shots), strict=True):
-        write_photo(args.output / name, image)
-        yield args.output / name
-    listed = asdict(shots) | {"pictures": names}
-    (args.output / LIST).write_text(json.dumps(listed, indent=1))
+    with _filled(args.output) as folder:
+        for name, image in zip(names, keyframe_images(clip, shots), strict=True):
+            write_photo(folder / name, image)
+        listed = asdict(shots) | {"pictures": names}
+        (folder / LIST).write_text(json.dumps(listed, indent=1))
+    yield from (args.output / name for name in names)
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which is as it was after an exception: not there, or empty."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with AtomicOutput(folder) as part:
+            part.mkdir()
+            yield part
+        return
+    try:
+        yield folder
+    except BaseException:
+        for path in [*folder.glob("*frame_*.png"), folder / LIST]:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
+    from ..pipeline import keyframe_images, suggest_keyframes, with_keyframes, write_photo
+
+    host = current()
+    shots, keyframes = read_references(folder, clip)
+    with host.progress(clip.frame_count, clip.path.name) as progress:
+        found = suggest_keyframes(clip, shots, keyframes, count, on_progress=progress.report)
+    names = []
+    with _filled(output) as filled:
+        for suggestion in found:
+            frame = suggestion.frame
+            log.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
+            (image,) = keyframe_images(clip, with_keyframes(shots, [frame]))
+            names.append(f"frame_{frame:06}.png")
+            write_photo(filled / names[-1], image)
+    yield from (output / name for name in names)
+
+
+def read_references(folder: Path, clip: Clip) -> tuple[ClipShots, Tensor]:
+    """The shots of ``clip`` and its coloured pictures in ``folder``, ``(n, H, W, 3)``.
+
+    The folder is one made by ``keyframes``, or the pictures' names tell their frames' numbers
+    (from 0) or times.
+    """
+    if (folder / LIST).exists():
+        return read_keyframes(folder)
+    from ..pipeline import find_references, find_shots, with_keyframes
+
+    found = find_references(folder, clip)
+    shots = with_keyframes(find_shots(clip), [frame for frame, _ in found])
+    return shots, _pictures([path for _, path in found])
 
 
 def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
@@ -72,9 +145,7 @@ def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
     Raises ``ValueError`` for a folder without a sound list, also when a name in it leads outside,
     and ``FileNotFoundError`` when a picture is missing.
     """
-    import torch
-
-    from ..pipeline import ClipShots, Shot, read_photo
+    from ..pipeline import ClipShots, Shot
 
     try:
         listed = json.loads((folder / LIST).read_text())
@@ -93,10 +164,18 @@ def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
         raise ValueError(f"{folder / LIST} names {outside[0]}, which is not in the folder.")
     if missing := [path.name for path in paths if not path.is_file()]:
         raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
+    return shots, _pictures(paths)
+
+
+def _pictures(paths: list[Path]) -> Tensor:
+    import torch
+
+    from ..pipeline import read_photo
+
     images = [read_photo(path).image for path in paths]
     if different := [p for p, i in zip(paths, images, strict=True) if i.shape != images[0].shape]:
         raise ValueError(f"{different[0]} is not of the size of {paths[0].name}; keep the sizes.")
-    return shots, torch.stack(images)
+    return torch.stack(images)
 
 
 def _count(value: object) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from .standin import widgets
 from .standin.schema import with_nested
 from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
 from .standin.workflow_files import read_workflow
+
+API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -48,6 +52,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--export", type=Path, metavar="FILE", help="write the API form into FILE and run nothing"
     )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help=f"what a proxy in front of the server asks for (default: {API_KEY}, which other users "
+        "of this machine do not see)",
+    )
     parser.set_defaults(main=main)
 
 
@@ -57,9 +67,15 @@ def main(args: argparse.Namespace) -> list[Path]:
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
     file = read_workflow(args.workflow)
     if args.server:
-        from .server import Server
+        try:
+            from .server import Server
+        except ModuleNotFoundError as error:
+            raise WorkflowError(
+                f"--server needs the package {error.name}: pip install requests."
+            ) from error
 
-        server = Server(args.server)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
+        server = Server(args.server, args.api_key or os.environ.get(API_KEY))
         prompt = file.to_prompt(lambda kind: widgets.of_object_info(server.object_info(kind)))
         for setting in args.set:
             _apply(setting, prompt, server.inputs)

@@ -1,44 +1,43 @@
-"""Run a workflow on a ComfyUI server: its inputs go up, its results come down."""
+"""Run a workflow on a ComfyUI server: its inputs go up, its results come down.
+
+The server's queue and history are asked for the workflow again and again. Unlike its WebSocket
+they tell a long job from a server that is gone, at any proxy.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
-import shutil
+import logging
+import os
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing
-from http.client import HTTPException
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import quote
+from uuid import uuid4
 
 from tqdm import tqdm
 
-from ..files import AtomicOutput, free_name, is_within
+from ..files import free_name, is_within
+from .client import BAR, Client, ServerError, is_safe_name
 from .standin.workflow import NodeError, Prompt, WorkflowError, saved_files
-from .websocket import WebSocket
+from .text import harmless
 
-CHUNK = 1 << 20
+log = logging.getLogger(__name__)
+
 UPLOADS = {"image_upload", "video_upload", "audio_upload", "file_upload"}
-BAR = {"leave": False, "dynamic_ncols": True, "disable": None}  # None: only on a terminal
-
-
-class ServerError(OSError):
-    """The server cannot be reached, or answered something unexpected."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two questions after the queue
 
 
 class Server:
-    """A ComfyUI server at `url`, such as http://127.0.0.1:8188."""
+    """A ComfyUI server at `url`, such as http://127.0.0.1:8188.
 
-    def __init__(self, url: str):
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerError(f"{url} is not the address of a server; try http://127.0.0.1:8188.")
-        self.url = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
-        self._client_id = uuid.uuid4().hex
+    `api_key` is for a server behind a proxy that asks for a bearer token.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None):
+        self._client = Client(url, api_key)
+        self.name = self._client.name
         self._inputs: dict[str, dict[str, dict]] = {}
 
     def run(self, prompt: Prompt, input_dir: Path, output_dir: Path) -> list[Path]:
@@ -49,36 +48,37 @@ class Server:
         ServerError when it cannot be reached. Ctrl-C stops the workflow on the server as well.
         """
         prompt = self._upload_inputs(prompt, input_dir)
-        query = urlencode({"clientId": self._client_id})
+        prompt_id = str(uuid4())
         try:
-            socket = WebSocket(f"{self.url.replace('http', 'ws', 1)}/ws?{query}")
-        except OSError as error:
-            raise ServerError(f"{self.url} cannot be reached: {error}.") from error
-        with closing(socket):
-            prompt_id = self._queue(prompt)
-            try:
-                self._follow(socket, prompt, prompt_id)
-                history = self._history(prompt_id)
-            except KeyboardInterrupt:
+            prompt_id = self._queue(prompt, prompt_id)
+            history = self._wait(prompt_id)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, or another end from outside
                 self._cancel(prompt_id)
-                raise
-        _raise_failure(history["status"])
-        return [self._download(file, output_dir) for file in saved_files(history["outputs"])]
+            raise
+        with self._reading("a history"):
+            failure, files = _failure(history["status"]), list(saved_files(history["outputs"]))
+        if failure:
+            raise NodeError(failure)
+        return [self._download(file, output_dir) for file in files]
 
     def object_info(self, class_type: str) -> dict:
         """What the server tells of a node class; nothing for a class that it does not know."""
-        return self._json(f"/object_info/{quote(class_type, safe='')}").get(class_type, {})
+        answer = self._client.get(f"/object_info/{quote(class_type, safe='')}")
+        with self._reading("a description of nodes"):
+            return dict(answer.get(class_type, {}))
 
     def inputs(self, class_type: str) -> dict[str, dict]:
         """The inputs of a node class and their options; none for a class it does not know."""
         if class_type not in self._inputs:
             info = self.object_info(class_type)
-            self._inputs[class_type] = {
-                key: options[0] if options else {}
-                for group, sockets in info.get("input", {}).items()
-                if group in ("required", "optional")
-                for key, (_, *options) in sockets.items()
-            }
+            with self._reading("a description of nodes"):
+                self._inputs[class_type] = {
+                    key: options[0] if options and isinstance(options[0], dict) else {}
+                    for group, sockets in info.get("input", {}).items()
+                    if group in ("required", "optional")
+                    for key, (_, *options) in sockets.items()
+                }
         return self._inputs[class_type]
 
     def _upload_inputs(self, prompt: Prompt, input_dir: Path) -> Prompt:
@@ -88,7 +88,7 @@ class Server:
             for key, options in self.inputs(node["class_type"]).items():
                 name = inputs.get(key)
                 names_a_file = isinstance(name, str) and UPLOADS & options.keys()
-                if names_a_file and (input_dir / name).is_file():
+                if names_a_file and os.path.isfile(input_dir / name):
                     inputs[key] = self._upload(input_dir, name)
         return prompt
 
@@ -97,140 +97,113 @@ class Server:
         path = folder / name
         if not is_within(folder, path):
             raise WorkflowError(f"{name!r} leads outside the input folder {folder}.")
-        where = PurePosixPath(Path(name).as_posix())
-        boundary = uuid.uuid4().hex
-        subfolder = str(where.parent) if where.parent.parts else ""
-        filename = where.name.replace('"', "%22")
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="subfolder"\r\n\r\n{subfolder}'
-            f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="image"; '
-            f'filename="{filename}"\r\nContent-Type: application/octet-stream\r\n\r\n'
-        ).encode()
-        tail = f"\r\n--{boundary}--\r\n".encode()
-        size = path.stat().st_size
-        limit = self._json("/features")["max_upload_size"]
-        if len(head) + size + len(tail) > limit:
+        size, limit = path.stat().st_size, self._client.get("/features").get("max_upload_size")
+        if isinstance(limit, (int, float)) and size + 1000 > limit:  # and the form around it
             raise ServerError(
-                f"{path} has {size} bytes and {self.url} takes {limit}; start it with a higher "
+                f"{path} has {size} bytes and {self.name} takes {limit}; start it with a higher "
                 "--max-upload-size, or put the file into its input folder."
             )
+        where = PurePosixPath(Path(name).as_posix()).parent
+        subfolder = str(where) if where.parts else ""
+        answer = self._client.upload("/upload/image", "image", path, {"subfolder": subfolder})
+        with self._reading("a name for an upload"):
+            return "/".join(filter(None, (answer["subfolder"], answer["name"])))
 
-        def body() -> Iterator[bytes]:
-            yield head
-            bar = tqdm(total=size, desc=where.name, unit="B", unit_scale=True, **BAR)
-            with path.open("rb") as file, bar:
-                while chunk := file.read(CHUNK):
-                    yield chunk
-                    bar.update(len(chunk))
-            yield tail
+    def _queue(self, prompt: Prompt, prompt_id: str) -> str:
+        """Give `prompt` to the server under `prompt_id`, or under what it is named there."""
+        status, answer = self._client.post("/prompt", {"prompt": prompt, "prompt_id": prompt_id})
+        with self._reading("an answer to a workflow"):
+            refusal = _refusal(answer, status)
+            prompt_id = str(answer.get("prompt_id", prompt_id))
+        if refusal:
+            if status == 200:  # a part of the workflow is sound, and would run alone
+                self._cancel(prompt_id)
+            raise WorkflowError(refusal)
+        return prompt_id
 
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(head) + size + len(tail)),
-        }
-        answer = self._json("/upload/image", body(), headers)
-        return "/".join(filter(None, (answer["subfolder"], answer["name"])))
+    def _wait(self, prompt_id: str) -> dict:
+        """What the server's history says of a workflow, once it has done with it."""
+        pause, lost = FIRST_PAUSE, 0
+        with tqdm(bar_format="{desc}, {elapsed}", **BAR) as bar:
+            while lost < 3:
+                history = self._client.get(f"/history/{quote(prompt_id, safe='')}", patient=True)
+                if prompt_id in history:
+                    return history[prompt_id]
+                ahead = self._place(prompt_id)
+                lost = lost + 1 if ahead is None else 0  # it may be on its way to the history
+                bar.set_description_str(f"waiting, {ahead} ahead" if ahead else "at work")
+                time.sleep(pause)
+                pause = min(1.5 * pause, LONGEST_PAUSE)
+        raise ServerError(f"{self.name} no longer knows the workflow; was it started anew?")
 
-    def _queue(self, prompt: Prompt) -> str:
-        body = json.dumps({"prompt": prompt, "client_id": self._client_id}).encode()
-        try:
-            answer = self._json("/prompt", body, {"Content-Type": "application/json"})
-        except HTTPError as error:
-            if error.code != 400:
-                raise
-            raise WorkflowError(_refusal(json.load(error))) from error
-        if answer["node_errors"]:  # a part of the workflow is sound, and would run alone
-            self._cancel(answer["prompt_id"])
-            raise WorkflowError(_refusal(answer))
-        return answer["prompt_id"]
-
-    def _follow(self, socket: WebSocket, prompt: Prompt, prompt_id: str) -> None:
-        """Show the server's progress until it has done with `prompt_id`."""
-        with tqdm(**BAR) as bar:
-            try:
-                for message in map(json.loads, socket.messages()):
-                    data = message["data"]
-                    if data.get("prompt_id") != prompt_id:
-                        continue
-                    if message["type"] == "executing":
-                        if data["node"] is None:
-                            return
-                        bar.reset()
-                        bar.set_description(_title(prompt, data.get("display_node")))
-                    elif message["type"] == "progress":
-                        bar.total = data["max"]
-                        bar.update(data["value"] - bar.n)
-            except ConnectionError:
-                bar.set_description("connection lost, waiting for the result")
-            while prompt_id not in self._json(f"/history/{prompt_id}"):
-                time.sleep(1)
-
-    def _history(self, prompt_id: str) -> dict:
-        return self._json(f"/history/{prompt_id}")[prompt_id]
+    def _place(self, prompt_id: str) -> int | None:
+        """How many workflows are to be done before this one; None when it is not in the queue."""
+        queue = self._client.get("/queue", patient=True)
+        with self._reading("a queue"):
+            running = [item[1] for item in queue["queue_running"]]
+            pending = [item[1] for item in sorted(queue["queue_pending"], key=lambda item: item[0])]
+        waiting = [*dict.fromkeys(running), *pending]
+        if prompt_id in running:
+            return 0
+        return waiting.index(prompt_id) if prompt_id in waiting else None
 
     def _cancel(self, prompt_id: str) -> None:
-        for path, body in (
-            ("/queue", {"delete": [prompt_id]}),
-            ("/interrupt", {"prompt_id": prompt_id}),
-        ):
-            with self._open(path, json.dumps(body).encode(), {"Content-Type": "application/json"}):
-                pass
+        try:
+            self._client.post("/queue", {"delete": [prompt_id]}, silence=10)
+            self._client.post("/interrupt", {"prompt_id": prompt_id}, silence=10)
+        except ServerError as error:
+            log.warning("The workflow may go on at %s: %s", self.name, error)
 
     def _download(self, file: dict, output_dir: Path) -> Path:
-        path = output_dir / file["subfolder"] / file["filename"]
-        if not is_within(output_dir, path):
-            raise ServerError(f"The server names a result outside the output folder: {path}.")
+        with self._reading("a name of a result"):
+            query = {key: file[key] for key in ("filename", "subfolder", "type")}
+            folders = [part for part in query["subfolder"].replace("\\", "/").split("/") if part]
+        names = [*folders, query["filename"]]
+        path = output_dir.joinpath(*folders, str(query["filename"]))
+        rooted = query["subfolder"].startswith(("/", "\\"))
+        if rooted or not all(map(is_safe_name, names)) or not is_within(output_dir, path):
+            named = "/".join(map(str, (query["subfolder"], query["filename"])))
+            raise ServerError(
+                f"{self.name} names a result that cannot be a file inside the output folder: "
+                f"{harmless(repr(named), 200)}."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         path = free_name(path)
-        query = urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
-        with (
-            AtomicOutput(path) as part,
-            self._open(f"/view?{query}") as answer,
-            part.open("wb") as target,
-        ):
-            shutil.copyfileobj(answer, target, CHUNK)
+        self._client.download("/view", query, path)
         return path
 
-    def _json(self, path: str, body=None, headers=None) -> dict:
-        with self._open(path, body, headers) as answer:
-            return json.load(answer)
-
-    def _open(self, path: str, body=None, headers=None):
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """What is done inside takes the server's answer to be `what` it should be."""
         try:
-            return urlopen(Request(self.url + path, body, headers or {}))
-        except HTTPError as error:
-            if error.code == 400:
-                raise  # the caller knows what it means
-            raise ServerError(f"{self.url}{path} answered {error.code} {error.reason}.") from error
-        except (URLError, HTTPException, ConnectionError) as error:
-            reason = getattr(error, "reason", error)
-            raise ServerError(f"{self.url} cannot be reached: {reason}.") from error
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise ServerError(
+                f"{self.name} gave {what} that is not understood; is it a ComfyUI server?"
+            ) from error
 
 
-def _raise_failure(status: dict) -> None:
-    for kind, data in status["messages"]:
+def _failure(status: dict | None) -> str | None:
+    """What a history says that went wrong."""
+    status = status or {}
+    for kind, data in status.get("messages") or ():
         if kind == "execution_error":
-            raise NodeError(
-                f"Node {data['node_id']} ({data['node_type']}) failed: "
-                f"{' '.join(data['exception_message'].split())}"
-            )
+            where = f"Node {data['node_id']} ({data['node_type']})"
+            return harmless(f"{where} failed: {' '.join(data['exception_message'].split())}")
         if kind == "execution_interrupted":
-            raise NodeError(f"The workflow was stopped on the server at node {data['node_id']}.")
+            return harmless(f"The workflow was stopped on the server at node {data['node_id']}.")
+    return "The workflow failed on the server." if status.get("status_str") == "error" else None
 
 
-def _refusal(answer: dict) -> str:
+def _refusal(answer: dict, status: int) -> str | None:
     """What the server has against a workflow, one line each."""
     lines = [
         f"Node {node_id} ({node['class_type']}): {problem['message']}: {problem['details']}"
-        for node_id, node in answer["node_errors"].items()
+        for node_id, node in (answer.get("node_errors") or {}).items()
         for problem in node["errors"]
     ]
-    if not lines:
+    if not lines and status != 200:
         error = answer["error"]
-        lines = [": ".join(filter(None, (error["message"], error["details"])))]
-    return "\n".join(lines)
-
-
-def _title(prompt: Prompt, node_id: str | None) -> str:
-    node = prompt.get(node_id, {})
-    return (node.get("_meta") or {}).get("title") or node.get("class_type", "working")
+        told = (error,) if isinstance(error, str) else (error["message"], error["details"])
+        lines = [": ".join(filter(None, told))]
+    return "\n".join(harmless(" ".join(line.split()), 500) for line in lines[:20]) or None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files import AtomicOutput
 from ..host import current
 from ..options import SHIPPED_WEIGHTS, TeachOptions
+from . import signals
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -48,10 +51,9 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     """Teach, and yield the file written."""
     if args.output.suffix != ".safetensors":
         raise ValueError(f"{args.output} is no name for a model; end it in .safetensors.")
-    if args.output.exists() and not args.overwrite:
-        raise FileExistsError(
-            f"{args.output} is there already; name another with -o, or add --overwrite."
-        )
+    if os.path.lexists(args.output) and not (args.overwrite and args.output.is_file()):
+        advice = "name another with -o" + ("." if args.overwrite else ", or add --overwrite.")
+        raise FileExistsError(f"{args.output} is there already; {advice}")
     options = TeachOptions(args.steps, seed=args.seed)
     # Deferred: `--help` needs no torch.
     from ..pipeline import load_model, save_model, teach
@@ -60,6 +62,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     references = [_read(path) for path in args.frames]
     masks = None if args.mask is None else [_read(path)[..., 0] for path in args.mask]
     base = load_model(args.model)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    AtomicOutput(args.output, overwrite=args.overwrite).discard()  # a bad name is told at once
     with host.progress(options.steps, args.output.name) as progress:
         taught = teach(
             base,
@@ -69,10 +73,11 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
             strokes=args.strokes,
             device=host.device(),
             on_progress=progress.report,
+            check=signals.check,
         )
     base_name = SHIPPED_WEIGHTS.name if args.model is None else args.model.name
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    save_model(taught, args.output, {**taught.metadata, "base": base_name})
+    metadata = {**taught.metadata, "base": base_name}
+    save_model(taught, args.output, metadata, overwrite=args.overwrite)
     yield args.output
 
 

@@ -122,6 +122,14 @@ class Host(Protocol):
         """
         ...
 
+    def folder_files(self, name: str, kind: str) -> list[Path]:
+        """The pictures or clips right in a folder, by the numbers in their names, then by name.
+
+        ``name`` is below the input folder, or ``keys [output]``. Raises ``FileNotFoundError`` for
+        a folder that is missing or holds none, ``ValueError`` for one outside.
+        """
+        ...
+
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
     ) -> SavePath:

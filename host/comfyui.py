@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import io as bytes_io
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,16 @@ from comfy.cli_args import args
 from comfy_api.latest import ComfyExtension, Input, InputImpl, io
 from PIL import Image
 
+from ..files import AtomicOutput
 from ..options import SHIPPED_WEIGHTS
 from . import paths
 from .base import Progress, VideoSource
 from .paths import SavePath
 
+log = logging.getLogger(__name__)
+
 MODELS = "colorization"
+SAMPLES = Path(__file__).parents[1] / "workflows" / "samples"
 
 
 class ComfyUIHost:
@@ -39,6 +44,8 @@ class ComfyUIHost:
         _register_models()
 
     def extension(self, nodes: list[type[io.ComfyNode]]) -> ComfyExtension:
+        _offer_samples()
+
         class Extension(ComfyExtension):
             async def get_node_list(self) -> list[type[io.ComfyNode]]:
                 return nodes
@@ -88,6 +95,10 @@ class ComfyUIHost:
     def input_path(self, name: str, kind: str | None = None) -> Path:
         folders = {where: _folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
+
+    def folder_files(self, name: str, kind: str) -> list[Path]:
+        folders = {where: _folder(where) for where in ("input", "output", "temp")}
+        return paths.find_files(name, folders, kind)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
@@ -173,6 +184,28 @@ def _register_models() -> None:
         list(dict.fromkeys([*folders, *ours])),
         type(extensions)(dict.fromkeys([*extensions, ".safetensors"])),
     )
+
+
+def _offer_samples() -> None:
+    """Put the templates' pictures and clips into the input folder; what is there stays.
+
+    Right in it, not in a folder below: ComfyUI's loaders list no others, and its editor marks a
+    template red that names a file which is not in the list.
+    """
+    folder = Path(_folder("input"))
+    samples = [file for file in sorted(SAMPLES.glob("colorizationnet_*")) if file.is_file()]
+    missing = [file for file in samples if not (folder / file.name).exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in missing:
+            with AtomicOutput(folder / file.name) as part:
+                shutil.copyfile(file, part)
+    except OSError as error:
+        log.warning("ColorizationNet's samples are not in the input folder: %s", error)
+        return
+    if missing:
+        names = ", ".join(file.name for file in missing)
+        log.info("ColorizationNet's samples are in the input folder: %s", names)
 
 
 def _has_file(video: Input.Video) -> bool:

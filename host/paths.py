@@ -37,11 +37,7 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     Raises FileNotFoundError when it is missing, ValueError when it leads outside its folder or has
     no suffix of `kind`, "image" or "video".
     """
-    match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
-    name, where = (match[1], match[2]) if match else (name, "input")
-    path = Path(folders[where], name)
-    if not is_within(folders[where], path):
-        raise ValueError(f"{name!r} leads outside the {where} folder; put the file into it.")
+    name, where, path = _place(name, folders)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {name!r} in the {where} folder ({folders[where]})."
@@ -52,29 +48,46 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     return path
 
 
-def find_folder(name: str, root: str) -> Path:
-    """The folder within ``root`` that a widget's text names.
+def find_files(name: str, folders: dict[str, str], kind: str) -> list[Path]:
+    """The files of `kind` right in the folder `name`, by the numbers in their names, then by name.
 
-    Raises FileNotFoundError when it is missing, ValueError when it leads outside.
+    Raises FileNotFoundError for a folder that is missing or holds none, ValueError for one outside.
     """
-    path = Path(root, name)
-    if not is_within(root, path):
-        raise ValueError(f"{name!r} leads outside the input folder; put the folder into it.")
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {name!r} in the input folder ({root}).")
-    return path
+    name, where, path = _place(name, folders)
+    files = [path / file for file in list_files(str(path), kind)]
+    if not files:
+        raise FileNotFoundError(
+            f"There is no {KINDS[kind]} in the folder {name!r} of the {where} folder ({path})."
+        )
+    return sorted(files, key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)])
+
+
+def _place(name: str, folders: dict[str, str]) -> tuple[str, str, Path]:
+    """Name, kind of folder and path of what a widget's text names."""
+    match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
+    name, where = (match[1], match[2]) if match else (name, "input")
+    path = Path(folders[where], name)
+    if not is_within(folders[where], path):
+        raise ValueError(f"{name!r} leads outside the {where} folder; put the file into it.")
+    return name, where, path
 
 
 def list_files(folder: str, kind: str) -> list[str]:
-    """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted."""
-    if not os.path.isdir(folder):
+    """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted.
+
+    A folder that cannot be read has none, and a link that leads nowhere is none.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
         return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES[kind]
-        )
+    # Not DirEntry.is_file(), which raises for a link that leads round in a circle.
+    return sorted(
+        name
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES[kind]
+        and os.path.isfile(os.path.join(folder, name))
+    )
 
 
 def expand(prefix: str, width: int, height: int) -> str:

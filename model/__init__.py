@@ -11,9 +11,14 @@ from .temporal import (
     ChromaBatch,
     CutDetector,
     KeyframePicker,
+    Reference,
+    ReferenceAdvisor,
     filter_size,
     mark_shots,
+    match_size,
+    recall_chroma,
     stabilize_chroma,
+    stabilize_recalled,
 )
 from .weights_file import WeightsError, WeightsFile
 
@@ -30,6 +35,8 @@ __all__ = [
     "CutDetector",
     "KeyframePicker",
     "Network",
+    "Reference",
+    "ReferenceAdvisor",
     "WeightsError",
     "WeightsFile",
     "chroma_planes",
@@ -37,8 +44,10 @@ __all__ = [
     "limited_threads",
     "load_model",
     "mark_shots",
+    "match_size",
     "merge",
     "parallel_map",
+    "recall_chroma",
     "resize",
     "resize_columns",
     "resize_rows",
@@ -49,5 +58,6 @@ __all__ = [
     "scaled",
     "small_luma",
     "stabilize_chroma",
+    "stabilize_recalled",
     "teach",
 ]

@@ -2,6 +2,7 @@
 
 from .colorize_images import ColorizeImages
 from .colorize_video import ColorizeVideo
+from .load_keyframes import LoadKeyframes
 from .load_model import LoadModel
 from .load_video import LoadVideoFrames
 from .save_video import SaveVideoFrames
@@ -16,6 +17,7 @@ NODES = [
     LoadVideoFrames,
     SaveVideoFrames,
     ShotKeyframes,
+    LoadKeyframes,
     StabilizeColors,
     Teach,
 ]

@@ -1,6 +1,6 @@
 from ..host import current, io
 from ..pipeline import colorize_images
-from .types import ColorizationModel, color_options, colour_inputs, quality_input
+from .types import ColorizationModel, color_options, colour_inputs, look_input, quality_input
 
 MODES = {"keep luma": "merge", "network RGB": "network"}
 
@@ -14,7 +14,21 @@ class ColorizeImages(io.ComfyNode):
             category="image/color",
             description="Gives pictures colour and keeps their luminance exactly as it is. For "
             "long clips use Colorize Video, which needs no memory for the frames.",
-            search_aliases=["colorize", "colorise", "black and white", "restore photo"],
+            search_aliases=[
+                "color",
+                "colour",
+                "colorize",
+                "colorise",
+                "black and white",
+                "b&w",
+                "grayscale",
+                "sepia",
+                "old photo",
+                "restore",
+                "restore photo",
+                "deoldify",
+                "ddcolor",
+            ],
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Image.Input(
@@ -36,6 +50,7 @@ class ColorizeImages(io.ComfyNode):
                     tooltip="network RGB is the network's own picture, without the source's "
                     "luminance.",
                 ),
+                look_input(),
             ],
             outputs=[io.Image.Output(display_name="images")],
         )
@@ -51,9 +66,12 @@ class ColorizeImages(io.ComfyNode):
         mask=None,
         quality="auto",
         output="keep luma",
+        look="natural",
     ) -> io.NodeOutput:
         host = current()
-        options = color_options(model, render_size, strength, saturation, quality, MODES[output])
+        options = color_options(
+            model, render_size, strength, saturation, quality, MODES[output], look
+        )
         network = model.load(options, *images.shape[:3])
         with host.progress(len(images)) as progress:
             colored = colorize_images(

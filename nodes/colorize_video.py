@@ -9,6 +9,7 @@ from .types import (
     Shots,
     color_options,
     colour_inputs,
+    look_input,
     quality_input,
     stability_input,
 )
@@ -28,7 +29,23 @@ class ColorizeVideo(io.ComfyNode):
             category="video",
             description="Colorizes a clip of any length in flat memory. Its own luma goes to the "
             "encoder untouched; times, sound, subtitles and chapters are kept.",
-            search_aliases=["colorize film", "colorise", "black and white", "restore film"],
+            search_aliases=[
+                "color",
+                "colour",
+                "colorize",
+                "colorise",
+                "film",
+                "movie",
+                "video",
+                "old film",
+                "black and white",
+                "b&w",
+                "sepia",
+                "restore",
+                "restore film",
+                "deoldify",
+                "ddcolor",
+            ],
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
@@ -64,14 +81,16 @@ class ColorizeVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "crf",
+                    display_name="crf (-1 = auto)",
                     default=-1,
                     min=-1,
                     max=63,
                     optional=True,
                     advanced=True,
-                    tooltip="The encoder's quality number, lower is better; -1 is the format's "
-                    "default.",
+                    tooltip="The encoder's quality number, lower is better; -1, auto, is the "
+                    "format's default.",
                 ),
+                look_input(),
             ],
             outputs=[io.Video.Output("video")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -92,11 +111,12 @@ class ColorizeVideo(io.ComfyNode):
         quality="auto",
         format="h264",
         crf=-1,
+        look="natural",
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
         host = current()
-        options = color_options(model, render_size, strength, saturation, quality)
+        options = color_options(model, render_size, strength, saturation, quality, look=look)
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
         suffix = FORMATS[format].suffix

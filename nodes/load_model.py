@@ -13,7 +13,12 @@ class LoadModel(io.ComfyNode):
             category="model/loaders",
             description="Loads the colorization network: the weights that come with the pack, or "
             "a .safetensors file from models/colorization.",
-            search_aliases=["colorize", "colorise", "black and white"],
+            search_aliases=[
+                "colorize",
+                "colorise",
+                "deoldify",
+                "ddcolor",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model_name",

@@ -13,7 +13,13 @@ class LoadVideoFrames(io.ComfyNode):
             category="video",
             description="Splits a clip into batches of frames; the nodes after it run once a "
             "batch. Every frame stays in memory: for long clips use Colorize Video.",
-            search_aliases=["import video", "split video", "video to frames"],
+            search_aliases=[
+                "film",
+                "movie",
+                "import video",
+                "split video",
+                "video to frames",
+            ],
             inputs=[
                 io.Combo.Input(
                     "file",

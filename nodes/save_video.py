@@ -14,7 +14,13 @@ class SaveVideoFrames(io.ComfyNode):
             display_name="Save Video Frames",
             category="video",
             description="Puts batches of frames together into one clip, in order, with the sound.",
-            search_aliases=["export video", "frames to video", "video combine"],
+            search_aliases=[
+                "film",
+                "movie",
+                "export video",
+                "frames to video",
+                "video combine",
+            ],
             is_output_node=True,
             is_input_list=True,
             inputs=[
@@ -42,12 +48,13 @@ class SaveVideoFrames(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "quality",
+                    display_name="encoder quality (-1 = auto)",
                     default=-1,
                     min=-1,
                     max=100,
                     optional=True,
                     tooltip="The encoder's own number (crf for h264, hevc, av1 and vp9: lower is "
-                    "better); -1 takes the format's default.",
+                    "better); -1, auto, takes the format's default.",
                 ),
                 io.Int.Input(
                     "bit_depth",

@@ -1,8 +1,11 @@
 import torch
+from PIL import Image
+from torch import Tensor
 
-from ..host import current, io
+from ..files import AtomicOutput
+from ..host import current, io, ui
 from ..options import ShotOptions
-from ..pipeline import find_shots, load_keyframes, probe
+from ..pipeline import Clip, ClipShots, find_shots, load_keyframes, probe
 from .types import Shots
 
 
@@ -14,8 +17,17 @@ class ShotKeyframes(io.ComfyNode):
             display_name="Shot Keyframes",
             category="video",
             description="Finds a clip's shots and picks the frames that stand best for each. "
-            "Colour them with any nodes, then give them to Colorize Video with SHOTS.",
-            search_aliases=["scene detection", "cut detection", "keyframes"],
+            "Colour or paint them with any nodes, then give them to Colorize Video with SHOTS.",
+            search_aliases=[
+                "keyframe",
+                "keyframes",
+                "keyframe extraction",
+                "scene detection",
+                "cut detection",
+                "shot",
+                "film",
+                "movie",
+            ],
             inputs=[
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
                 io.Int.Input(
@@ -61,4 +73,22 @@ class ShotKeyframes(io.ComfyNode):
             free_memory=host.free_memory(torch.device("cpu")),
             check=host.check_cancelled,
         )
-        return io.NodeOutput(host.to_output(images), shots)
+        return io.NodeOutput(
+            host.to_output(images), shots, ui=_preview(images, shots, clip, frames)
+        )
+
+
+def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:
+    """The keyframes as they are, for a painting node behind; shot and time are their names."""
+    host = current()
+    results = []
+    numbers = [number for number, shot in enumerate(shots.shots, 1) for _ in shot.keyframes]
+    for image, number, frame in zip(images, numbers, shots.keyframes, strict=True):
+        seconds = float(clip.time_of(frames[frame]))
+        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:05.2f}s"
+        saved = host.output_path(name, ".png", folder="temp")
+        levels = image.mul(255).round().clamp(0, 255).byte().cpu().numpy()
+        with AtomicOutput(saved.path) as part:
+            Image.fromarray(levels).save(part, compress_level=1)
+        results.append(ui.SavedResult(saved.filename, saved.subfolder, io.FolderType.temp))
+    return ui.SavedImages(results)

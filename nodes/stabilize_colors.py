@@ -17,7 +17,17 @@ class StabilizeColors(io.ComfyNode):
             category="image/color",
             description="Takes the flicker out of a coloured clip, whichever colorizer made it, "
             "and leaves its luminance as it is.",
-            search_aliases=["deflicker", "temporal", "flicker"],
+            search_aliases=[
+                "flicker",
+                "deflicker",
+                "stabilize",
+                "stabilise",
+                "temporal",
+                "color",
+                "colour",
+                "film",
+                "movie",
+            ],
             is_input_list=True,
             inputs=[
                 io.Image.Input(

@@ -18,7 +18,18 @@ class Teach(io.ComfyNode):
             category="model/loaders",
             description="Teaches the network a shot's colours from one or a few coloured frames, "
             "in seconds. The taught model gives every frame of the shot the same colours.",
-            search_aliases=["train", "reference colorization", "colour strokes", "propagate color"],
+            search_aliases=[
+                "train",
+                "teach",
+                "paint",
+                "reference",
+                "strokes",
+                "reference colorization",
+                "colour strokes",
+                "propagate color",
+                "color",
+                "colour",
+            ],
             inputs=[
                 ColorizationModel.Input("model", tooltip="Where to start: the shipped weights."),
                 io.Image.Input(

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..host import current, io
 from ..options import (
+    LOOKS,
     MAX_RENDER_SIZE,
     MAX_SATURATION,
     QUALITIES,
@@ -43,6 +44,7 @@ def color_options(
     saturation: float,
     quality: str,
     mode: str = "merge",
+    look: str = "natural",
 ) -> ColorOptions:
     """The widgets' values as options; a render size of -1 leaves it to the weights."""
     return ColorOptions(
@@ -52,6 +54,7 @@ def color_options(
         quality=quality,
         precision=current().precision(model.precision),
         mode=mode,
+        look=look,
     )
 
 
@@ -60,11 +63,13 @@ def colour_inputs() -> list:
     return [
         io.Int.Input(
             "render_size",
+            display_name="render size (-1 = auto)",
             default=-1,
             min=-1,
             max=MAX_RENDER_SIZE,
-            tooltip="Short side in pixels at which the network looks at the picture; -1 is what "
-            "the weights were made for. Smaller shows it more of the scene at once and gives "
+            advanced=True,
+            tooltip="Short side in pixels at which the network looks at the picture; -1, auto, is "
+            "what the weights were made for. Smaller shows it more of the scene at once and gives "
             "broader, calmer colour; larger follows small things. 0 is the picture's own size "
             "(slow). The luminance always stays at full size.",
         ),
@@ -90,6 +95,7 @@ def colour_inputs() -> list:
 def quality_input():
     return io.Combo.Input(
         "quality",
+        display_name="effort",
         options=list(QUALITIES),
         default="auto",
         optional=True,
@@ -101,6 +107,17 @@ def quality_input():
     )
 
 
+def look_input():
+    return io.Combo.Input(
+        "look",
+        options=list(LOOKS),
+        default="natural",
+        optional=True,
+        tooltip="natural holds colour back where it is a guess. vivid holds back less and has a "
+        "tenth more saturation: warmer and stronger, right or wrong.",
+    )
+
+
 def stability_input():
     return io.Float.Input(
         "stability",
@@ -109,5 +126,7 @@ def stability_input():
         max=1.0,
         step=0.05,
         tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
-        "frame by itself.",
+        "frame by itself, 0.5 takes the mean of two or three seconds, 1 of all the time that a "
+        "surface is in sight. Above 0.5 only long, still shots get stiller; lower it where true "
+        "changes of colour come late.",
     )

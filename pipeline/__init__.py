@@ -14,9 +14,11 @@ from ..options import (
 )
 from ..video import FORMATS, Clip, VideoError, find_format, probe
 from .film import colorize_film
-from .frames import LoadedFrames, load_frames, save_frames
+from .frames import LoadedFrames, load_frames, save_frames, to_images
 from .images import colorize_images
+from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
 from .photo import PhotoError, colorize_photo, read_photo, write_photo
+from .reference_names import find_references
 from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
 from .stabilize import stabilize_images
 from .teaching import is_kept, painted_pixels, teach
@@ -33,12 +35,14 @@ __all__ = [
     "PhotoError",
     "Shot",
     "ShotOptions",
+    "Suggestion",
     "TeachOptions",
     "VideoError",
     "colorize_film",
     "colorize_images",
     "colorize_photo",
     "find_format",
+    "find_references",
     "find_shots",
     "is_kept",
     "keyframe_images",
@@ -51,6 +55,9 @@ __all__ = [
     "save_frames",
     "save_model",
     "stabilize_images",
+    "suggest_keyframes",
     "teach",
+    "to_images",
+    "with_keyframes",
     "write_photo",
 ]

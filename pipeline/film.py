@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -22,18 +22,21 @@ from ..model import (
     ChromaBatch,
     ChromaModel,
     Network,
+    Reference,
     chroma_planes,
     filter_size,
     limited_threads,
+    match_size,
     merge,
     resize,
     scaled,
     small_luma,
     stabilize_chroma,
+    stabilize_recalled,
 )
 from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
-from .shots import ClipShots, ShotColors, shot_colors
+from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
 from .teaching import teach
 
@@ -42,6 +45,7 @@ DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
 PREVIEW_WIDTH = 384  # px
 
 Planes = tuple[np.ndarray, np.ndarray]
+OnConfidence = Callable[[int, Tensor], None]
 
 
 @torch.inference_mode()
@@ -60,18 +64,23 @@ def colorize_film(
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
+    on_confidence: OnConfidence | None = None,
 ) -> int:
     """Colorize the clip ``source`` into the file ``target``; gives the number of frames.
 
-    The luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
+    As for pictures, a ``color.strength`` below 1 leaves so much of the clip's own colours. The
+    luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
     does not grow with the length of the clip. ``frames`` (of the clip, step 1) trims it.
 
     With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
     [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
-    ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Without,
-    the film's cuts are found on the way.
+    ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Where a
+    surface of the keyframes is seen again, it has the colour that they show. Without, the film's
+    cuts are found on the way.
 
-    ``on_progress`` counts frames, and the steps of teaching beside them. Raises ``ValueError`` for
+    ``on_progress`` counts frames, and the steps of teaching beside them. ``on_confidence`` hears of
+    each frame coloured by keyframes its number and how well its colours are known from them, a map
+    ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
     ``FileExistsError`` when ``target`` exists and ``encode`` does not say to overwrite.
     """
@@ -79,14 +88,24 @@ def colorize_film(
         raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
-    parts = [ShotColors(0)]
+    parts, references = [ShotColors(0)], None
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
         parts = shot_colors(shots, keyframes)
+        references = shot_references(shots, keyframes, color.saturation)
     painter = _FilmPainter(
         network, color, film, parts, teaching, torch.device(device), len(frames), on_progress, check
     )
-    return recolor(clip, target, painter.paint, frames=frames, encode=encode, check=check)
+    painter.references, painter.on_confidence = references, on_confidence
+    return recolor(
+        clip,
+        target,
+        painter.paint,
+        frames=frames,
+        encode=encode,
+        blend=color.strength,
+        check=check,
+    )
 
 
 class _FilmPainter:
@@ -110,6 +129,8 @@ class _FilmPainter:
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
         self.check, self.on_progress = check, on_progress
+        self.references: Iterable[Reference] | None = None  # of all shots, in order
+        self.on_confidence: OnConfidence | None = None
         taught = sum(shot.keyframes is not None for shot in shots)
         self.done, self.total = 0, max(1, frame_count + taught * teaching.steps)
 
@@ -119,16 +140,27 @@ class _FilmPainter:
         details: deque[_Detail] = deque()
         ready: list[Tensor] = []
         batches = self._small_chroma(luma, planes, waiting, details)
-        detailed = self.network.detailed
-        for chroma in stabilize_chroma(batches, self.film.stability, detailed=detailed):
+        for chroma in self._steady(batches):
             ready.append(details.popleft().corrected(chroma) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
                 with limited_threads(self.threads):
                     painted = _full_size(ready, batch, planes)
-                self._progress(len(batch), batch[-1], ready[-1], planes)
+                self._progress(len(batch), batch[-1], ready[-1] * self.color.strength, planes)
                 yield painted
                 ready = []
+
+    def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[Tensor]:
+        """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match."""
+        stability = self.film.stability
+        if self.references is None:
+            yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
+            return
+        recalled = stabilize_recalled(batches, self.references, stability)
+        for frame, (chroma, confidence) in enumerate(recalled):
+            if self.on_confidence:
+                self.on_confidence(frame, confidence[0, 0])
+            yield chroma[0]
 
     def _small_chroma(
         self,
@@ -163,14 +195,16 @@ class _FilmPainter:
         size = model.input_size(*luma.shape[1:])
         # Steadying wants a little more than a small network; the planes are shrunk once, to that.
         steady_by = size
-        if self.film.stability and not self.network.detailed:
+        if self.references is not None:
+            steady_by = max(size, match_size(*luma.shape[1:]), key=min)
+        elif self.film.stability and not self.network.detailed:
             steady_by = filter_size(*size)
         small = small_luma(luma, steady_by, planes)
         seen = small if steady_by == size else resize(small, size).clamp_(0, 1)
         chroma = model.chroma(seen.to(model.device), self.check)
         # On the CPU: for another device the many small operations of steadying would be no
         # quicker, and not all of them are there on each.
-        return chroma.cpu() * self.color.strength, small
+        return chroma.cpu(), small
 
     def _model(self, shot: ShotColors) -> ChromaModel:
         network, color = self.network, self.color

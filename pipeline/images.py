@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..callbacks import Check, OnProgress
 from ..model import (
@@ -54,7 +53,11 @@ def colorize_images(
             f"Images of shape {tuple(images.shape)} cannot be coloured; they must be "
             "(batch, height, width, 3): grey, RGB or RGBA pictures."
         )
-    mask = _check_mask(mask, len(images))
+    if mask is not None:
+        # Deferred: torchvision takes a second to import, and few pictures come with a mask.
+        from .masks import check_mask
+
+        mask = check_mask(mask, len(images))
     if images.shape[-1] == 1:
         images = images.expand(-1, -1, -1, 3)
     if options.strength == 0 or images.numel() == 0:
@@ -98,7 +101,9 @@ def paint(
     height, width = image.shape[:2]
     narrow = resize_rows(color, height)
     if mask is not None:
-        mask = _stretched(mask.to(device, torch.float32), (height, width))
+        from .masks import stretched
+
+        mask = stretched(mask.to(device, torch.float32), height, width)
 
     def work(rows: slice) -> None:
         rgb = image[rows].to(device, torch.float32).permute(2, 0, 1)
@@ -122,20 +127,3 @@ def _by_bands(work: Callable[[slice], None], height: int, width: int, device: to
     else:
         for band in bands:
             work(band)
-
-
-def _check_mask(mask: Tensor | None, count: int) -> Tensor | None:
-    if mask is None:
-        return None
-    mask = mask.reshape(-1, *mask.shape[-2:])
-    if len(mask) not in (1, count):
-        raise ValueError(
-            f"There are {len(mask)} masks for {count} images; give one for all or one each."
-        )
-    return mask
-
-
-def _stretched(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    if mask.shape != size:
-        mask = interpolate(mask[None, None], size, mode="bilinear")[0, 0]
-    return mask.clamp(0, 1)

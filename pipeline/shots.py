@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Check, OnProgress
-from ..model import COLOURLESS, KeyframePicker, mark_shots, rgb_to_chroma, scaled
+from ..model import (
+    COLOURLESS,
+    KeyframePicker,
+    Reference,
+    mark_shots,
+    match_size,
+    resize,
+    rgb_to_chroma,
+    rgb_to_luma,
+    scaled,
+)
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
 from .frames import refuse_if_too_large, to_images
@@ -81,7 +91,8 @@ class ShotColors:
 def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
     """What each of ``shots`` gets of its coloured ``keyframes`` ``(n, H, W, C)``.
 
-    A shot whose keyframes have no colour, as a title card, stays grey. Raises ``ValueError`` when
+    A shot whose keyframes have no colour, as a title card, stays grey; one without keyframes is
+    left to the network as it is. Raises ``ValueError`` when
     the pictures are not the shots' keyframes, or when none of them has any colour.
     """
     shots.check_pictures(keyframes)
@@ -90,9 +101,24 @@ def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
     if not any(coloured):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
     return [
-        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=True)
+        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=len(part) > 0)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
+
+
+def shot_references(shots: ClipShots, keyframes: Tensor, gain: float) -> Iterator[Reference]:
+    """The coloured ``keyframes`` ``(n, H, W, C)`` as references of their shots, small, in order.
+
+    ``gain`` on their chroma, as on the network's.
+    """
+    images = iter(keyframes)
+    stops = [shot.first for shot in shots.shots[1:]] + [shots.frame_count]
+    for shot, stop in zip(shots.shots, stops, strict=True):
+        for frame in shot.keyframes:
+            image = next(images)[..., :3].permute(2, 0, 1).float()
+            size = match_size(*image.shape[1:])
+            luma, chroma = rgb_to_luma(image), rgb_to_chroma(image) * gain
+            yield Reference(frame, shot.first, stop, resize(luma, size), resize(chroma, size))
 
 
 def _has_colour(image: Tensor) -> bool:
@@ -121,7 +147,8 @@ def find_shots(
         keyframes = picker.pick(options.keyframes)
         shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
 
-    luma = _small_luma(clip, frames, on_progress, check)
+    size = scaled((clip.height, clip.width), SMALL_SIDE / min(clip.width, clip.height))
+    luma = read_small_luma(clip, frames, size, on_progress, check)
     for frame, (begins, small) in enumerate(mark_shots(luma, options.sensitivity)):
         if begins:
             close()
@@ -173,13 +200,16 @@ def load_keyframes(
     return images
 
 
-def _small_luma(
-    clip: Clip, frames: range, on_progress: OnProgress | None, check: Check | None
+def read_small_luma(
+    clip: Clip,
+    frames: range,
+    size: tuple[int, int],
+    on_progress: OnProgress | None,
+    check: Check | None,
 ) -> Iterator[Tensor]:
-    """Each frame as small ``(1, h, w)`` luma in [0, 1]."""
-    width, height = scaled((clip.width, clip.height), SMALL_SIDE / min(clip.width, clip.height))
+    """Each frame as small luma ``(1, h, w)`` in [0, 1] of ``size`` (height, width)."""
     done = 0
-    for batch in read_luma(clip, size=(width, height), frames=frames, batch_size=32, check=check):
+    for batch in read_luma(clip, size=size[::-1], frames=frames, batch_size=32, check=check):
         yield from to_images(batch[:, None])
         done += len(batch)
         if on_progress:

@@ -96,7 +96,7 @@ def test_a_folder_of_pictures_is_a_list_in_the_order_of_names(host):
 
 @pytest.mark.parametrize(
     ("folder", "words"),
-    [("..", "leads outside"), ("none", "There is no folder"), (3, "no text to choose by")],
+    [("..", "leads outside"), ("none", "There is no picture"), (3, "no text to choose by")],
 )
 def test_a_folder_that_cannot_be_loaded(host, folder, words):
     with pytest.raises(WorkflowError, match=words):
@@ -105,6 +105,7 @@ def test_a_folder_that_cannot_be_loaded(host, folder, words):
 
 def test_an_empty_folder_is_told(host):
     (host.input / "empty").mkdir()
+    (host.input / "empty" / "a.bmp").write_bytes(b"BM")
     with pytest.raises(NodeError, match="holds no PNG, JPEG or WebP"):
         result(host, {"1": node("LoadImageDataSetFromFolder", folder="empty")}, ["1", 0])
 

@@ -31,10 +31,13 @@ def bare(prompt):
     return {key: (node["class_type"], node["inputs"]) for key, node in prompt.items()}
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+TWINS = [path for path in TEMPLATES if (path.parent / "api" / path.name.split(" ", 1)[1]).exists()]
+
+
+@pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)
 def test_a_template_becomes_its_twin(path):
     prompt = convert(json.loads(path.read_text()))
-    twin = json.loads((path.parent / "api" / path.name).read_text())
+    twin = json.loads((path.parent / "api" / path.name.split(" ", 1)[1]).read_text())
     assert prompt.keys() == twin.keys()
     for key, node in twin.items():
         assert prompt[key]["class_type"] == node["class_type"]

@@ -27,13 +27,13 @@ MOST, MEAN = {"photo": 2, "film": 2, "taught": 12}, {"photo": 0.1, "film": 0.1, 
 
 
 def photo(_):
-    image = read_photo(SAMPLES / "tower.png").image[None]
+    image = read_photo(SAMPLES / "colorizationnet_tower.png").image[None]
     return colorize_images(load_model(), image)[0]
 
 
 def film(folder):
     colorize_film(
-        SAMPLES / "meadow.mp4",
+        SAMPLES / "colorizationnet_meadow.mp4",
         folder / "film.mkv",
         load_model(),
         encode=EncodeOptions("ffv1"),
@@ -45,9 +45,13 @@ def film(folder):
 
 def taught(_):
     network = teach(
-        load_model(), [read_photo(SAMPLES / "meadow_frame.png").image], TeachOptions(steps=40)
+        load_model(),
+        [read_photo(SAMPLES / "colorizationnet_meadow_frame.png").image],
+        TeachOptions(steps=40),
     )
-    frame = next(read_frames(SAMPLES / "meadow.mp4", start_frame=60, frame_count=1))[0]
+    frame = next(
+        read_frames(SAMPLES / "colorizationnet_meadow.mp4", start_frame=60, frame_count=1)
+    )[0]
     return colorize_images(network, torch.from_numpy(frame)[None].float() / 255)[0]
 
 

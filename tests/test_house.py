@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"callbacks", "files", "options"}  # files of the root that know no room
+SMALL = {
+    "callbacks",
+    "files",
+    "options",
+    "owners",
+    "version",
+}  # files of the root that know no room
 MAY_IMPORT = {
     "nodes": {"pipeline", "host"},
     "headless": {"pipeline", "nodes", "host", "video"},  # the stand-in saves clips as a host does

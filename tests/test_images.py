@@ -3,7 +3,9 @@
 import pytest
 import torch
 from colorizationnet.model import ColorizationNet
+from colorizationnet.model.clean import clean
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
+from colorizationnet.model.colorizationnet.restraint import restrain
 from colorizationnet.options import ColorOptions
 from colorizationnet.pipeline import colorize_images
 from hypothesis import given, settings
@@ -28,6 +30,14 @@ def colorize(network, images, mask=None, **options):
 
 def input_size(network, height, width, **options):
     return network.chroma_model(ColorOptions(**options)).input_size(height, width)
+
+
+def calibrated(network, **metadata):
+    """The same network whose file says so of it."""
+    result = ColorizationNet().eval().requires_grad_(False)
+    result.load_state_dict(network.state_dict())
+    result.metadata = metadata
+    return result
 
 
 def luma_of(images):
@@ -163,28 +173,26 @@ def test_the_weights_say_how_they_are_best_used(vivid):
     images = torch.rand(1, 40, 52, 3)
     chosen = colorize(vivid, images, render_size=24, saturation=1.5, quality="fast")
     plain = colorize(vivid, images, render_size=0, mode="network")
-    calibrated = ColorizationNet()
-    calibrated.load_state_dict(vivid.state_dict())
-    calibrated.metadata = {"render_size": "24", "saturation": "1.5", "quality": "fast"}
-    assert torch.equal(colorize(calibrated, images), chosen)
+    asking = calibrated(vivid, render_size="24", saturation="1.5", quality="fast")
+    assert torch.equal(colorize(asking, images), chosen)
     # The network's own output stays the whole network's.
-    assert torch.equal(colorize(calibrated, images, render_size=0, mode="network"), plain)
+    assert torch.equal(colorize(asking, images, render_size=0, mode="network"), plain)
 
 
 def test_where_the_weights_say_best_a_film_is_looked_at_fast(vivid):
-    calibrated = ColorizationNet()
-    calibrated.load_state_dict(vivid.state_dict())
-    calibrated.metadata = {"render_size": "24", "quality": "best"}
-    luma = torch.rand(1, 1, 12, 15)
-    for film, asked, quality in (
-        (False, "auto", "best"),
-        (True, "auto", "fast"),
-        (True, "best", "best"),
+    asking = calibrated(vivid, render_size="24", quality="best")
+    for quality, film, expected in (
+        ("auto", False, "best"),
+        ("auto", True, "fast"),
+        ("best", True, "best"),
     ):
-        expected = vivid.chroma_model(ColorOptions(24, quality=quality))
-        found = calibrated.chroma_model(ColorOptions(quality=asked), film=film)
-        assert found.input_size(40, 52) == expected.input_size(40, 52)
-        assert torch.equal(found.chroma(luma), expected.chroma(luma))
+        plain = vivid.chroma_model(ColorOptions(render_size=24, quality=expected))
+        model = asking.chroma_model(ColorOptions(quality=quality), film=film)
+        assert model.input_size(40, 52) == plain.input_size(40, 52)
+        luma = torch.rand(1, 1, *model.input_size(40, 52))
+        # A look alone is less pale than the mean of three, for which the gain is.
+        gain = 1.0 if expected == "best" else 0.9
+        assert torch.equal(model.chroma(luma), plain.chroma(luma) * gain)
 
 
 def test_half_precision_images_come_back_as_such(vivid):
@@ -284,3 +292,30 @@ def test_other_shapes_are_refused_by_name(vivid, shape):
 def test_masks_that_do_not_match_are_refused(vivid):
     with pytest.raises(ValueError, match="2 masks for 3 images"):
         colorize(vivid, torch.zeros(3, 8, 8, 3), torch.zeros(2, 8, 8))
+
+
+def test_what_weights_ask_for_is_cleaned_and_restrained(vivid):
+    images = torch.rand(2, 40, 52, 3)
+    luma = luma_of(images).float()
+    plain = vivid.chroma_model(ColorOptions(render_size=0)).chroma(luma)
+    asking = calibrated(vivid, saturation="2.0", tint="0.4", clean="yes")
+    expected = 2 * restrain(clean(plain, luma), 0.4)
+    found = asking.chroma_model(ColorOptions(render_size=0)).chroma(luma)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_vivid_restrains_half_as_much_and_is_stronger(vivid):
+    images = torch.rand(1, 40, 52, 3)
+    for tint, halved in ("0.4", "0.7"), ("1", "1"):
+        found = colorize(calibrated(vivid, tint=tint), images, look="vivid")
+        expected = colorize(calibrated(vivid, tint=halved), images, saturation=1.1)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_cleaned_colours_do_not_depend_on_the_batch(vivid):
+    images = torch.rand(3, 60, 44, 3)
+    asking = calibrated(vivid, render_size="32", tint="0.5", clean="yes")
+    together = colorize(asking, images)
+    for index in range(3):
+        alone = colorize(asking, images[index : index + 1])
+        assert (together[index] - alone[0]).abs().max() <= 1e-5

@@ -25,6 +25,7 @@ from colorizationnet.nodes import NODES
 from colorizationnet.options import ShotOptions
 from colorizationnet.pipeline import colorize_film, find_shots
 from colorizationnet.video import probe, read_frames, read_luma
+from PIL import Image
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
 
@@ -75,6 +76,7 @@ def test_node_ids_and_tooltips():
         "ColorizationNetColorizeVideo",
         "ColorizationNetTeach",
         "ColorizationNetShotKeyframes",
+        "ColorizationNetLoadKeyframes",
         "ColorizationNetStabilizeColors",
     } == set(BY_ID)
     for found in NODES:
@@ -194,6 +196,40 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
+
+
+def test_shot_keyframes_shows_what_it_picked(clip, folders):
+    output = node("ShotKeyframes").execute(VideoFromFile(clip), 1, 0.5)
+    shown = output.ui.as_dict()["images"]
+    names = [picture["filename"] for picture in shown]
+    assert [name.split("s_")[0].rsplit(".", 1)[0] for name in names] == [
+        "shot 001 at 0m00",
+        "shot 002 at 0m00",
+    ]
+    for picture, keyframe in zip(shown, output[0], strict=True):
+        assert picture["type"] == "temp"
+        path = current().temp_folder() / picture["subfolder"] / picture["filename"]
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image), keyframe.mul(255).round().byte().numpy())
+
+
+def test_keyframes_come_back_by_the_numbers_in_their_names(folders):
+    keys = folders / "output" / "keys"
+    keys.mkdir(parents=True)
+    for number in (10, 2, 1):
+        Image.new("RGB", (6, 4), (number, 0, 0)).save(keys / f"frame_{number}_.png")
+    load = node("LoadKeyframes")
+    assert load.validate_inputs("keys [output]") is True
+    (images,) = load.execute("keys [output]").args
+    assert images.shape == (3, 4, 6, 3)
+    assert images[:, 0, 0, 0].mul(255).round().tolist() == [1, 2, 10]
+    before = load.fingerprint_inputs("keys [output]")
+    Image.new("RGB", (7, 4)).save(keys / "frame_3_.png")
+    assert load.fingerprint_inputs("keys [output]") != before
+    with pytest.raises(ValueError, match="frame_3_.png is 7x4 and frame_1_.png is 6x4"):
+        load.execute("keys [output]")
+    assert "no picture in the folder 'keys' of the input folder" in load.validate_inputs("keys")
+    assert "leads outside the output folder" in load.validate_inputs("../keys [output]")
 
 
 def test_keyframes_must_be_as_many_as_the_shots_ask_for(clip, model):
@@ -439,6 +475,15 @@ def test_the_host_makes_room_for_the_size_that_is_asked_for(model, monkeypatch):
             model, torch.rand(1, 240, 320, 3), size, 1.0, 1.0, quality=quality
         )
     assert asked[0] < asked[1] < asked[2]
+
+
+def test_the_vivid_look_has_more_colour_than_the_natural_one(model):
+    images = torch.rand(1, 60, 80, 1).expand(1, 60, 80, 3)
+    looks = {}
+    for look in ("natural", "vivid"):
+        colored = node("ColorizeImages").execute(model, images, -1, 1.0, 1.0, look=look)[0]
+        looks[look] = rgb_to_chroma(colored.permute(0, 3, 1, 2)).norm(dim=1).mean()
+    assert looks["vivid"] > 1.05 * looks["natural"] > 0
 
 
 @pytest.mark.parametrize("hdr", ["smpte2084", "arib-std-b67"])

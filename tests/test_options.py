@@ -23,6 +23,7 @@ NOT_NUMBERS = (math.nan, math.inf, -math.inf)
     [
         (ColorOptions(), "quality", "finest"),
         (ColorOptions(), "mode", "rgb"),
+        (ColorOptions(), "look", "loud"),
         (ColorOptions(), "precision", "fp8"),
         (ColorOptions(), "strength", 1.5),
         (ColorOptions(), "saturation", -1.0),

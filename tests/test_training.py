@@ -22,7 +22,15 @@ from colorizationnet.training.data import (
     split,
 )
 from colorizationnet.training.degrade import degrade
-from colorizationnet.training.metrics import ChromaScore, ciede2000, colorfulness, delta_e, psnr
+from colorizationnet.training.metrics import (
+    ChromaScore,
+    ciede2000,
+    colorfulness,
+    delta_e,
+    psnr,
+    unevenness,
+    wrong_and_loud,
+)
 from colorizationnet.training.teacher import Teacher, tell
 from hypothesis import given
 from hypothesis import strategies as st
@@ -258,6 +266,26 @@ def test_a_tint_has_no_corr():
     for _ in range(2):
         score.add(torch.full((2, 4, 4), 0.05), torch.randn(2, 4, 4))
     assert math.isnan(score.corr)
+
+
+def test_unevenness_of_a_slope_on_one_surface_and_on_two():
+    """Chroma that rises by 1 level a column differs by 8 levels over the 8 px of a pair."""
+    chroma = torch.stack((torch.arange(40) / 255, torch.zeros(40)))[:, None].expand(2, 20, 40)
+    even = torch.full((1, 20, 40), 0.5)
+    across, down = 20 * 32, 12 * 40  # pairs; down the columns nothing changes
+    assert unevenness(chroma, even) == pytest.approx(8 * across / (across + down))
+    edged = even.clone()
+    edged[..., 20:] = 0.6  # no pair reaches over the edge
+    across = 20 * 24
+    assert unevenness(chroma, edged) == pytest.approx(8 * across / (across + down))
+    rough = torch.arange(20)[:, None].add(torch.arange(40)).remainder(2)[None] * 0.1
+    assert math.isnan(unevenness(chroma, rough))
+
+
+def test_wrong_and_loud_counts_what_is_both():
+    truth = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0]])[:, None]
+    found = torch.tensor([[0.2, -0.2, -0.02, 0.01], [0.0, 0.0, 0.0, 0.3]])[:, None]
+    assert wrong_and_loud(found, truth) == 0.25  # the second pixel alone
 
 
 def test_psnr_of_a_known_error():
@@ -593,6 +621,8 @@ def test_published_weights_are_the_average_and_say_what_they_are(tmp_path):
             "48",
             "--saturation",
             "1.5",
+            "--tint",
+            "0.6",
             "--recipe",
             "two",
             "--data",
@@ -632,6 +662,8 @@ def test_baselines_score_as_they_must(photos):
     own = evaluate.evaluate(pictures, evaluate.own_mean)
     assert 0 < tint.explained < levels.explained < 1
     assert tint.explained <= own.explained
+    assert grey.under == 0 and grey.blotches == pytest.approx(0, abs=1e-6) and grey.loud == 0
+    assert truth.under == 0 and truth.blotches == pytest.approx(1) and truth.loud == 0
 
 
 def test_every_baseline_keeps_the_luma(photos):
@@ -669,6 +701,7 @@ def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert "Kodak: 3 pictures" in printed and "| one tint |" in printed
+    assert "| natural |" in printed and "| vivid |" in printed
     assert f"| {load_model().metadata['quality']} at 16 px, saturation 1.5 |" in printed
     assert Image.open(sheets / "kodak-00.png").width > 12 * 192
 
@@ -678,7 +711,9 @@ def test_the_command_prints_a_table_and_writes_sheets(photos, tmp_path, capsys):
 
 def test_the_shipped_weights_say_what_they_are():
     metadata = load_model().metadata
-    assert {"recipe", "data", "license", "render_size", "saturation", "figures"} <= set(metadata)
+    assert {"recipe", "data", "license", "render_size", "saturation", "tint", "figures"} <= set(
+        metadata
+    )
     assert int(metadata["render_size"]) > 0 and float(metadata["saturation"]) > 0
     assert json.dumps(metadata).isascii()
 

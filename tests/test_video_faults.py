@@ -573,3 +573,35 @@ def test_folder_that_is_closed_is_said(clip, out):
     out.chmod(0o500)
     with pytest.raises(VideoError, match="Permission denied"):
         recolor(clip, out / "clip.mp4", grey)
+
+
+def test_a_clip_that_is_cut_off_while_it_is_read(tmp_path):
+    path = make_clip(
+        tmp_path / "clip.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", size="320x240", frames=300
+    )
+    size = path.stat().st_size
+
+    def cutting(batches, planes):
+        for number, luma in enumerate(batches):
+            if number == 3:
+                os.truncate(path, size // 2)
+            plane = np.full((len(luma), *planes.chroma_size), 128, planes.dtype)
+            yield plane, plane
+
+    with pytest.raises(VideoError, match=r"clip.mkv changed while it was read; start again"):
+        recolor(path, tmp_path / "out.mkv", cutting)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_errors_in_pictures_are_told_of(tmp_path, caplog, suffix):
+    path = make_clip(tmp_path / f"clip{suffix}", "-pix_fmt", "yuv420p", size="320x240", frames=50)
+    assert recolor(path, tmp_path / "whole.mkv", grey) == 50
+    assert "is damaged" not in caplog.text
+    content = bytearray(path.read_bytes())
+    for place in np.random.default_rng(0).integers(8000, len(content) - 8000, 100):
+        content[place] ^= 0x55
+    path.write_bytes(content)
+    missing = 50 - recolor(path, tmp_path / "out.mkv", grey)
+    told = f"or cut off: {missing} frames are missing" if missing else "ffmpeg met"
+    assert f"{path} is damaged" in caplog.text and told in caplog.text

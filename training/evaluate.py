@@ -3,11 +3,21 @@
     python -m colorizationnet.training.evaluate [WEIGHTS] --kodak DIR --bsds DIR --photos DIR
 
 Every picture goes the way of a frame, through ``colorize_images``. PSNR is over RGB at full size;
-explained, corr and CIEDE2000 are taken at 64 px on the short side, because finer chroma is
-nobody's question; every figure is the mean over the pictures of a set.
+explained, corr, CIEDE2000 and the two below are taken at 64 px on the short side, because finer
+chroma is nobody's question; every figure is the mean over the pictures of a set.
+
+- under: pictures that lose more than 0.2 dB to grey
+- blotches: how far chroma wanders within a surface of even luma, as a share of what the truth's
+  does there
+- loud: share of the pixels that are saturated and more than 90 degrees of hue from the truth
+
+*restrained* are those photos of the validation split that come from collections of clothes on plain
+ground, of portraits, and of textbooks (people indoors, events, still lifes), by their folders'
+names: pictures with less colour than Kodak's and BSDS'.
 """
 
 import argparse
+import copy
 import math
 import statistics
 from collections.abc import Callable, Iterable
@@ -20,13 +30,22 @@ from torch.nn.functional import interpolate
 from torchvision.utils import make_grid, save_image
 
 from ..model import Network, load_model, merge, rgb_to_chroma, rgb_to_luma
-from ..options import QUALITIES, ColorOptions
+from ..options import LOOKS, QUALITIES, ColorOptions
 from ..pipeline import colorize_images
 from .data import find_photos, read_photo, split
-from .metrics import ChromaScore, ciede2000, colorfulness, psnr
+from .metrics import (
+    ChromaScore,
+    ciede2000,
+    colorfulness,
+    psnr,
+    unevenness,
+    wrong_and_loud,
+)
 
 MEASURED_AT = 64
 LEVELS = 32
+LOSS = 0.2  # dB under grey that count
+RESTRAINED = ("clothing", "team", "openstax")  # in the names of folders
 
 # RGB (3, H, W) in [0, 1] -> the same picture with other colours and the same luma.
 Method = Callable[[Tensor], Tensor]
@@ -43,21 +62,47 @@ class Result:
     colorfulness: float
     spread: float
     tint: float
+    under: int
+    blotches: float
+    loud: float
 
 
 def evaluate(pictures: Iterable[Tensor], method: Method) -> Result:
     """Score ``method`` on RGB pictures ``(3, H, W)``, uint8."""
-    score, rows = ChromaScore(), []
+    score, rows, uneven = ChromaScore(), [], []
     for picture in pictures:
         truth = picture.float() / 255
         color = method(truth)
         small, small_truth = reduce(color, MEASURED_AT), reduce(truth, MEASURED_AT)
-        score.add(rgb_to_chroma(small), rgb_to_chroma(small_truth))
-        spread, tint = colorfulness(color)
-        rows.append((psnr(color, truth), ciede2000(small, small_truth), spread, tint))
-    columns = zip(*rows, strict=True)
-    ratio, difference, spread, tint = (statistics.fmean(column) for column in columns)
-    return Result(ratio, score.explained, score.corr, difference, spread + 0.3 * tint, spread, tint)
+        chroma, true_chroma = rgb_to_chroma(small), rgb_to_chroma(small_truth)
+        score.add(chroma, true_chroma)
+        ratio = psnr(color, truth)
+        luma = rgb_to_luma(small_truth)
+        rows.append(
+            (
+                ratio,
+                ciede2000(small, small_truth),
+                *colorfulness(color),
+                ratio < psnr(grey(truth), truth) - LOSS,
+                wrong_and_loud(chroma, true_chroma),
+            )
+        )
+        uneven.append((unevenness(chroma, luma), unevenness(true_chroma, luma)))
+    columns = list(zip(*rows, strict=True))
+    ratio, difference, spread, tint, _, loud = (statistics.fmean(column) for column in columns)
+    blotches, true_blotches = torch.tensor(uneven).nanmean(0).tolist()
+    return Result(
+        ratio,
+        score.explained,
+        score.corr,
+        difference,
+        spread + 0.3 * tint,
+        spread,
+        tint,
+        sum(columns[4]),
+        blotches / true_blotches,
+        loud,
+    )
 
 
 def reduce(picture: Tensor, short_side: int) -> Tensor:
@@ -140,14 +185,21 @@ def contact_sheet(pictures: list[Tensor], method: Method, path: Path, *, side: i
 
 def report(name: str, pictures: list[Tensor], methods: dict[str, Method]) -> None:
     print(f"\n{name}: {len(pictures)} pictures\n")
-    print("| | PSNR | over grey | explained | corr | CIEDE2000 | colorfulness | spread | tint |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    names = ("PSNR", "over grey", "under", "explained", "corr", "CIEDE2000", "colorfulness")
+    names += ("spread", "tint", "blotches", "loud")
+    print(f"| | {' | '.join(names)} |")
+    print("|---" * (1 + len(names)) + "|")
     floor = evaluate(pictures, grey).psnr
     for label, method in methods.items():
         r = evaluate(pictures, method)
         cells = [f"{r.psnr:.2f}", f"{r.psnr - floor:+.2f}"] if math.isfinite(r.psnr) else ["-", "-"]
-        cells += [f"{r.explained:.3f}", "-" if math.isnan(r.corr) else f"{r.corr:.3f}"]
+        cells += [
+            str(r.under),
+            f"{r.explained:.3f}",
+            "-" if math.isnan(r.corr) else f"{r.corr:.3f}",
+        ]
         cells += [f"{value:.1f}" for value in (r.ciede2000, r.colorfulness, r.spread, r.tint)]
+        cells += [f"{r.blotches:.2f}", f"{100 * r.loud:.1f} %"]
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
 
 
@@ -157,6 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m colorizationnet.training.evaluate", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("weights", nargs="?", type=Path, help="default: the shipped weights")
+    parser.add_argument("--earlier", nargs="*", default=[], type=Path, help="weights to compare")
     parser.add_argument("--kodak", type=Path, help="folder of the Kodak pictures")
     parser.add_argument("--bsds", type=Path, help="folder of the BSDS500 test pictures")
     parser.add_argument(
@@ -166,24 +219,31 @@ def main(arguments: list[str] | None = None) -> None:
         "and the tint baselines are fitted to its training split",
     )
     parser.add_argument("--legacy", type=Path, help="folder of real old photos, for sheets only")
-    parser.add_argument("--render-sizes", type=int, nargs="+", default=[32, 48, 64, 96, 128, 224])
+    parser.add_argument("--render-sizes", type=int, nargs="+", default=[48])
     parser.add_argument("--quality", choices=QUALITIES, default="auto")
-    parser.add_argument("--saturations", type=float, nargs="+", default=[1.0, 1.25, 1.5, 2.0])
+    parser.add_argument("--saturations", type=float, nargs="+", default=[1.0, 1.25])
     parser.add_argument(
         "--sheets",
         type=Path,
         metavar="DIR",
-        help="write contact sheets at the first render size and saturation",
+        help="write contact sheets of the natural look",
     )
     args = parser.parse_args(arguments)
 
     network = load_model(args.weights)
     if args.quality == "auto":
         args.quality = network.metadata.get("quality", "full")
-    network.metadata = {}  # measured is the gain on the network's own chroma, not the calibrated
-    colorizers = {
+    raw = copy.copy(network)
+    raw.metadata = {}  # measured is the gain on the network's own chroma, neither cleaned nor less
+    colorizers = {look: through(network, ColorOptions(look=look)) for look in LOOKS}
+    colorizers |= {
+        f"the same, as film: {look}": through(network, ColorOptions(look=look, quality="fast"))
+        for look in LOOKS
+    }
+    colorizers |= {path.stem: through(load_model(path), ColorOptions()) for path in args.earlier}
+    colorizers |= {
         f"{args.quality} at {size} px, saturation {saturation:g}": through(
-            network,
+            raw,
             ColorOptions(render_size=size, saturation=saturation, quality=args.quality),
         )
         for size in args.render_sizes
@@ -200,6 +260,8 @@ def main(arguments: list[str] | None = None) -> None:
         methods["one tint"], methods["mean colour per luma level"] = tint_and_levels(
             read_photo(path, MEASURED_AT) for path in training
         )
+        restrained = [p for p in sets["validation"] if any(n in p.parent.name for n in RESTRAINED)]
+        sets |= {"restrained": restrained} if restrained else {}
     methods |= {"oracle: own mean colour": own_mean, "oracle: true chroma at 64 px": own_chroma}
     methods |= colorizers
     for name, paths in sets.items():

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+APART, FLAT = 8, 0.02
+LOUD = 0.06
+
 
 @dataclass
 class ChromaScore:
@@ -133,3 +136,35 @@ def delta_e(l1: Tensor, a1: Tensor, b1: Tensor, l2: Tensor, a2: Tensor, b2: Tens
     s_h = 1 + 0.015 * chroma * t
     c, h = delta_c / s_c, delta_h / s_h
     return ((delta_l / s_l) ** 2 + c**2 + h**2 + r_t * c * h).clamp_min(0).sqrt()
+
+
+def unevenness(chroma: Tensor, luma: Tensor) -> float:
+    """How much the chroma ``(2, H, W)`` wanders within a surface: blotches, in levels of 255.
+
+    The mean distance of the chroma of two pixels `APART` px apart in a row or a column, where the
+    luma ``(1, H, W)`` has no step of `FLAT` or more between them; NaN where no pair is so. A true
+    picture has some too: its luma does not show every edge.
+    """
+    distances = []
+    for axis in (1, 2):
+        flat = luma[0].diff(dim=axis - 1).abs() < FLAT
+        if flat.shape[axis - 1] < APART:
+            continue
+        within = flat.unfold(axis - 1, APART, 1).all(-1)
+        ends = (
+            chroma.narrow(axis, start, within.shape[axis - 1])
+            for start in (0, chroma.shape[axis] - within.shape[axis - 1])
+        )
+        first, last = ends
+        distances.append((last - first).norm(dim=0)[within])
+    found = torch.cat(distances) if distances else chroma.new_empty(0)
+    return 255 * found.mean().item()
+
+
+def wrong_and_loud(predicted: Tensor, truth: Tensor) -> float:
+    """Share of the pixels of ``predicted`` chroma ``(2, H, W)`` that are saturated and wrong.
+
+    Saturated: a chroma of `LOUD` or more. Wrong: a hue more than 90 degrees from the truth's.
+    """
+    wrong = (predicted * truth).sum(0) < 0
+    return (wrong & (predicted.norm(dim=0) >= LOUD)).float().mean().item()

@@ -50,6 +50,12 @@ def main(arguments: list[str] | None = None) -> None:
         required=True,
         help="gain on the network's chroma that its users see as 1",
     )
+    parser.add_argument(
+        "--tint",
+        type=float,
+        required=True,
+        help="share, 0 to 1, of a picture's mean chroma that the natural look keeps",
+    )
     parser.add_argument("--quality", choices=("best", "full", "fast"), default="full")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data", required=True)
@@ -58,8 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     networks = [load_model(path) for path in args.weights]
     network = average(networks, args.shares or [1.0] * len(networks))
-    names = ("render_size", "saturation", "quality", "recipe", "data", "figures", "license")
-    save_model(network, args.output, {name: str(getattr(args, name)) for name in names})
+    names = ("render_size", "saturation", "tint", "quality", "recipe", "data", "figures", "license")
+    metadata = {name: str(getattr(args, name)) for name in names}
+    save_model(network, args.output, metadata | {"clean": "yes"})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from .audio import read_audio
 from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
 from .decoder import SCALER
-from .ffmpeg import FFmpeg, VideoError, url
+from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
 from .planes import PlaneFormat
 from .probe import as_clip, probe
@@ -30,6 +30,7 @@ __all__ = [
     "count_frames",
     "exact_rate",
     "find_format",
+    "input_file",
     "matrix_for_size",
     "probe",
     "ratio",

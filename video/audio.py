@@ -8,7 +8,7 @@ import struct
 import numpy as np
 
 from .clip import Clip
-from .ffmpeg import FFmpeg, VideoError, url
+from .ffmpeg import FFmpeg, VideoError, input_file
 from .probe import as_clip
 
 
@@ -28,9 +28,8 @@ def read_audio(
     begin = float(clip.start) + start
     with FFmpeg(
         [
-            *("-protocol_whitelist", "file,pipe"),
-            *(("-ss", f"{begin:.6f}") if begin else ()),
-            *("-i", url(clip.path), "-map", "0:a:0"),
+            *input_file(clip.path, ("-ss", f"{begin:.6f}") if begin else ()),
+            *("-map", "0:a:0"),
             *("-af", "aresample=async=1:first_pts=0"),
             *(("-t", f"{duration:.6f}") if duration is not None else ()),
             *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 from collections.abc import Sequence
 from fractions import Fraction
 
 from .clip import Clip
-from .ffmpeg import FFmpeg, VideoError, url, versions
+from .ffmpeg import MAX_ERRORS, FFmpeg, VideoError, input_file, versions
 from .ffmpeg_log import parse_frame
+
+log = logging.getLogger(__name__)
 
 # What keeps the levels: with swscale's defaults RGB comes out up to a level darker.
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
@@ -41,6 +45,7 @@ class Decoder:
             *("-thread_queue_size", "1", "pipe:1"),  # raw pictures are large, the pipe holds some
         ]
         self._start_frame = start_frame
+        self._stamp = self._stamp_of_file()
         self._open(seek=start_frame > 0 and clip.timed)
         if start_frame and clip.timed and not self._has_arrived():
             self.close()
@@ -55,12 +60,15 @@ class Decoder:
             filters.insert(0, f"select='gte(n,{self._start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
         vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
+        options = [
+            *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
+            *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
+        ]
         self.process = FFmpeg(
             [
-                *("-protocol_whitelist", "file,pipe", "-copyts", "-start_at_zero"),
-                *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
-                *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
-                *("-i", url(self.clip.path), "-map", "0:V:0", "-vf", ",".join(filters)),
+                *("-copyts", "-start_at_zero"),
+                *input_file(self.clip.path, options),
+                *("-map", "0:V:0", "-vf", ",".join(filters)),
                 *self._output,
             ],
             stdout=True,
@@ -118,6 +126,31 @@ class Decoder:
                 f"{self.clip.height} to {width}x{height} in the middle of the clip; split it "
                 f"there, or bring it to one size."
             )
+
+    def report_damage(self, undecoded: int) -> None:
+        """At the end: log what is damaged, ``undecoded`` frames among it.
+
+        Raises `VideoError` when the file has been written to meanwhile and frames are missing.
+        """
+        self.process.wait()
+        path, errors = self.clip.path, self.process.errors
+        if undecoded > 0 and self._stamp_of_file() != self._stamp:
+            raise VideoError(f"{path} changed while it was read; start again once it is whole.")
+        missing = self.clip.missing_frames + max(0, undecoded)
+        if missing:
+            log.warning("%s is damaged or cut off: %d frames are missing", path, missing)
+        elif errors and not self._start_frame:  # a seek may land amid what cannot be decoded
+            count = f"{len(errors)} errors" if len(errors) < MAX_ERRORS else "many errors"
+            log.warning(
+                "%s is damaged: ffmpeg met %s, pictures may be wrong (%s)", path, count, errors[0]
+            )
+
+    def _stamp_of_file(self) -> tuple[int, int] | None:
+        try:
+            facts = os.stat(self.clip.path)
+        except OSError:
+            return None
+        return facts.st_size, facts.st_mtime_ns
 
     def kill(self) -> None:
         """End the process; a `read_into` in another thread ends as well."""

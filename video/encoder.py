@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..files import AtomicOutput
+from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
-from .ffmpeg import FFmpeg, VideoError, url
+from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
@@ -58,11 +58,11 @@ class Encoder:
                 self._output.part.mkdir()
             if encode.metadata:
                 # Through a file: a workflow may be longer than a command line.
-                folder = opened.enter_context(TemporaryDirectory(prefix="colorizationnet-"))
+                folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
                 listing.write_text(_ffmetadata(encode.metadata), encoding="utf-8")
                 outputs += ["-map_metadata", str(arguments.count("-i"))]
-                arguments += ["-f", "ffmetadata", "-i", url(listing)]
+                arguments += input_file(listing, demuxer="ffmetadata")
             outputs += [*container.options, "-f", container.muxer, "-y", part]
             self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
             self.write(head)

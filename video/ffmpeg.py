@@ -17,6 +17,21 @@ import imageio_ffmpeg
 # What the tests have run with. The parsers read text that ffmpeg is free to word anew.
 TESTED_VERSIONS = ("9.0",)
 
+# The containers and bare streams that are opened: each reads nothing but its own file. Playlists
+# and scripts (HLS, DASH, IMF, concat, SDP, AviSynth), patterns of names (image2) and formats that
+# look for files beside them (VobSub, MLV, SVG) are not among them. MOV's references to other files
+# are off by ffmpeg's own default.
+DEMUXERS = (
+    *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "mxf", "asf", "flv"),
+    *("live_flv", "kux", "ogg", "nut", "dv", "rm", "wtv", "gxf", "lxf", "nsv", "nuv", "pva", "pmp"),
+    *("ivf", "obu", "av1", "h261", "h263", "h264", "hevc", "vvc", "m4v", "evc", "avs2", "avs3"),
+    *("cavsvideo", "vc1", "vc1test", "dirac", "dnxhd", "mjpeg", "yuv4mpegpipe", "cine", "r3d"),
+    *("swf", "flic", "roq", "smk", "bink", "ea", "film_cpk", "vmd", "apng", "gif", "webp_anim"),
+    *("webp_pipe", "png_pipe", "jpeg_pipe", "tiff_pipe", "bmp_pipe", "dpx_pipe", "exr_pipe"),
+)
+UNLISTED = "it is a playlist, or in a format that is not opened here; convert it to MKV or MP4"
+
+MAX_ERRORS = 100  # that are kept of one process
 PIPE_BYTES = 1 << 20
 if sys.platform == "win32":
     NO_WINDOW = subprocess.CREATE_NO_WINDOW
@@ -38,6 +53,22 @@ class VideoError(ValueError):
 def url(path: str | os.PathLike) -> str:
     """``path`` as ffmpeg takes it literally: no protocol, option or pattern hides in the name."""
     return f"file:{Path(path).absolute()}"
+
+
+def input_file(
+    path: str | os.PathLike, options: Sequence[str] = (), *, demuxer: str | None = None
+) -> list[str]:
+    """ffmpeg's arguments that open ``path`` with ``options``, and nothing that it may refer to.
+
+    Every input file goes through here. The format is found among `DEMUXERS`, or is ``demuxer``.
+    """
+    return [
+        *("-protocol_whitelist", "file,pipe"),
+        *("-format_whitelist", demuxer or ",".join(DEMUXERS)),
+        *(("-f", demuxer) if demuxer else ()),
+        *options,
+        *("-i", url(path)),
+    ]
 
 
 def versions() -> str:
@@ -95,8 +126,9 @@ class FFmpeg:
                 line = line.rstrip()
                 match = _LOG_LINE.match(line) or _SVT_ERROR.match(line)
                 if match and match[1] in ("error", "fatal", "panic"):
-                    if len(self.errors) < 100:
-                        self.errors.append(match[2])
+                    if len(self.errors) < MAX_ERRORS:
+                        unlisted = match[2].startswith("Format not on whitelist")
+                        self.errors.append(UNLISTED if unlisted else match[2])
                 elif self._on_line:
                     self._on_line(line)
         if self._on_end:

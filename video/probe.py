@@ -26,7 +26,7 @@ from .clip import (
     is_full_range,
     matrix_for_size,
 )
-from .ffmpeg import FFmpeg, VideoError, url, versions
+from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, versions
 from .ffmpeg_log import ColorTags, FfmpegLog, ShownFrame
 from .packets import NO_TIME, Packets, channel_count, read_packets
 
@@ -56,7 +56,7 @@ def probe(path: str | os.PathLike, check: Callable[[], None] | None = None) -> C
     printed = FfmpegLog()
     with FFmpeg(
         [
-            *("-protocol_whitelist", "file,pipe", "-i", url(path)),
+            *input_file(path),
             *("-map", "0:V:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy"),
             *("-f", "framecrc", "pipe:1"),
             *("-map", "0:V:0", "-frames:v", str(SAMPLE_FRAMES)),
@@ -76,6 +76,8 @@ def _video_stream(
     path: Path, streams: list[Packets], printed: FfmpegLog, process: FFmpeg
 ) -> tuple[Packets, ShownFrame]:
     """The packets of the picture and its first frame; `VideoError` when there is none."""
+    if UNLISTED in process.errors:
+        raise VideoError(f"{path}: {UNLISTED}.")
     if not printed.opened and not streams:
         raise VideoError(f"{path}: not a video that ffmpeg can read ({process.cause()}).")
     video = next((stream for stream in streams if stream.media_type == "video"), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -15,8 +14,6 @@ from .ffmpeg import VideoError
 from .formats import exact_rate, ratio
 from .planes import luma_levels
 from .probe import as_clip
-
-log = logging.getLogger(__name__)
 
 # The raw pixel formats of frames, by (deep, alpha).
 RGB = {
@@ -87,8 +84,8 @@ def read_frames(
         for batch in _batches(source, shape, dtype, wanted, batch_size, on_frame, check):
             given += len(batch)
             yield batch
-    if frame_count is None or given < frame_count:
-        warn_missing(clip, wanted - given if not rate else 0)
+        if frame_count is None or given < frame_count:
+            source.report_damage(wanted - given if not rate else 0)
 
 
 def read_luma(
@@ -126,7 +123,7 @@ def read_luma(
         for codes in _batches(source, (height, width), dtype, len(frames), batch_size, None, check):
             given += len(codes)
             yield levels[codes]
-    warn_missing(clip, len(frames) - given)
+        source.report_damage(len(frames) - given)
 
 
 def _batches(
@@ -220,10 +217,3 @@ def _full_range_levels(clip: Clip) -> np.ndarray:
     black, white = luma_levels(clip.bit_depth, clip.color_range == "pc")
     levels = (np.arange(1 << clip.bit_depth) - black) * (255 / (white - black))
     return levels.round().clip(0, 255).astype(np.uint8)
-
-
-def warn_missing(clip: Clip, undecoded: int) -> None:
-    """Log how many frames a damaged clip did not give."""
-    missing = clip.missing_frames + max(0, undecoded)
-    if missing:
-        log.warning("%s is damaged or cut off: %d frames are missing", clip.path, missing)

@@ -12,12 +12,11 @@ from ..options import EncodeOptions
 from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
 from .encoder import Encoder, color_tags, pixel_aspect
-from .ffmpeg import VideoError, url
+from .ffmpeg import VideoError, input_file
 from .formats import Format, find_format, ratio
 from .matroska import header
 from .planes import MATRICES, PlaneFormat
 from .probe import as_clip
-from .read import warn_missing
 from .streams import copied_streams
 from .transcode import ColourStream, Transcoder
 
@@ -33,6 +32,7 @@ def recolor(
     *,
     frames: range | None = None,
     encode: EncodeOptions = DEFAULT_ENCODE,
+    blend: float = 1.0,
     batch_size: int = 4,
     on_progress: Callable[[int, int], None] | None = None,
     check: Callable[[], None] | None = None,
@@ -52,6 +52,8 @@ def recolor(
     copied where the container takes them. ``frames`` of the clip are coloured, or all; what is
     copied is trimmed with them, to the frame.
 
+    ``blend``: how much of the new chroma is used, 0 (the clip keeps its own) to 1 (all of it).
+
     Decoding, ``colour`` and encoding overlap, in memory for the batches that ``colour`` holds and
     one on either side. ``on_progress(done, total)`` is called after each batch, ``check()``
     several times a second while this waits; what they or ``colour`` raise ends the work.
@@ -69,14 +71,17 @@ def recolor(
     # x264 codes fields in pairs of macroblock rows that halve evenly only so.
     fields = clip.field_order if entry.fields and clip.height % 4 == 0 else None
     _log_caveats(clip, plane_format, path, fields)
+    with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
     with (
         _open_encoder(clip, frames, plane_format, path, encode, fields, check) as encoder,
-        _open_decoder(clip, frames, plane_format) as decoder,
+        _open_decoder(clip, frames, plane_format, with_chroma=with_chroma) as decoder,
     ):
-        transcoder = Transcoder(decoder, encoder, plane_format, batch_size, check)
+        transcoder = Transcoder(
+            decoder, encoder, plane_format, batch_size, blend, with_chroma, check
+        )
         count = transcoder.run(colour, len(frames), on_progress)
+        decoder.report_damage(len(frames) - count)
         encoder.finish()
-    warn_missing(clip, len(frames) - count)
     return count
 
 
@@ -131,24 +136,33 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
         )
 
 
-def _open_decoder(clip: Clip, frames: range, plane_format: PlaneFormat) -> Decoder:
-    """A decoder of Y planes that leaves them alone, whatever the file holds."""
+def _open_decoder(
+    clip: Clip, frames: range, plane_format: PlaneFormat, *, with_chroma: bool
+) -> Decoder:
+    """A decoder of Y planes, or of all three, that leaves the luma alone."""
     deep = "" if plane_format.depth == 8 else f"{plane_format.depth}le"
     wanted_range = "pc" if plane_format.full_range else "tv"
-    filters = ["extractplanes=y"]
+    filters: list[str] = []
     is_same_depth = clip.bit_depth == plane_format.depth
     if not (clip.has_luma and is_same_depth and clip.color_range == wanted_range):
         matrix = plane_format.matrix
         filters = [
             f"scale=in_range={clip.color_range}:out_range={wanted_range}"
             f":in_color_matrix={matrix}:out_color_matrix={matrix}:{SCALER}",
-            f"format=yuv420p{deep}",
-            "extractplanes=y",
+            f"format={plane_format.pix_fmt if with_chroma else f'yuv420p{deep}'}",
         ]
+    if with_chroma:
+        # Only the chroma is resampled, where that is coded otherwise.
+        filters += [
+            f"scale=in_range={wanted_range}:out_range={wanted_range}:{SCALER}",
+            f"format={plane_format.pix_fmt}",
+        ]
+    else:
+        filters.append("extractplanes=y")
     return Decoder(
         clip,
         filters,
-        f"gray{deep}",
+        plane_format.pix_fmt if with_chroma else f"gray{deep}",
         start_frame=frames.start,
         frame_count=len(frames) if frames.stop < clip.frame_count else None,
     )
@@ -176,7 +190,7 @@ def _open_encoder(
         path,
         encode,
         header(plane_format.pix_fmt, width, height, clip.fps),
-        inputs=["-protocol_whitelist", "file,pipe", *trim, "-i", url(clip.path)],
+        inputs=input_file(clip.path, trim),
         outputs=[
             *(("-ss", "0") if frames.start else ()),  # no copied sound from before the first frame
             *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),

@@ -53,6 +53,8 @@ class Transcoder:
         encoder: Encoder,
         plane_format: PlaneFormat,
         batch_size: int,
+        blend: float,
+        with_chroma: bool,
         check: Callable[[], None] | None,
     ) -> None:
         self._decoder = decoder
@@ -60,6 +62,7 @@ class Transcoder:
         self._format = plane_format
         frame_bytes = plane_format.count * plane_format.dtype.itemsize
         self._batch_size = max(1, min(batch_size, BATCH_BYTES // frame_bytes))
+        self._blend, self._with_chroma = blend, with_chroma
         self._check = check
         self._timestamps = _Timestamps(decoder.clip)
         self._spare: list[np.ndarray] = []
@@ -128,8 +131,16 @@ class Transcoder:
                     f"{shape} {self._format.dtype} belongs."
                 )
         chroma = batch.samples[:, self._format.luma_count :].reshape(-1, 2, *shape[1:])
-        chroma[:, 0], chroma[:, 1] = u, v
+        for plane, new in ((chroma[:, 0], u), (chroma[:, 1], v)):
+            plane[:] = new if self._blend == 1 else self._blended(plane, new)
         return batch
+
+    def _blended(self, own: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """The clip's own chroma with `blend` of the new one, rounded; a grey clip's is neutral."""
+        if not self._with_chroma:
+            own = np.full_like(own, self._format.chroma[0])
+        change = (new.astype(np.float32) - own) * self._blend
+        return np.rint(own + change).astype(own.dtype)
 
     def _decode(self) -> Future[_Batch]:
         shape = (self._batch_size, self._format.count)
@@ -138,7 +149,8 @@ class Transcoder:
 
     def _read(self, buffer: np.ndarray) -> _Batch:
         batch = _Batch(buffer, [])
-        for row in buffer[:, : self._format.luma_count]:
+        samples = self._format.count if self._with_chroma else self._format.luma_count
+        for row in buffer[:, :samples]:
             if not self._decoder.read_into(row.data.cast("B")):
                 break
             batch.times.append(self._decoder.read_time())

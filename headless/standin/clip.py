@@ -25,6 +25,7 @@ from ...video import (
     FFmpeg,
     copied_streams,
     find_format,
+    input_file,
     probe,
     ratio,
     read_audio,
@@ -136,7 +137,7 @@ class VideoFromFile:
         images = torch.empty(len(frames), clip.height, clip.width, 3)
         with FFmpeg(
             [
-                *("-protocol_whitelist", "file,pipe", "-i", url(self._file), "-map", "0:V:0"),
+                *(*input_file(self._file), "-map", "0:V:0"),
                 *("-vf", f"{part},scale=flags=bilinear,format=gbrpf32le"),
                 *("-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
             ],
@@ -248,13 +249,13 @@ class VideoFromFile:
         metadata: Mapping[str, str],
         on_progress: OnProgress | None,
     ) -> None:
-        local = ("-protocol_whitelist", "file,pipe")
         start, duration = self.get_active_trim_window()
-        part_of = (*(("-ss", f"{start:.6f}") if start else ()),)
+        part_of = ("-ss", f"{start:.6f}") if start else ()
         part_of += ("-t", f"{duration:.6f}") if duration else ()
         movflags = ("-movflags", "use_metadata_tags+faststart") if path.suffix == ".mp4" else ()
         arguments = [
-            *(*local, *part_of, "-i", url(self._file), *local, "-f", "ffmetadata", "-i", "pipe:0"),
+            *input_file(self._file, part_of),
+            *("-f", "ffmetadata", "-i", "pipe:0"),
             # Ours first: a tag that is there already is not replaced.
             *("-map_metadata", "1", "-map_metadata", "0"),
             *streams,

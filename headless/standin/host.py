@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from ...callbacks import Check
+from ...files import temp_prefix
 from ...host import Progress, SavePath, VideoSource, paths
 from ...options import SHIPPED_WEIGHTS
 from . import schema as io
@@ -91,9 +92,9 @@ class StandInHost:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
-    def input_folder(self, name: str) -> Path:
-        """A folder within the input folder. Raises what `input_path` raises."""
-        return paths.find_folder(name, self._folder("input"))
+    def folder_files(self, name: str, kind: str) -> list[Path]:
+        folders = {where: self._folder(where) for where in ("input", "output", "temp")}
+        return paths.find_files(name, folders, kind)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
@@ -159,6 +160,6 @@ class _TempFolder:
 
     @functools.cached_property
     def path(self) -> Path:
-        path = tempfile.mkdtemp(prefix="colorizationnet-")
+        path = tempfile.mkdtemp(prefix=temp_prefix())
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return Path(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import PngImagePlugin, WebPImagePlugin
 
-from ...video import FFmpeg, url
+from ...video import FFmpeg, input_file
 from .editor import WidgetsOf, is_editor_format, to_prompt
 from .workflow import Prompt, WorkflowError, checked_prompt, shown
 
@@ -143,8 +143,8 @@ def _picture_texts(path: Path, head: bytes) -> dict[str, str]:
 
 def _container_tags(path: Path, demuxer: str) -> dict[str, str]:
     """The tags of a clip as a whole."""
-    arguments = ("-protocol_whitelist", "file,pipe", "-f", demuxer, "-i", url(path))
-    with FFmpeg([*arguments, "-f", "ffmetadata", "pipe:1"], stdout=True) as process:
+    arguments = [*input_file(path, demuxer=demuxer), "-f", "ffmetadata", "pipe:1"]
+    with FFmpeg(arguments, stdout=True) as process:
         listing = bytearray()
         for line in process.read_lines():
             listing += line

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from ...callbacks import Check
 from ...options import ColorOptions
+from ..clean import clean
 from ..color import rgb_to_chroma
 from ..resize import resize, scaled
 from .engine import Engine, choose_dtype, memory_used
+from .restraint import restrain
 
 DEFAULT_RENDER_SIZE = 48  # px, of weights that do not say
 BEST_SCALES = (2 / 3, 4 / 3, 7 / 3)  # of the render size: at what sizes "best" looks
+SINGLE_LOOK = 0.9  # of the gain that suits the mean of looks, which is paler than each
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class _View:
     render_size: int
     quality: str
     gain: float
+    tint: float
+    clean: bool
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         side = self.render_size * (BEST_SCALES[-1] if self.quality == "best" else 1)
@@ -43,7 +48,13 @@ def _view(metadata: Mapping[str, str], options: ColorOptions, film: bool) -> _Vi
         quality = metadata.get("quality", "full") if options.mode == "merge" else "full"
         if quality == "best" and film:
             quality = "fast"
-    return _View(render_size, quality, options.saturation * float(metadata.get("saturation", 1)))
+    gain = options.gain * float(metadata.get("saturation", 1))
+    if metadata.get("quality") == "best" != quality:
+        gain *= SINGLE_LOOK
+    tint = float(metadata.get("tint", 1))
+    if options.look == "vivid":
+        tint = (1 + tint) / 2
+    return _View(render_size, quality, gain, tint, metadata.get("clean") == "yes")
 
 
 class Predictor:
@@ -71,11 +82,18 @@ class Predictor:
 
     @torch.no_grad()
     def chroma(self, luma: Tensor, check: Check | None = None) -> Tensor:
-        """The chroma ``(B, 2, h, w)`` of small ``luma`` ``(B, 1, h, w)``, with the weights' gain.
+        """The chroma ``(B, 2, h, w)`` of small ``luma`` ``(B, 1, h, w)``.
 
+        It is cleaned and restrained as the weights ask, by their metadata, and has their gain.
         ``check`` is called several times a second; what it raises ends the work.
         """
-        return rgb_to_chroma(self.rgb(luma, check)).mul_(self._view.gain)
+        luma = luma.to(self.device, torch.float32)
+        chroma = rgb_to_chroma(self.rgb(luma, check))
+        if self._view.clean:
+            chroma = clean(chroma, luma)
+        if self._view.tint != 1:
+            chroma = restrain(chroma, self._view.tint)
+        return chroma.mul_(self._view.gain)
 
     @torch.no_grad()
     def rgb(self, luma: Tensor, check: Check | None = None) -> Tensor:

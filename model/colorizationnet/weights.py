@@ -36,14 +36,21 @@ def load(file: WeightsFile) -> ColorizationNet:
 
 
 def save_model(
-    network: ColorizationNet, path: str | os.PathLike, metadata: Mapping[str, str]
+    network: ColorizationNet,
+    path: str | os.PathLike,
+    metadata: Mapping[str, str],
+    *,
+    overwrite: bool = True,
 ) -> None:
-    """Write the network's weights as float32 safetensors; whole or not at all."""
+    """Write the network's weights as float32 safetensors; whole or not at all.
+
+    Raises ``FileExistsError`` when ``path`` is there and ``overwrite`` is off.
+    """
     tensors = {
         key: tensor.detach().float().cpu().contiguous()
         for key, tensor in network.state_dict().items()
     }
-    with AtomicOutput(path, overwrite=True) as part:
+    with AtomicOutput(path, overwrite=overwrite) as part:
         # Not save_file, whose files only their owner may read.
         part.write_bytes(save(tensors, metadata={"format": "pt", **metadata}))
 

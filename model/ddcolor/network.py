@@ -16,7 +16,7 @@ from .lab import grey_to_lightness, lab_to_rgb
 INPUT_AREA = 512 * 512  # px, of the published command line
 MULTIPLE = 32  # px a side: the encoder halves five times
 BATCH_AREA = 2 * INPUT_AREA  # px that go at once on a CPU, and are asked of a host
-BYTES_PER_PIXEL = 3000  # at the peak in float32, measured: `benchmarks.ddcolor`
+BYTES_PER_PIXEL = 3500  # at the peak in float32 on a CPU: `benchmarks.ddcolor`
 
 
 class DDColorNetwork(nn.Module):
@@ -76,7 +76,7 @@ class DDColorModel:
     @torch.no_grad()
     def chroma(self, luma: Tensor, check: Check | None = None) -> Tensor:
         """The chroma ``(B, 2, h, w)`` float32 of small ``luma`` ``(B, 1, h, w)``, saturated."""
-        return rgb_to_chroma(self.rgb(luma, check)).mul_(self._options.saturation)
+        return rgb_to_chroma(self.rgb(luma, check)).mul_(self._options.gain)
 
     @torch.no_grad()
     def rgb(self, luma: Tensor, check: Check | None = None) -> Tensor:

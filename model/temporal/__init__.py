@@ -5,8 +5,10 @@ Knows no network: it takes luma and chroma from anywhere.
 
 from .cuts import CutDetector
 from .keyframes import KeyframePicker
+from .more_references import ReferenceAdvisor
 from .motion import estimate_motion
 from .operations import box_mean, warp
+from .references import RecalledBatch, Reference, match_size, recall_chroma, stabilize_recalled
 from .shots import mark_shots
 from .stabilizer import LOOK_AHEAD, ChromaBatch, filter_size, stabilize_chroma
 
@@ -15,10 +17,16 @@ __all__ = [
     "ChromaBatch",
     "CutDetector",
     "KeyframePicker",
+    "RecalledBatch",
+    "Reference",
+    "ReferenceAdvisor",
     "box_mean",
     "estimate_motion",
     "filter_size",
     "mark_shots",
+    "match_size",
+    "recall_chroma",
     "stabilize_chroma",
+    "stabilize_recalled",
     "warp",
 ]

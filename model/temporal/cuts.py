@@ -14,6 +14,20 @@ SENSITIVITY_RANGE = 16  # that distance at sensitivity 0 to that at 1
 MIN_DISSOLVE_GAP = 2 * MAX_DETECTION_DELAY  # pictures after a cut in which no dissolve begins
 
 
+class _Change(NamedTuple):
+    """What changed with a picture that is not blank."""
+
+    picture: Tensor  # thumbnail (1, h, w)
+    previous: Tensor  # the last one before it that is not blank
+    differs: bool
+    dissolve_delay: int  # frames since a dissolve; 0: none
+
+
+class _Cut(NamedTuple):
+    frame: int
+    before: Tensor  # the last picture of the old shot
+
+
 class CutDetector:
     """Finds the first frames of shots in a stream of small luma.
 
@@ -58,7 +72,7 @@ class CutDetector:
         self.pending = None
         return cuts
 
-    def _compare(self, pictures: Tensor) -> list["_Change"]:
+    def _compare(self, pictures: Tensor) -> list[_Change]:
         """What changed with each of the next thumbnails that are not blank."""
         history = pictures[:1] if self.history is None else self.history
         series = torch.cat((history, pictures))
@@ -68,7 +82,7 @@ class CutDetector:
         delays = dissolve_delays(series, len(pictures), self.threshold)
         return list(map(_Change, pictures, previous, differs, delays))
 
-    def _report(self, change: "_Change | None") -> list[int]:
+    def _report(self, change: _Change | None) -> list[int]:
         """The cuts to be reported with the next frame; a blank one has no ``change``."""
         cuts = []
         if self.pending and self.index > self.pending.frame + self.max_flash:
@@ -84,7 +98,7 @@ class CutDetector:
         self.index += 1
         return cuts
 
-    def _begin_shot(self, change: "_Change") -> list[int]:
+    def _begin_shot(self, change: _Change) -> list[int]:
         """Hold this frame's hard cut back; the cut held so far is dropped or given."""
         cuts = []
         if self.pending and not self._differ(change.picture[None], self.pending.before[None]):
@@ -104,17 +118,3 @@ class CutDetector:
 
     def _differ(self, current: Tensor, previous: Tensor) -> Tensor:
         return shot_distance(current, previous, self.threshold) > self.threshold
-
-
-class _Change(NamedTuple):
-    """What changed with a picture that is not blank."""
-
-    picture: Tensor  # thumbnail (1, h, w)
-    previous: Tensor  # the last one before it that is not blank
-    differs: bool
-    dissolve_delay: int  # frames since a dissolve; 0: none
-
-
-class _Cut(NamedTuple):
-    frame: int
-    before: Tensor  # the last picture of the old shot

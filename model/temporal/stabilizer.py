@@ -1,5 +1,7 @@
 """Chroma that holds still over time: a stream of batches in, a stream of frames out."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -66,7 +68,7 @@ def stabilize_chroma(
     return _stabilize(batches, ChromaStabilizer(stability, detailed, look_ahead))
 
 
-def _stabilize(batches: Iterable[ChromaBatch], stabilizer: "ChromaStabilizer") -> Iterator[Tensor]:
+def _stabilize(batches: Iterable[ChromaBatch], stabilizer: ChromaStabilizer) -> Iterator[Tensor]:
     for chroma, luma, cuts in batches:
         batch = ChromaBatch(chroma.cpu(), luma.cpu(), cuts)
         yield from run_single_threaded(partial(stabilizer.push, batch))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 from torch import Tensor
 
-from ...video import FFmpeg, url
+from ...video import FFmpeg, input_file
 from . import jpeg, png
 from .color_management import (
     SRGB_GAMMA,
@@ -418,7 +418,7 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
     levels = np.empty((height, width, channels), ">u2")
     layout = {2: "ya16be", 3: "rgb48be", 4: "rgba64be"}[channels]
     arguments = [
-        *("-protocol_whitelist", "file,pipe", "-noautorotate", "-f", "png_pipe", "-i", url(path)),
+        *input_file(path, ["-noautorotate"], demuxer="png_pipe"),
         *("-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
     ]
     with FFmpeg(arguments, stdout=True) as ffmpeg:

@@ -110,7 +110,7 @@ def ffmpegs(base):
 
 
 def parts(base):
-    return [*base.glob("temp/.*.part"), *base.glob("output/.*.part")]
+    return [*base.glob("temp/.*.part*"), *base.glob("output/.*.part*")]
 
 
 @pytest.mark.parametrize(

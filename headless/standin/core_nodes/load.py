@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ....host import SUFFIXES, current
+from ....host import current
 from ....pipeline.photo import read_picture_frames
 from .. import schema as io
 from .inputs import check_input
+
+FOLDER_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}  # that ComfyUI takes out of a folder
 
 
 class LoadImage(io.ComfyNode):
@@ -64,7 +66,7 @@ class LoadImageMask(io.ComfyNode):
 
 
 class LoadImageDataSetFromFolder(io.ComfyNode):
-    """Sorted by name and turned upright, which ComfyUI leaves to chance and to the reader."""
+    """Sorted by number and turned upright, where ComfyUI goes by chance and by the raw pixels."""
 
     @classmethod
     def define_schema(cls):
@@ -80,19 +82,18 @@ class LoadImageDataSetFromFolder(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, folder):
         try:
-            current().input_folder(folder)
+            current().folder_files(folder, "image")
         except (OSError, ValueError) as error:
             return str(error)
         return True
 
     @classmethod
     def execute(cls, folder) -> io.NodeOutput:
-        path = current().input_folder(folder)
-        suffixes = SUFFIXES["image"] & {".png", ".jpg", ".jpeg", ".webp"}
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
-        if not files:
-            raise ValueError(f"The folder {path} holds no PNG, JPEG or WebP; put pictures into it.")
-        return io.NodeOutput([read_picture_frames(file)[0][0][None] for file in files])
+        files = current().folder_files(folder, "image")
+        taken = [file for file in files if file.suffix.lower() in FOLDER_SUFFIXES]
+        if not taken:
+            raise ValueError(f"The folder {folder} holds no PNG, JPEG or WebP; put pictures there.")
+        return io.NodeOutput([read_picture_frames(file)[0][0][None] for file in taken])
 
 
 def _load(name: str) -> tuple[Tensor, Tensor]:

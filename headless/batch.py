@@ -1,0 +1,198 @@
+"""Many files, one after the other: nothing twice, what fails named, and a line of counts."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .claims import claimed
+from .jobs import Job, Ledger, State
+from .journal import source_of
+from .signals import Ended
+
+if TYPE_CHECKING:
+    from ..callbacks import OnProgress
+
+    Paint = Callable[[Job, bool, OnProgress], str]
+    """Colours a job, replacing its result or not; says why, if it was left."""
+
+log = logging.getLogger(__name__)
+
+MADE, FAILED, ELSEWHERE = "coloured", "failed", "in work by another process"
+TO_DO = (State.TO_DO, State.CHANGED)
+# What would meet every further file as well.
+_ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+_FULL = ("No space left on device", "Disk quota exceeded")  # in the words of ffmpeg
+MOST_NAMES = 3  # of those that were skipped
+
+
+class Batch:
+    """The work on ``jobs``; ``settings`` of a job is what its result depends on beside its source.
+
+    Other processes may work on the same jobs: each file is done by one of them.
+    """
+
+    def __init__(
+        self,
+        jobs: list[Job],
+        ledger: Ledger,
+        settings: Callable[[Job], str],
+        skipped: dict[str, list[Path]],
+        *,
+        overwrite: bool = False,
+        traceback: bool = False,
+    ) -> None:
+        self._ledger, self._settings, self._skipped = ledger, settings, skipped
+        self._overwrite, self._traceback = overwrite, traceback
+        self._counts: Counter[State | str] = Counter()
+        self._begun = time.monotonic()
+        self._count = len(jobs)
+        self.jobs: list[Job] = []
+        for job in jobs:
+            if job.source.problem:
+                self.jobs.append(job)
+                continue
+            state = ledger.state(job, settings(job))
+            if state in TO_DO:
+                self.jobs.append(job)
+            else:
+                self._counts[state] += 1
+
+    @property
+    def has_work(self) -> bool:
+        return any(not job.source.problem for job in self.jobs)
+
+    def preview(self) -> Iterator[str]:
+        """What `run` would do, a line for each file."""
+        for job in self.jobs:
+            if job.source.problem:
+                self._fail(job, ValueError(job.source.problem))
+                self._counts[FAILED] += 1
+            else:
+                self._counts[State.TO_DO] += 1
+                yield f"{job.source.path} -> {job.target}"
+        log.info(self._summary(0))
+
+    def run(self, paint: Paint) -> Iterator[Path]:
+        """Do the jobs, yielding each file as it is written.
+
+        Those that fail are logged and the others done before ``RuntimeError`` is raised. A full
+        disk and the like (``OSError``) would meet them all, and ends the work at once.
+        """
+        from tqdm import tqdm
+
+        waiting, elsewhere, left = list(self.jobs), [], len(self.jobs)
+        total = sum(map(_weight, waiting))
+        bar: Any = tqdm(
+            total=total, desc="all", unit="B", unit_scale=True, dynamic_ncols=True, disable=None
+        )
+        try:
+            with bar:
+                for job in [*waiting, None]:
+                    # Once more at the end, in case the other process has given up.
+                    for now in [job] if job else elsewhere:
+                        at, begun = bar.n, time.monotonic()
+                        outcome = self._outcome(now, paint, bar)
+                        if outcome == ELSEWHERE and job:
+                            elsewhere.append(now)
+                            continue
+                        left -= 1
+                        self._counts[outcome] += 1
+                        bar.update(at + _weight(now) - bar.n)
+                        bar.set_postfix_str(f"{len(self.jobs) - left}/{len(self.jobs)} files")
+                        if outcome == MADE:
+                            log.info("%s: %.2f s", now.source.path, time.monotonic() - begun)
+                            yield now.target
+        finally:
+            log.info(self._summary(left))
+        if failed := self._counts[FAILED]:
+            raise RuntimeError(f"{failed} of {self._count} files failed, each named above.")
+
+    def _outcome(self, job: Job, paint: Paint, bar: Any) -> State | str:
+        try:
+            return self._do(job, paint, bar)
+        except Ended:
+            raise
+        except (ValueError, RuntimeError, OSError, MemoryError) as error:
+            if any(words in str(error) for words in _FULL) and not isinstance(error, OSError):
+                raise OSError(errno.ENOSPC, _FULL[0], str(job.target)) from error
+            if isinstance(error, OSError) and _ends_all(error, job):
+                raise
+            self._fail(job, error)
+            return FAILED
+
+    def _do(self, job: Job, paint: Paint, bar: Any) -> State | str:
+        if job.source.problem:
+            raise ValueError(job.source.problem)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        journal = self._ledger.journal(job.target.parent)
+        with claimed(job.target) as mine:
+            if not mine:
+                return ELSEWHERE
+            journal.refresh()
+            settings = self._settings(job)
+            state = self._ledger.state(job, settings)
+            if state not in TO_DO:
+                return state
+            source = source_of(job.source.path)  # before it is read, lest it change meanwhile
+            at, weight = bar.n, _weight(job)
+
+            def report(done: int, total: int, preview: object = None) -> None:
+                bar.update(at + weight * done // max(total, 1) - bar.n)
+
+            why_left = paint(job, self._overwrite or state is State.CHANGED, report)
+            journal.add(job.target, source, settings, why_left)
+            return State.LEFT if why_left else MADE
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        text, source = str(error) or "there is not enough memory", job.source.path
+        if isinstance(error, OSError) and error.strerror:
+            text = f"{error.filename or source}: {error.strerror}."
+        if source.name not in text:
+            text = f"{source}: {text}"
+        log.error(text if text.endswith(".") else f"{text}.", exc_info=self._traceback and error)
+
+    def _summary(self, left: int) -> str:
+        parts = []
+        if made := self._counts[MADE]:
+            seconds = time.monotonic() - self._begun
+            each = seconds / made
+            parts.append(f"{made} {MADE} in {_duration(seconds)} ({each:.2f} s each)")
+        for what in (*State, ELSEWHERE, FAILED):
+            if count := self._counts[what]:
+                parts.append(f"{count} {getattr(what, 'value', what)}")
+        if left:
+            parts.append(f"{left} not done")
+        for reason, paths in self._skipped.items():
+            if not paths:
+                continue
+            names = [path.name or str(path) for path in paths[:MOST_NAMES]]
+            more = ", ..." if len(paths) > MOST_NAMES else ""
+            parts.append(f"skipped {len(paths)}, {reason}: {', '.join(names)}{more}")
+        return "; ".join(parts or ["nothing to do"]) + "."
+
+
+def _ends_all(error: OSError, job: Job) -> bool:
+    if error.errno in _ENDS:
+        return True
+    named = str(error.filename)
+    in_output = named.startswith(str(job.target.parent)) and named != str(job.source.path)
+    return isinstance(error, PermissionError) and in_output
+
+
+def _weight(job: Job) -> int:
+    try:
+        return max(1, job.source.path.stat().st_size)
+    except OSError:
+        return 1
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

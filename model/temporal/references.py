@@ -1,0 +1,241 @@
+"""The colours of coloured frames, carried to where the same surfaces are seen again.
+
+Each frame is matched to the reference before it and to the one after it (`correspondence`). What
+they show there is mixed by how well they match and how near they are, and mixed with a guess, a
+network's, which fills what no reference shows.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...options import FilmOptions
+from ..parallel import run_single_threaded
+from ..resize import resize, scaled
+from .correspondence import (
+    Features,
+    better,
+    features,
+    join,
+    mismatch,
+    propagate,
+    refine,
+    search,
+)
+from .motion import estimate_motion
+from .operations import warp
+from .stabilizer import LOOK_AHEAD, ChromaBatch, stabilize_chroma
+
+MATCH_SIDE = 112  # pixels on the short side at which frames are matched, at most
+MIN_MISMATCH = 0.02  # that noise alone makes
+MISMATCH_POWER = 1.5  # of the mismatch, in the variance of a reference's colour
+USUAL_DISAGREEMENT = 0.05  # of a reference's chroma and the guess
+DISAGREEMENT_POWER = 0.4
+USUAL_DISTANCE = 8  # frames
+DISTANCE_POWER = 0.3
+GUESS_PRECISION = 1.0  # the precision (1 / variance) of the guess, in the references' units
+KEYFRAME_DISTANCE = 1e-3  # of a frame from the reference that it is itself, in frames
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A coloured frame of a film: what is known of the shot around it.
+
+    ``luma`` ``(1, h, w)`` in [0, 1] and ``chroma`` ``(2, h, w)``, both as small as `match_size` or
+    larger. ``frame`` is its number in the film, and ``first`` and ``stop`` bound the shot whose
+    frames it may colour. ``weight`` ``(1, h, w)`` says how much of a pixel is reference, 0 to 1, as
+    where strokes are painted; by default all of it.
+    """
+
+    frame: int
+    first: int
+    stop: int
+    luma: Tensor
+    chroma: Tensor
+    weight: Tensor | None = None
+
+
+class RecalledBatch(NamedTuple):
+    """Frames in colours from references and guess."""
+
+    chroma: Tensor
+    """``(n, 2, h, w)``."""
+
+    confidence: Tensor
+    """``(n, 1, h, w)``, 0 (the guess) to 1: how well a colour is known from the references."""
+
+
+def match_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which frames of ``height`` x ``width`` are matched."""
+    return scaled((height, width), min(1.0, MATCH_SIDE / min(height, width)))
+
+
+def recall_chroma(
+    batches: Iterable[ChromaBatch], references: Iterable[Reference], first_frame: int = 0
+) -> Iterator[RecalledBatch]:
+    """Guessed chroma of a film's frames, with the references' colours where they match.
+
+    The first of the ``batches``' frames is number ``first_frame``; the result has the luma's size,
+    which `match_size` tells. ``references`` in the order of their frames; they are taken when their
+    turn comes, so that memory holds the nearest two only. How the frames are batched does not
+    change the result.
+    """
+    for _, recalled in _recall(batches, references, first_frame):
+        yield recalled
+
+
+def stabilize_recalled(
+    batches: Iterable[ChromaBatch],
+    references: Iterable[Reference],
+    stability: float = FilmOptions.stability,
+    *,
+    first_frame: int = 0,
+    look_ahead: int = LOOK_AHEAD,
+) -> Iterator[RecalledBatch]:
+    """The colours of `recall_chroma` held still over time: one frame at a time, in order.
+
+    The temporal filter (`stabilize_chroma`) sees all colours, so that known ones last where their
+    surface no longer matches; but the better a pixel is known, the less it is filtered, since the
+    filter blurs what moves. A frame comes out when ``look_ahead`` frames more are known.
+    """
+    waiting: deque[tuple[Tensor, Tensor]] = deque()
+
+    def recalled() -> Iterator[ChromaBatch]:
+        for batch, found in _recall(batches, references, first_frame):
+            waiting.extend(zip(found.chroma.split(1), found.confidence.split(1), strict=True))
+            yield batch._replace(chroma=found.chroma)
+
+    for filtered in stabilize_chroma(recalled(), stability, look_ahead=look_ahead):
+        chroma, confidence = waiting.popleft()
+        yield RecalledBatch(torch.lerp(filtered[None], chroma, confidence), confidence)
+
+
+def _recall(
+    batches: Iterable[ChromaBatch], references: Iterable[Reference], first_frame: int
+) -> Iterator[tuple[ChromaBatch, RecalledBatch]]:
+    """Each batch beside what is recalled of its frames."""
+    memory, frame = ReferenceMemory(references), first_frame
+    for batch in batches:
+        yield batch, run_single_threaded(partial(memory.recall, frame, batch.luma, batch.chroma))
+        frame += len(batch.luma)
+
+
+class ReferenceMemory:
+    """The references near the present frame, and where each pixel of that frame lies in them."""
+
+    def __init__(self, references: Iterable[Reference]) -> None:
+        self.to_come = iter(references)
+        self.next = next(self.to_come, None)
+        self.held: list[_Held] = []
+        self.last: Tensor | None = None  # luma of the last frame (1, 1, h, w)
+
+    def recall(self, first: int, luma: Tensor, guess: Tensor) -> RecalledBatch:
+        """The chroma of frames from number ``first`` on, by their ``luma`` and a ``guess``."""
+        guess = resize(guess.cpu(), luma.shape[2:])
+        parts = [
+            self._recall(frame, x, g)
+            for frame, (x, g) in enumerate(
+                zip(luma.cpu().split(1), guess.split(1), strict=True), first
+            )
+        ]
+        return RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
+
+    def _recall(self, frame: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        self._move_window(frame, luma.shape[2:])
+        last, self.last = self.last, luma
+        if not self.held:
+            return guess, torch.zeros_like(luma)
+        flow, is_carried = None, any(held.field is not None for held in self.held)
+        if last is not None and last.shape == luma.shape and is_carried:
+            flow = estimate_motion(torch.cat((last, luma)))
+        present = features(luma)
+        fields, costs = self._match(frame, present, flow)
+        chroma = torch.cat([held.chroma for held in self.held])
+        weight = torch.cat([held.weight for held in self.held])
+        found = warp(torch.cat((chroma * weight, weight), dim=1), fields)
+        chroma, weight = found[:, :2] / found[:, 2:].clamp_min(1e-6), found[:, 2:]
+        distance = luma.new_tensor(
+            [max(KEYFRAME_DISTANCE, abs(held.frame - frame)) for held in self.held]
+        )
+        return blend(chroma, costs, weight, distance.view(-1, 1, 1, 1), guess)
+
+    def _match(self, frame: int, present: Features, flow: Tensor | None) -> tuple[Tensor, Tensor]:
+        for held in self.held:
+            if held.frame == frame:
+                # The film's own luma is what other frames look like; a reference's may differ.
+                held.features, held.field = present, torch.zeros_like(present.fine.gradient)
+        pictures = join([held.features for held in self.held])
+        fields = refine(present.fine, pictures.fine, search(present, pictures))
+        costs = mismatch(present.fine, pictures.fine, fields)
+        carried = [n for n, held in enumerate(self.held) if held.field is not None]
+        if flow is not None and carried:
+            fine = join([self.held[n].features for n in carried]).fine
+            known = [held.field for held in self.held if held.field is not None]
+            field = propagate(torch.cat(known), flow)
+            field = refine(present.fine, fine, field)
+            cost = mismatch(present.fine, fine, field)
+            fields[carried], costs[carried] = better(field, cost, fields[carried], costs[carried])
+        for n, held in enumerate(self.held):
+            if held.frame == frame:
+                fields[n], costs[n] = 0, 0
+            held.field = fields[n : n + 1]
+        return fields, costs
+
+    def _move_window(self, frame: int, size: torch.Size) -> None:
+        def fits(x: _Held) -> bool:
+            return x.first <= frame < x.stop and x.size == size
+
+        self.held = [held for held in self.held if fits(held)]
+        after = any(held.frame > frame for held in self.held)
+        while self.next is not None and not after:
+            reference = self.next
+            if reference.first > frame:
+                break
+            if reference.stop > frame:
+                self.held.append(_Held(reference, size))
+                after = reference.frame > frame
+            self.next = next(self.to_come, None)
+        # The last one before the frame and the next one after it.
+        before = [held for held in self.held if held.frame <= frame]
+        self.held = before[-1:] + [held for held in self.held if held.frame > frame]
+
+
+class _Held:
+    """A reference in the window: ``(1, c, h, w)`` each."""
+
+    def __init__(self, reference: Reference, size: torch.Size) -> None:
+        self.frame, self.size = reference.frame, size
+        self.first, self.stop = reference.first, reference.stop
+        self.features = features(resize(reference.luma[None].cpu(), size).clamp_(0, 1))
+        self.chroma = resize(reference.chroma[None].cpu(), size)
+        self.weight = torch.ones_like(self.chroma[:, :1])
+        if reference.weight is not None:
+            self.weight = resize(reference.weight[None].cpu(), size).clamp_(0, 1)
+        self.field: Tensor | None = None  # of the last frame
+
+
+def blend(
+    chroma: Tensor, costs: Tensor, weight: Tensor, distance: Tensor, guess: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mix what ``n`` references show with the guess; returns chroma and confidence.
+
+    ``chroma`` ``(n, 2, h, w)`` at mismatch ``costs`` from references ``weight``, ``(n, 1, h, w)``
+    both, ``distance`` ``(n, 1, 1, 1)`` frames away. References that match alike are mixed by
+    nearness, so that from one keyframe to the next their colours pass over evenly.
+    """
+    disagreement = (chroma - guess).square().sum(1, keepdim=True).sqrt_() + USUAL_DISAGREEMENT / 5
+    variance = (costs + MIN_MISMATCH) ** MISMATCH_POWER
+    variance = variance * (disagreement / USUAL_DISAGREEMENT) ** DISAGREEMENT_POWER
+    variance = variance * (distance.clamp_min(1) / USUAL_DISTANCE) ** DISTANCE_POWER
+    precision = weight / variance
+    share = precision / distance
+    total = share.sum(0, keepdim=True).clamp_min(1e-9)
+    mixed = (share * chroma).sum(0, keepdim=True) / total
+    known = (share * precision).sum(0, keepdim=True) / total
+    confidence = known / (known + GUESS_PRECISION)
+    return torch.lerp(guess, mixed, confidence), confidence

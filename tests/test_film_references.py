@@ -1,0 +1,53 @@
+"""The command line with coloured frames named by number or time, its score, and the next frames."""
+
+import json
+import shutil
+
+import pytest
+from colorizationnet.headless.cli import main
+from colorizationnet.pipeline import probe
+from colorizationnet.video import read_frames
+from PIL import Image
+from video_clips import make_clip
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return make_clip(tmp_path / "clip.mp4", frames=40, size="96x64", source="testsrc2")
+
+
+@pytest.fixture
+def colours(tmp_path, clip):
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    (frames,) = read_frames(probe(clip), start_frame=5, frame_count=1, alpha=False)
+    Image.fromarray(frames[0]).save(folder / "00-00-00.200.png")
+    return folder
+
+
+def test_a_folder_without_a_list_colours_a_film_and_its_score_is_written(tmp_path, clip, colours):
+    score = tmp_path / "score.json"
+    arguments = ["colorize", clip, "--keyframes", colours, "--confidence", score]
+    assert main([*map(str, arguments), "-o", str(tmp_path / "out.mp4")]) == 0
+    assert probe(tmp_path / "out.mp4").frame_count == 40
+    confidence = json.loads(score.read_text())["confidence"]
+    assert len(confidence) == 40
+    assert confidence[5] > 0.98
+    assert all(0 <= value <= confidence[5] for value in confidence)
+
+
+def test_more_frames_are_named_for_a_folder_of_coloured_ones(tmp_path, clip, colours):
+    out = tmp_path / "more"
+    arguments = ["keyframes", clip, "--keyframes", colours, "--more", 2, "-o", out]
+    assert main(list(map(str, arguments))) == 0
+    names = sorted(path.name for path in out.iterdir())
+    assert len(names) == 2 and "frame_000005.png" not in names
+    for name in names:
+        shutil.copy(out / name, colours / name)  # as they are: grey would do as well
+    again = [*arguments[:-1], tmp_path / "again"]
+    assert main(list(map(str, again))) == 0
+    assert not set(names) & {path.name for path in (tmp_path / "again").iterdir()}
+
+
+def test_more_needs_the_frames_that_are_there(tmp_path, clip, capsys):
+    assert main(["keyframes", str(clip), "--more", "2", "-o", str(tmp_path / "more")]) != 0

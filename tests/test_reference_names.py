@@ -1,0 +1,64 @@
+from fractions import Fraction
+
+import pytest
+from colorizationnet.pipeline.reference_names import find_references, frame_or_time
+from colorizationnet.video import probe
+from PIL import Image
+from video_clips import make_clip
+
+
+@pytest.mark.parametrize(
+    "name, place",
+    [
+        ("frame_000123", 123),
+        ("ref_7", 7),
+        ("shot_0002_frame_000310", 310),
+        ("0", 0),
+        ("00:01:05.200", Fraction("65.2")),
+        ("film 00-01-05.200", Fraction("65.2")),
+        ("1:02:03", 3723),
+        ("take_2_00_00_04,5", Fraction("4.5")),
+    ],
+)
+def test_a_name_ends_with_a_frames_number_or_time(name, place):
+    assert frame_or_time(name) == place
+
+
+def test_a_name_that_tells_neither_is_refused():
+    with pytest.raises(ValueError, match=r"hat names no frame.*frame_000123\.png"):
+        frame_or_time("hat")
+
+
+def folder_of(path, *names):
+    path.mkdir()
+    for name in names:
+        Image.new("RGB", (8, 6), "red").save(path / name)
+    (path / "notes.txt").write_text("as they came")
+    return path
+
+
+def test_pictures_are_found_by_number_and_time_in_the_order_of_their_frames(tmp_path):
+    clip = probe(make_clip(tmp_path / "clip.mp4", frames=30))
+    folder = folder_of(tmp_path / "colour", "00-00-00.200.png", "ref_21.png", "ref_000002.jpg")
+    found = find_references(folder, clip)
+    assert [(frame, file.name) for frame, file in found] == [
+        (2, "ref_000002.jpg"),
+        (5, "00-00-00.200.png"),
+        (21, "ref_21.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["frame_10.png"], r"frame_10\.png is beyond the end of clip\.mp4, which has 10 frames"),
+        (["00-00-09.000.png"], "beyond the end"),
+        (["frame_5.png", "00-00-00.200.png"], "both of frame 5"),
+        (["hat.png"], "names no frame"),
+        ([], "no picture"),
+    ],
+)
+def test_a_folder_that_fits_no_clip_is_refused(tmp_path, names, message):
+    clip = probe(make_clip(tmp_path / "clip.mp4", frames=10))
+    with pytest.raises(ValueError, match=message):
+        find_references(folder_of(tmp_path / "colour", *names), clip)

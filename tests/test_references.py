@@ -1,0 +1,183 @@
+import pytest
+import torch
+from colorizationnet.model.temporal.operations import warp
+from colorizationnet.model.temporal.references import (
+    Reference,
+    match_size,
+    recall_chroma,
+    stabilize_recalled,
+)
+from colorizationnet.model.temporal.stabilizer import ChromaBatch
+from torch.nn.functional import interpolate
+
+HEIGHT, WIDTH = 64, 96
+
+
+def scene(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Luma and chroma with nothing to do with it, so that only memory can know the colours."""
+    random = torch.Generator().manual_seed(seed)
+    luma = torch.rand(1, 1, HEIGHT // 4, WIDTH // 4, generator=random)
+    chroma = torch.rand(1, 2, HEIGHT // 8, WIDTH // 8, generator=random) - 0.5
+    size = HEIGHT, WIDTH
+    luma = interpolate(luma, size, mode="bicubic").mul(0.5).add(0.2)
+    return luma, interpolate(chroma, size, mode="bilinear").mul(0.4)
+
+
+def moved(x: torch.Tensor, right: float) -> torch.Tensor:
+    flow = torch.tensor((-right, 0.0)).view(1, 2, 1, 1).expand(1, 2, HEIGHT, WIDTH)
+    return warp(x, flow, "bicubic")
+
+
+def pan(x: torch.Tensor, frames: int, speed: float = 1.0) -> torch.Tensor:
+    return torch.cat([moved(x, speed * frame) for frame in range(frames)])
+
+
+def reference(frame, luma, chroma, first=0, stop=1000, weight=None) -> Reference:
+    return Reference(frame, first, stop, luma[0], chroma[0], weight)
+
+
+def recalled(luma, references, batch=5, guess=None):
+    guess = torch.zeros(len(luma), 2, HEIGHT, WIDTH) if guess is None else guess
+    batches = map(ChromaBatch, guess.split(batch), luma.split(batch))
+    parts = zip(*recall_chroma(batches, references), strict=True)
+    return tuple(torch.cat(part) for part in parts)
+
+
+def error(chroma: torch.Tensor, truth: torch.Tensor, margin: int = 4) -> torch.Tensor:
+    inner = (chroma - truth)[..., margin:-margin, margin:-margin]
+    return inner.square().sum(1).mean((1, 2)).sqrt()
+
+
+@pytest.mark.parametrize("keyframe", [0, 11])
+def test_a_references_colours_follow_their_surfaces_in_both_directions(keyframe):
+    luma, chroma = scene()
+    film, truth = pan(luma, 12), pan(chroma, 12)
+    found, confidence = recalled(
+        film, [reference(keyframe, film[keyframe, None], truth[keyframe, None])]
+    )
+    inner = slice(14, -14)  # what came into view is not in the reference
+    assert error(found[..., inner], truth[..., inner]).max() < 0.03
+    assert confidence[..., inner].mean() > 0.8
+
+
+def test_a_frame_that_is_a_reference_has_its_colours():
+    luma, chroma = scene()
+    found, confidence = recalled(luma, [reference(0, luma, chroma)])
+    assert (found - chroma).abs().max() < 1e-3
+    assert confidence.min() > 0.99
+
+
+def test_the_guess_fills_what_no_reference_shows():
+    luma, chroma = scene()
+    film = luma.clone()
+    film[..., 48:] = scene(5)[0][..., 48:]
+    film = film.expand(3, -1, -1, -1)
+    guess = torch.full((3, 2, HEIGHT, WIDTH), 0.1)
+    found, confidence = recalled(film, [reference(-1, luma, chroma)], guess=guess)
+    assert error(found[..., :42], chroma[..., :42].expand(3, -1, -1, -1)).max() < 0.02
+    remembered = error(guess[..., 56:], chroma[..., 56:].expand(3, -1, -1, -1))
+    assert (error(found[..., 56:], guess[..., 56:]) < 0.75 * remembered).all()
+    assert confidence[..., :42].mean() > 2 * confidence[..., 56:].mean()
+
+
+def test_a_surface_seen_again_after_it_was_hidden_is_found_again():
+    luma, chroma = scene()
+    other = scene(7)[0]
+    film = torch.cat((luma, other, other, moved(luma, 9)))
+    found, _ = recalled(film, [reference(0, luma, chroma)])
+    truth = moved(chroma, 9)
+    assert error(found[3:, :, :, 16:], truth[..., 16:]).max() < 0.05
+
+
+def test_colours_end_with_their_shot():
+    luma, chroma = scene()
+    film = luma.expand(8, -1, -1, -1)
+    first, second = (reference(2, luma, chroma, 0, 4), reference(6, luma, -chroma, 4, 8))
+    found, _ = recalled(film, [first, second])
+    assert (found[:4] - chroma).abs().max() < 0.01
+    assert (found[4:] + chroma).abs().max() < 0.01
+
+
+def test_no_reference_leaves_the_guess():
+    luma, chroma = scene()
+    film, guess = luma.expand(4, -1, -1, -1), chroma.expand(4, -1, -1, -1)
+    found, confidence = recalled(film, [reference(9, luma, -chroma, 8, 20)], guess=guess)
+    assert torch.equal(found, guess)
+    assert not confidence.any()
+
+
+def test_references_that_disagree_pass_over_evenly():
+    luma, chroma = scene()
+    film = luma.expand(21, -1, -1, -1)
+    red = torch.tensor((0.0, 0.1)).view(1, 2, 1, 1).expand_as(chroma)
+    found, _ = recalled(film, [reference(0, luma, red), reference(20, luma, -red)])
+    course = found[:, 1].mean((1, 2))
+    assert course[0] > 0.095 and course[20] < -0.095
+    assert (course[1:] <= course[:-1] + 1e-4).all()
+    assert (course[:-1] - course[1:]).max() < 0.2 / 20 * 1.6
+
+
+def test_batches_of_any_size_give_the_same():
+    luma, chroma = scene()
+    film, truth = pan(luma, 9), pan(chroma, 9)
+    references = [reference(frame, film[frame, None], truth[frame, None]) for frame in (1, 4, 8)]
+    one, many = recalled(film, references, batch=1), recalled(film, references, batch=4)
+    for x, y in zip(one, many, strict=True):
+        assert (x - y).abs().max() < 1e-5
+
+
+def test_strokes_count_where_they_are_painted():
+    luma, chroma = scene()
+    weight = torch.zeros(1, HEIGHT, WIDTH)
+    weight[..., :40] = 1
+    film = luma.expand(3, -1, -1, -1)
+    found, confidence = recalled(film, [reference(0, luma, chroma, weight=weight)])
+    assert error(found[..., :36], chroma[..., :36].expand(3, -1, -1, -1)).max() < 0.01
+    assert not confidence[..., 44:].any()
+
+
+def test_hundreds_of_references_are_taken_when_their_turn_comes():
+    luma, chroma = scene()
+    taken = []
+
+    def references():
+        for frame in range(0, 400, 2):
+            taken.append(frame)
+            yield reference(frame, luma, chroma)
+
+    zero = torch.zeros(1, 2, HEIGHT, WIDTH)
+    stream = recall_chroma((ChromaBatch(zero, luma) for _ in range(400)), references())
+    for frame, _ in zip(range(6), stream, strict=False):
+        assert taken[-1] <= frame + 4  # the next one, and the one after that
+
+
+def test_the_matching_size_never_enlarges():
+    assert match_size(1080, 1920) == (112, 199)
+    assert match_size(50, 70) == (50, 70)
+
+
+def test_known_colours_pass_the_temporal_filter_and_guessed_ones_are_held_still():
+    luma, chroma = scene()
+    weight = torch.zeros(1, HEIGHT, WIDTH)
+    weight[..., :40] = 1
+    film = luma.expand(30, -1, -1, -1)
+    flicker = 0.05 * (torch.arange(30) % 2).view(-1, 1, 1, 1).expand(-1, 2, HEIGHT, WIDTH)
+    batches = map(ChromaBatch, flicker.split(7), film.split(7))
+    frames = list(stabilize_recalled(batches, [reference(3, luma, chroma, weight=weight)]))
+    found = torch.cat([frame.chroma for frame in frames])
+    assert len(found) == 30
+    known, guessed = found[..., :36], found[..., 50:]
+    assert error(known, chroma[..., :36].expand(30, -1, -1, -1)).max() < 0.01
+    assert (guessed[20:] - guessed[19:-1]).abs().mean() < 0.01
+
+
+def test_the_filter_ends_with_the_shot_too():
+    luma, chroma = scene()
+    film = luma.expand(12, -1, -1, -1)
+    references = [reference(2, luma, chroma, 0, 6), reference(8, luma, -chroma, 6, 12)]
+    zero = torch.zeros(12, 2, HEIGHT, WIDTH)
+    cuts = [frame == 6 for frame in range(12)]
+    frames = list(stabilize_recalled([ChromaBatch(zero, film, cuts)], references))
+    found = torch.cat([frame.chroma for frame in frames])
+    assert (found[:6] - chroma).abs().max() < 0.01
+    assert (found[6:] + chroma).abs().max() < 0.01
