@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..text import harmless
+
 Prompt = dict[str, dict[str, Any]]
 
 MAX_LINES = 20  # of what is wrong with a workflow; a broken one has hundreds
@@ -66,19 +68,14 @@ def label(node_id: str, class_type: str) -> str:
 
 
 def shown(value: Any, longest: int = 80) -> str:
-    """A foreign value as a message may show it: text as it is, others as Python writes them.
+    """A foreign value in a line of a message: text as it is, others as Python writes them.
 
     Long ones are cut, and what a terminal would obey is escaped.
     """
-    if isinstance(value, str):
-        text = value[: longest + 1]
-    elif isinstance(value, int) and abs(value) >= 10**longest:
+    if isinstance(value, int) and abs(value) >= 10**longest:
         return f"a number of more than {longest} digits"
-    else:
-        text = repr(value)
-    if len(text) > longest:
-        text = text[: longest - 3] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = value if isinstance(value, str) else repr(value)
+    return harmless(text, longest).replace("\n", "\\n")
 
 
 def quoted(value: Any) -> str:
