@@ -59,7 +59,7 @@ def test_a_signal_ends_it_like_ctrl_c(scans, number, code):
 
 
 @needs_posix
-def test_a_program_without_a_terminal_goes_on_at_its_end(scans):
+def test_a_program_without_a_terminal_goes_on_at_its_end():
     """`nohup` has SIGHUP ignored."""
     code = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     code += "\nfrom colorizationnet.headless import signals"
@@ -165,7 +165,7 @@ def test_a_link_in_a_circle_harms_no_list_of_inputs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], *([name] for name in ("colorize", "teach", "keyframes", "run", "convert"))]
+    "command", [[], ["colorize"], ["teach"], ["keyframes"], ["run"], ["convert"]]
 )
 def test_help_is_light(command):
     code = "import sys; from colorizationnet.headless.cli import main"

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from colorizationnet.headless import cli
 from colorizationnet.headless.claims import claimed
-from colorizationnet.headless.journal import NAME, Journal
+from colorizationnet.headless.jobs import Job, Ledger, State
+from colorizationnet.headless.journal import NAME, Journal, source_of
+from colorizationnet.headless.sources import Source
 from colorizationnet.pipeline import VideoError
 from PIL import Image, features
 
@@ -201,6 +203,14 @@ def test_a_full_disk_ends_a_folder_of_films(scans, run, monkeypatch):
     assert tried == [Path("films/a-color.mp4")]
 
 
+def test_a_folder_that_cannot_be_written_to_ends_the_work(scans, run, monkeypatch):
+    Path("done").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    code, saved, said = run("scans", "-o", "done")
+    assert (code, saved) == (1, []) and said[-1] == "done: Permission denied."
+    assert said[-2].startswith("8 not done; ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -282,6 +292,20 @@ def test_two_processes_share_a_folder(scans):
     names = [*MADE, *(f"done/more{number:02}-color.png" for number in range(12))]
     assert sorted(saved[0] + saved[1]) == sorted(names)
     assert [path.name for path in Path("done").iterdir() if path.name[0] == "."] == [NAME]
+
+
+def test_of_two_that_overwrite_each_does_what_the_other_has_not(tmp_path):
+    grey().save(tmp_path / "a.png")
+    target = tmp_path / "a-color.png"
+    grey().save(target)
+    job, source = Job(Source(tmp_path / "a.png"), target), source_of(tmp_path / "a.png")
+    Journal(tmp_path).add(target, source, "settings")
+    ledger = Ledger(overwrite=True, skip_color=False, sweep=True)
+    assert ledger.state(job, "settings") == State.TO_DO
+    Journal(tmp_path).add(target, source, "settings")
+    ledger.journal(tmp_path).refresh()
+    assert ledger.state(job, "settings") == State.DONE
+    assert ledger.state(job, "others") == State.TO_DO
 
 
 def test_a_claim_is_taken_over_when_its_process_has_ended(tmp_path):

@@ -274,7 +274,9 @@ def test_bad_input_is_told():
 def test_any_size(size, detailed):
     random = torch.Generator().manual_seed(0)
     chroma, luma = torch.rand(3, 2, *size, generator=random), torch.rand(3, 1, *size)
-    assert stabilized(chroma - 0.5, luma, detailed=detailed).isfinite().all()
+    found = stabilized(chroma - 0.5, luma, detailed=detailed)
+    assert found.shape == chroma.shape and found.isfinite().all()
+    assert found.abs().max() < 1
 
 
 def test_coarse_chroma_is_stabilized_by_finer_luma():

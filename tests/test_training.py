@@ -31,7 +31,7 @@ from colorizationnet.training.metrics import (
     unevenness,
     wrong_and_loud,
 )
-from colorizationnet.training.teacher import Teacher, tell
+from colorizationnet.training.teacher import Teacher, soft_targets
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -145,7 +145,7 @@ def halved(planes):
 def test_views_of_what_was_told_are_of_the_same_part():
     pictures = smooth_pictures((48, 72), (60, 50), (49, 71))
     told = [halved(rgb_to_chroma(picture / 255)).half() for picture in pictures]
-    data = Photos(pictures, told=told)
+    data = Photos(pictures, targets=told)
     for seed in range(12):
         views, told = data.views(
             4, 24, torch.Generator().manual_seed(seed), smallest_crop=0.3, stretch=1.5
@@ -353,9 +353,9 @@ def asymmetric(network):
 @pytest.mark.parametrize("network", [Teacher(), train.undilated(ColorizationNet())])
 def test_a_mirrored_photo_is_told_the_mirrored_chroma(network):
     (picture,) = smooth_pictures((39, 50))
-    told = tell(asymmetric(network), picture, (16, 24))
+    told = soft_targets(asymmetric(network), picture, (16, 24))
     assert told.shape == (2, 20, 25) and told.std() > 1e-3
-    torch.testing.assert_close(tell(network, picture.flip(2), (16, 24)), told.flip(2))
+    torch.testing.assert_close(soft_targets(network, picture.flip(2), (16, 24)), told.flip(2))
     assert (told - told.flip(2)).abs().max() > 1e-3
 
 
@@ -374,7 +374,7 @@ class Looks(torch.nn.Module):
 def test_what_is_told_is_the_mean_over_the_sizes():
     (picture,) = smooth_pictures((40, 61))
     looks = Looks()
-    told = tell(looks, picture, (8, 16))
+    told = soft_targets(looks, picture, (8, 16))
     assert set(looks.shapes) == {(8, 12), (16, 24)}
     blue = rgb_to_chroma(torch.tensor((0.0, 0.0, 12.0)).view(3, 1, 1))
     torch.testing.assert_close(told, blue.expand(2, 20, 31))
@@ -390,7 +390,7 @@ def test_a_teacher_looks_at_sides_that_it_can_halve(monkeypatch):
         return forward(self, luma)
 
     monkeypatch.setattr(Teacher, "forward", remember)
-    tell(Teacher().eval(), picture, (24, 40))
+    soft_targets(Teacher().eval(), picture, (24, 40))
     assert set(shapes) == {(24, 40), (40, 64)}
 
 
@@ -398,8 +398,8 @@ def test_a_teacher_looks_at_sides_that_it_can_halve(monkeypatch):
 def quick(monkeypatch):
     """Small teachers, and one look at a photo."""
     monkeypatch.setattr(train, "Teacher", functools.partial(Teacher, 8))
-    monkeypatch.setattr(train, "TEACHERS_LOOKS", (8,))
-    monkeypatch.setattr(train, "LOOKS", (8,))
+    monkeypatch.setattr(train, "TEACHER_TTA_SIZES", (8,))
+    monkeypatch.setattr(train, "TTA_SIZES", (8,))
 
 
 @pytest.mark.parametrize("teacher_steps", [0, 4])
@@ -446,8 +446,8 @@ def test_photos_are_told_by_who_has_not_seen_them_then_mostly_by_the_network(
 
     def watched_step(trainer, data):
         seen[trainer] = {id(picture) for picture in data.pictures}
-        if data.told:
-            told = torch.cat([planes.flatten() for planes in data.told]).unique().tolist()
+        if data.targets:
+            told = torch.cat([planes.flatten() for planes in data.targets]).unique().tolist()
             rounds.append((trainer.recipe.trust, trainer.recipe.muon_lr, told))
             if len(rounds) == 2:  # the second round begins with the first one's average
                 first = load_model(output).state_dict().values()
@@ -457,13 +457,13 @@ def test_photos_are_told_by_who_has_not_seen_them_then_mostly_by_the_network(
     def tell_nought_or_one(trainer, pictures, looks):
         is_teacher = isinstance(trainer.network, Teacher)
         assert is_teacher == seen[trainer].isdisjoint(map(id, pictures))
-        assert looks == (train.TEACHERS_LOOKS if is_teacher else train.LOOKS)
+        assert looks == (train.TEACHER_TTA_SIZES if is_teacher else train.TTA_SIZES)
         shapes = [(2, (p.shape[1] + 1) // 2, (p.shape[2] + 1) // 2) for p in pictures]
         return [torch.full(shape, 0.0 if is_teacher else 1.0).half() for shape in shapes]
 
     monkeypatch.setattr(train.Trainer, "train", watched_step)
-    monkeypatch.setattr(train.Trainer, "tell", tell_nought_or_one)
-    monkeypatch.setattr(train, "TEACHERS_LOOKS", (16,))
+    monkeypatch.setattr(train.Trainer, "soft_targets", tell_nought_or_one)
+    monkeypatch.setattr(train, "TEACHER_TTA_SIZES", (16,))
     train.main(
         [
             str(photos),
@@ -494,7 +494,7 @@ def test_the_network_learns_from_what_is_told_too(photos):
     for told in (None, pink):
         trainer = train.Trainer(train.student(recipe), recipe, "cpu")
         for _ in range(recipe.steps):
-            trainer.train(Photos(pictures, told=told))
+            trainer.train(Photos(pictures, targets=told))
         reds.append(rgb_to_chroma(trainer.average(torch.full((1, 1, 12, 12), 0.5)))[0, 1].mean())
     assert reds[1] > reds[0] + 0.05
 
@@ -718,7 +718,7 @@ def test_the_shipped_weights_say_what_they_are():
     assert json.dumps(metadata).isascii()
 
 
-def test_the_shipped_weights_know_more_than_a_tint(photos):
+def test_the_shipped_weights_know_more_than_a_tint():
     """A made picture, bright above and dark and rough below, gets a bluer top than bottom."""
     rows = torch.linspace(0.85, 0.75, 32)[:, None].expand(32, 96)
     ground = 0.3 + 0.15 * torch.rand(32, 96)

@@ -111,7 +111,7 @@ class Photos:
 
     A view is a whole picture or a large part of one, because where the border lies and how a
     picture is composed are most of what a network with a small field of view can know. Pictures
-    are seen in proportion to ``weights``, all alike without. ``told`` holds the chroma that a
+    are seen in proportion to ``weights``, all alike without. ``targets`` holds the chroma that a
     network guesses for each, ``(2, height / 2, width / 2)``, odd sides rounded up.
     """
 
@@ -119,13 +119,13 @@ class Photos:
         self,
         pictures: list[Tensor],
         weights: Tensor | None = None,
-        told: list[Tensor] | None = None,
+        targets: list[Tensor] | None = None,
     ) -> None:
-        self.pictures, self.told = pictures, told
+        self.pictures, self.targets = pictures, targets
         self.weights = torch.ones(len(pictures)) if weights is None else weights
         aspects = torch.tensor([p.shape[2] / p.shape[1] for p in self.pictures]).log()
-        targets = torch.tensor([width / height for height, width in SHAPES]).log()
-        nearest = (aspects[:, None] - targets).abs().argmin(1)
+        shapes = torch.tensor([width / height for height, width in SHAPES]).log()
+        nearest = (aspects[:, None] - shapes).abs().argmin(1)
         groups = [(nearest == i).nonzero().flatten().tolist() for i in range(len(SHAPES))]
         self.groups = [pair for pair in zip(SHAPES, groups, strict=True) if pair[1]]
 
@@ -141,25 +141,25 @@ class Photos:
         smallest_crop: float = 0.6,
         stretch: float = 1.2,
     ) -> tuple[Tensor, Tensor | None]:
-        """RGB ``(count, 3, 2 h, 2 w)`` in [0, 1] and what was told of it, ``(count, 2, h, w)``.
+        """RGB ``(count, 3, 2 h, 2 w)`` in [0, 1] and its soft targets, ``(count, 2, h, w)``.
 
         All are of one shape, ``short_side`` (even) of the RGB, and half of them mirrored. Each
         shows ``smallest_crop`` to all of its picture's height, with an aspect wrong by up to a
-        factor of ``stretch``. Without ``told`` the second is ``None``.
+        factor of ``stretch``. Without ``targets`` the second is ``None``.
         """
         shares = torch.stack([self.weights[group].sum() for _, group in self.groups])
         (tall, wide), group = self.groups[torch.multinomial(shares, 1, generator=generator)]
         size = round(tall * short_side / 2), round(wide * short_side / 2)
         chosen = torch.multinomial(self.weights[group], count, True, generator=generator)
-        rgb, told = [], []
+        rgb, targets = [], []
         for index in (group[i] for i in chosen.tolist()):
             picture = self.pictures[index]
-            look = _random_look(picture.shape[1:], size, smallest_crop, stretch, generator)
-            rgb.append(_view(picture, look, 2, size))
-            if self.told is not None:
-                told.append(_view(self.told[index], look, 1, size))
+            crop = _random_crop(picture.shape[1:], size, smallest_crop, stretch, generator)
+            rgb.append(_view(picture, crop, 2, size))
+            if self.targets is not None:
+                targets.append(_view(self.targets[index], crop, 1, size))
         rgb = torch.stack(rgb).div_(255).clamp_(0, 1)
-        return rgb, torch.stack(told) if told else None
+        return rgb, torch.stack(targets) if targets else None
 
 
 def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -174,21 +174,21 @@ def as_seen(rgb: Tensor, degraded: float, generator: Generator) -> tuple[Tensor,
     return luma[..., row::2, column::2].contiguous(), F.avg_pool2d(rgb_to_chroma(rgb), 2)
 
 
-class _Look(NamedTuple):
-    """A part of a picture on a grid of 2x2 pixels, where its chroma is told."""
+class _CropSpec(NamedTuple):
+    """A part of a picture on a grid of 2x2 pixels, on which its soft targets lie."""
 
     rows: tuple[int, int]
     columns: tuple[int, int]
     mirrored: bool
 
 
-def _random_look(
+def _random_crop(
     shape: Sequence[int],
     size: tuple[int, int],
     smallest_crop: float,
     most_stretch: float,
     generator: Generator,
-) -> _Look:
+) -> _CropSpec:
     scale, stretch, down, across, mirror = torch.rand(5, generator=generator).tolist()
     full_height, full_width = ((side + 1) // 2 for side in shape)
     aspect = size[1] / size[0] * most_stretch ** (2 * stretch - 1)
@@ -197,14 +197,14 @@ def _random_look(
     height = max(1, min(full_height, round(height)))
     top = int(down * (full_height - height + 1))
     left = int(across * (full_width - width + 1))
-    return _Look((top, top + height), (left, left + width), mirror < 0.5)
+    return _CropSpec((top, top + height), (left, left + width), mirror < 0.5)
 
 
-def _view(planes: Tensor, look: _Look, unit: int, size: tuple[int, int]) -> Tensor:
+def _view(planes: Tensor, crop: _CropSpec, unit: int, size: tuple[int, int]) -> Tensor:
     """What ``look`` shows of ``planes``, which have ``unit`` pixels a step of its grid."""
-    rows, columns = (slice(unit * start, unit * end) for start, end in look[:2])
+    rows, columns = (slice(unit * start, unit * end) for start, end in crop[:2])
     crop = planes[None, :, rows, columns].float()
-    if look.mirrored:
+    if crop.mirrored:
         crop = crop.flip(3)
     shape = [unit * side for side in size]
     return F.interpolate(crop, shape, mode="bilinear", antialias=True)[0]

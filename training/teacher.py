@@ -12,7 +12,7 @@ from ..model import rgb_to_chroma, rgb_to_luma
 class Teacher(nn.Module):
     """A U-Net (Ronneberger et al., 2015) from luma ``(B, 1, H, W)`` to RGB ``(B, 3, H, W)``.
 
-    1.7 million parameters, three halvings; it is told where each pixel lies. What it guesses for
+    1.7 million parameters, three halvings; it knows where each pixel lies. What it guesses for
     a picture that it was not trained on is nearer to what can be known from grey than the
     picture's one true colour, and so the better thing to learn from (Hinton et al., "Distilling
     the knowledge in a neural network", 2015).
@@ -55,7 +55,7 @@ class Teacher(nn.Module):
 
 
 @torch.no_grad()
-def tell(network: nn.Module, picture: Tensor, sizes: Sequence[int]) -> Tensor:
+def soft_targets(network: nn.Module, picture: Tensor, sizes: Sequence[int]) -> Tensor:
     """Chroma ``(2, H / 2, W / 2)`` that ``network`` guesses for a photo ``(3, H, W)`` uint8.
 
     It is the mean over looks at the whole photo with short sides of ``sizes`` pixels, and at the

@@ -33,7 +33,7 @@ from ..model.colorizationnet import Muon
 from .balance import weigh
 from .data import FOLDS, Photos, as_seen, folds, read_photos, split
 from .metrics import ChromaScore
-from .teacher import Teacher, tell
+from .teacher import Teacher, soft_targets
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,16 @@ LUMA_WEIGHT = 0.1  # so that the network's own RGB is a picture too
 EMA_STEPS = 200
 WARM_UP = 100  # steps
 TEACHERS_SIZE = 24  # short side of what a teacher learns from, in pixels
-# Short sides at which whole photos are looked at for what is told of them.
-TEACHERS_LOOKS, LOOKS = (24, 40), (16, 32, 56)
-OWN_SHARE = 0.8  # of what is told in the second round, the rest is the teacher's
+# Short sides at which whole photos are looked at for their soft targets.
+TEACHER_TTA_SIZES, TTA_SIZES = (24, 40), (16, 32, 56)
+OWN_SHARE = 0.8  # of the soft targets in the second round, the rest is the teacher's
 
 
 @dataclass
 class Recipe:
     """``sizes``: short sides of the training pictures in pixels of one parity, in turn.
 
-    ``emphasis``: on foliage, sky and skin, see `weigh`. ``trust``: the share of what is told in
+    ``emphasis``: on foliage, sky and skin, see `weigh`. ``trust``: the share of the soft targets in
     the chroma to aim at, the rest is the truth's.
     """
 
@@ -124,7 +124,7 @@ class Trainer:
     def _batch(self, photos: Photos, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Luma, its true chroma, and the chroma to aim at."""
         recipe = self.recipe
-        rgb, told = photos.views(
+        rgb, targets = photos.views(
             recipe.batch,
             2 * recipe.size(self.step),
             generator,
@@ -132,13 +132,14 @@ class Trainer:
             stretch=recipe.stretch,
         )
         luma, chroma = as_seen(rgb.to(self.device), recipe.degraded, generator)
-        target = chroma if told is None else chroma.lerp(told.to(self.device), recipe.trust)
+        target = chroma if targets is None else chroma.lerp(targets.to(self.device), recipe.trust)
         return luma, chroma, target
 
-    def tell(self, pictures: list[Tensor], looks: tuple[int, ...]) -> list[Tensor]:
-        """What the average says about whole photos, as `tell` gives it; float16, on the CPU."""
+    def soft_targets(self, pictures: list[Tensor], sizes: tuple[int, ...]) -> list[Tensor]:
+        """The average's soft targets for whole photos; float16, on the CPU."""
         return [
-            tell(self.average, picture.to(self.device), looks).half().cpu() for picture in pictures
+            soft_targets(self.average, picture.to(self.device), sizes).half().cpu()
+            for picture in pictures
         ]
 
     def tensors(self) -> dict[str, Tensor]:
@@ -346,7 +347,7 @@ def main(arguments: list[str] | None = None) -> None:
         args.device,
     )
 
-    told: list[Tensor] = []
+    targets: list[Tensor] = []
     for number, part in enumerate(parts if args.teacher_steps else []):
         teachers_recipe = teacher_recipe(recipe, args.teacher_steps, number)
         torch.manual_seed(teachers_recipe.seed)
@@ -356,9 +357,9 @@ def main(arguments: list[str] | None = None) -> None:
         checkpoint = args.output.with_suffix(f".teacher{number}.safetensors")
         for report in fit(trainer, seen, validation, checkpoint, args.report_every):
             log.info("teacher %d of %d: %s", number + 1, len(parts), report.text)
-        told += trainer.tell(part, TEACHERS_LOOKS)
+        targets += trainer.soft_targets(part, TEACHER_TTA_SIZES)
 
-    photos = Photos(pictures, torch.cat(weights), told or None)
+    photos = Photos(pictures, torch.cat(weights), targets or None)
 
     def learn(trainer: Trainer, number: int) -> None:
         checkpoint = args.output.with_suffix(f".round{number}.safetensors")
@@ -370,9 +371,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     trainer = Trainer(student(recipe, args.start), recipe, args.device)
     learn(trainer, 1)
-    if photos.told:
-        # The mean over sizes and mirrors knows more than one look, so the network learns from it.
-        for teachers, own in zip(photos.told, trainer.tell(pictures, LOOKS), strict=True):
+    if photos.targets:
+        # The mean over sizes and mirrors knows more than one prediction: the network learns it.
+        own_targets = trainer.soft_targets(pictures, TTA_SIZES)
+        for teachers, own in zip(photos.targets, own_targets, strict=True):
             teachers.lerp_(own, OWN_SHARE)
         learn(Trainer(trainer.average.requires_grad_(), second_recipe(recipe), args.device), 2)
 
