@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> list[Path]:
             _apply(setting, prompt, server.inputs)
         if args.export:
             return [_export(prompt, args.export)]
-        return server.run(prompt, args.input_dir, args.output_dir)
+        return server.run(prompt, args.input_dir, args.output_dir, file.editor)
 
     # Not at the top: torch takes seconds to import, and neither --help nor --server needs it.
     from .. import nodes
