@@ -1,4 +1,4 @@
-"""`colorizationnet run`: a workflow JSON, here or on a ComfyUI server."""
+"""`colorizationnet run`: a workflow, here or on a ComfyUI server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ..files import AtomicOutput
+from .standin import widgets
 from .standin.schema import with_nested
-from .standin.workflow import WorkflowError, read_workflow, saved_files
+from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
+from .standin.workflow_files import read_workflow
 
 API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 
@@ -18,11 +21,12 @@ API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "run",
-        help="run an API-format workflow here, or on a ComfyUI server",
-        description="Run an API-format workflow (File > Export (API) in ComfyUI) in this process, "
-        "or on a ComfyUI server, and print the files that it saved.",
+        help="run a workflow here, or on a ComfyUI server",
+        description="Run a workflow in this process, or on a ComfyUI server, and print the files "
+        "that it saved. It may be JSON as ComfyUI's editor saves it or exports it for the API, or "
+        "a PNG, WebP, MP4, MOV or MKV that ComfyUI saved with its workflow in it.",
     )
-    parser.add_argument("workflow", type=Path, metavar="WORKFLOW.json")
+    parser.add_argument("workflow", type=Path, metavar="WORKFLOW")
     parser.add_argument(
         "--set",
         action="append",
@@ -46,6 +50,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--server", metavar="URL", help="run on this ComfyUI server, with the models that it has"
     )
     parser.add_argument(
+        "--export", type=Path, metavar="FILE", help="write the API form into FILE and run nothing"
+    )
+    parser.add_argument(
         "--api-key",
         metavar="KEY",
         help=f"what a proxy in front of the server asks for (default: {API_KEY}, which other users "
@@ -55,10 +62,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def main(args: argparse.Namespace) -> list[Path]:
-    """Run the workflow and return the files that it saved."""
-    if not args.input_dir.is_dir():
+    """Run the workflow, or export it, and return the files that were written."""
+    if not args.export and not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
-    prompt = read_workflow(args.workflow)
+    file = read_workflow(args.workflow)
     if args.server:
         try:
             from .server import Server
@@ -69,9 +76,12 @@ def main(args: argparse.Namespace) -> list[Path]:
 
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
         server = Server(args.server, args.api_key or os.environ.get(API_KEY))
+        prompt = file.to_prompt(lambda kind: widgets.of_object_info(server.object_info(kind)))
         for setting in args.set:
             _apply(setting, prompt, server.inputs)
-        return server.run(prompt, args.input_dir, args.output_dir)
+        if args.export:
+            return [_export(prompt, args.export)]
+        return server.run(prompt, args.input_dir, args.output_dir, file.editor)
 
     # Not at the top: torch takes seconds to import, and neither --help nor --server needs it.
     from .. import nodes
@@ -88,10 +98,21 @@ def main(args: argparse.Namespace) -> list[Path]:
     def inputs_of(kind: str) -> set[str]:
         return {name for name, _ in with_nested(schemas[kind].inputs)} if kind in schemas else set()
 
+    prompt = file.to_prompt(
+        lambda kind: widgets.of_schema(schemas[kind]) if kind in schemas else None
+    )
     for setting in args.set:
         _apply(setting, prompt, inputs_of)
-    shown = Graph(prompt, registry, host).run()
-    return [args.output_dir / file["subfolder"] / file["filename"] for file in saved_files(shown)]
+    if args.export:
+        return [_export(prompt, args.export)]
+    saved = saved_files(Graph(prompt, registry, host, file.editor).run())
+    return [args.output_dir / result["subfolder"] / result["filename"] for result in saved]
+
+
+def _export(prompt: Prompt, path: Path) -> Path:
+    with AtomicOutput(path) as part:
+        part.write_text(json.dumps(prompt, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:
@@ -99,24 +120,32 @@ def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]
     where, equals, text = setting.partition("=")
     name, dot, key = where.partition(".")
     if not (equals and dot):
-        raise WorkflowError(f"--set {setting}: write NODE.INPUT=VALUE, such as 3.strength=0.5.")
+        raise WorkflowError(
+            f"--set {shown(setting)}: write NODE.INPUT=VALUE, such as 3.strength=0.5."
+        )
+    value = _scalar(text)
+    if not is_finite(value):
+        raise WorkflowError(f"--set {shown(setting)}: {shown(text)} is no number that can be used.")
     of_class = [node for node in prompt.values() if node["class_type"] == name]
     node = prompt.get(name) or (of_class[0] if len(of_class) == 1 else None)
     if node is None:
         found = f"{len(of_class)} nodes" if of_class else "no node"
-        raise WorkflowError(f"--set {setting}: the workflow has {found} {name}; use its number.")
+        raise WorkflowError(
+            f"--set {shown(setting)}: the workflow has {found} {shown(name)}; use its number."
+        )
     inputs = {*inputs_of(node["class_type"]), *node["inputs"]}
     if key not in inputs:
         raise WorkflowError(
-            f"--set {setting}: node {name} has no input {key}; it has {', '.join(sorted(inputs))}."
+            f"--set {shown(setting)}: node {shown(name)} has no input {shown(key)}; it has "
+            f"{shown(', '.join(sorted(inputs)), 1000)}."
         )
-    node["inputs"][key] = _scalar(text)
+    node["inputs"][key] = value
 
 
 def _scalar(text: str) -> str | int | float | bool | None:
     """A JSON scalar, or else the text as it is."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return text if isinstance(value, (list, dict)) else value

@@ -40,17 +40,20 @@ class Server:
         self.name = self._client.name
         self._inputs: dict[str, dict[str, dict]] = {}
 
-    def run(self, prompt: Prompt, input_dir: Path, output_dir: Path) -> list[Path]:
+    def run(
+        self, prompt: Prompt, input_dir: Path, output_dir: Path, workflow: dict | None = None
+    ) -> list[Path]:
         """Run `prompt`, whose input files are in `input_dir`, and fetch what it saves.
 
-        Input files that are not there are taken to be on the server already. Raises WorkflowError
-        when the server refuses the workflow, NodeError when a node fails, both in its words, and
-        ServerError when it cannot be reached. Ctrl-C stops the workflow on the server as well.
+        `workflow` is the editor's form, which results carry beside the prompt. Input files that are
+        not there are taken to be on the server already. Raises WorkflowError when the server
+        refuses the workflow, NodeError when a node fails, both in its words, and ServerError when
+        it cannot be reached. Ctrl-C stops the workflow on the server as well.
         """
         prompt = self._upload_inputs(prompt, input_dir)
         prompt_id = str(uuid4())
         try:
-            prompt_id = self._queue(prompt, prompt_id)
+            prompt_id = self._queue(prompt, prompt_id, workflow)
             history = self._wait(prompt_id)
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C, or another end from outside
@@ -109,9 +112,12 @@ class Server:
         with self._reading("a name for an upload"):
             return "/".join(filter(None, (answer["subfolder"], answer["name"])))
 
-    def _queue(self, prompt: Prompt, prompt_id: str) -> str:
+    def _queue(self, prompt: Prompt, prompt_id: str, workflow: dict | None) -> str:
         """Give `prompt` to the server under `prompt_id`, or under what it is named there."""
-        status, answer = self._client.post("/prompt", {"prompt": prompt, "prompt_id": prompt_id})
+        order: dict = {"prompt": prompt, "prompt_id": prompt_id}
+        if workflow is not None:
+            order["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
+        status, answer = self._client.post("/prompt", order)
         with self._reading("an answer to a workflow"):
             refusal = _refusal(answer, status)
             prompt_id = str(answer.get("prompt_id", prompt_id))

@@ -103,7 +103,7 @@ def test_set_changes_inputs_by_number_and_by_class(folder, run):
         ("9.strength=1", "the workflow has no node 9"),
         ("3.power=1", "node 3 has no input power; it has images, "),
         ("3.strength=2", "the input strength is 2.0; choose a value from 0.0 to 1.0"),
-        ("3.strength=NaN", "the input strength is nan; choose a value"),
+        ("3.strength=NaN", "NaN is no number"),
         ("3.strength=much", "the input strength is 'much', which is no FLOAT"),
         ("3.images=photo.png", "the input images needs a link"),
         ("2.image=../photo.png", "leads outside the input folder"),

@@ -534,3 +534,21 @@ def test_harmless_text_stays_and_other_text_is_written_out(text, limit):
     assert harmless(shown, len(shown)) == shown
     if len(text) <= limit and (text.isprintable() or not text):
         assert shown == text
+
+
+def test_an_editors_workflow_is_converted_by_the_servers_nodes(comfy, tmp_path, capsys):
+    slots = [{"name": "IMAGE", "type": "IMAGE", "links": [1]}]
+    load = {"id": 1, "type": "LoadImage", "outputs": slots, "widgets_values": ["a.png", 7, "image"]}
+    workflow = {"nodes": [load], "links": [[1, 1, 0, 2, 0, "IMAGE"]]}
+    path = tmp_path / "workflow.json"
+    path.write_text(json.dumps(workflow))
+    command = ["run", str(path), "--server", comfy.url, "--output-dir", str(tmp_path / "out")]
+    assert cli.main(command) == 0, capsys.readouterr().err
+    (_, order) = comfy.posts[0]
+    assert order["prompt"]["1"]["inputs"] == {"image": "a.png", "size": 7}
+    assert order["extra_data"] == {"extra_pnginfo": {"workflow": workflow}}
+
+    saver = {"id": 2, "type": "Saver", "title": "My saver", "inputs": [{"name": "x", "link": 1}]}
+    path.write_text(json.dumps(workflow | {"nodes": [load, saver]}))
+    assert cli.main(command) == 2
+    assert "Node 2 (Saver, titled 'My saver')" in capsys.readouterr().err

@@ -6,11 +6,19 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from ...callbacks import OnProgress
 from ...files import AtomicOutput
+from ...options import EncodeOptions
+from ...pipeline import save_frames
 from ...video import (
     SCALER,
     Clip,
@@ -20,11 +28,13 @@ from ...video import (
     input_file,
     probe,
     ratio,
+    read_audio,
     url,
 )
 
 MUXERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}  # at their own presets, as in ComfyUI
+DEFAULT_CRF = {"h264": 23.0, "av1": 30.0}
 WEBM_CODECS = {"av1", "vp8", "vp9", "opus", "vorbis", "webvtt"}
 
 # ComfyUI's names: the transfer curves that it knows them by, and the tags that it writes.
@@ -41,20 +51,108 @@ COLOR_TAGS = {
 }
 
 
-class VideoFromFile:
-    """ComfyUI's class of this name, as far as our nodes and the core's Save Video go."""
+class Components(NamedTuple):
+    """A clip in memory: IMAGE ``(n, H, W, 3)``, AUDIO or None, frames a second."""
 
-    def __init__(self, file: str | os.PathLike) -> None:
+    images: Tensor
+    audio: dict[str, Any] | None
+    frame_rate: Fraction | float
+
+
+class VideoFromFile:
+    """ComfyUI's class of this name, as far as our nodes and the core's go.
+
+    ``start_time`` and ``duration`` are the part that counts, in seconds: a negative start counts
+    from the end, a duration of 0 is the rest.
+    """
+
+    def __init__(
+        self, file: str | os.PathLike, *, start_time: float = 0.0, duration: float = 0.0
+    ) -> None:
         self._file = str(file)
+        self._start, self._duration = start_time, duration
 
     def get_stream_source(self) -> str:
         """The path of the file."""
         return self._file
 
+    def get_active_trim_window(self) -> tuple[float, float]:
+        """The start and the duration of the part that counts, in seconds."""
+        start = self._start
+        if start < 0:
+            start = max(float(self.clip.duration) + start, 0.0)
+        return start, self._duration
+
+    def get_duration(self) -> float:
+        """How long the part that counts is, in seconds."""
+        start, duration = self.get_active_trim_window()
+        rest = float(self.clip.duration) - start
+        return min(duration, rest) if duration else rest
+
+    def as_trimmed(self, start_time: float, duration: float) -> VideoFromFile:
+        """A part of this part."""
+        start = self._start + start_time
+        return VideoFromFile(self.get_stream_source(), start_time=start, duration=duration)
+
+    def get_bit_depth(self) -> int:
+        """Of a colour sample."""
+        return self.clip.bit_depth
+
+    def get_color_space(self) -> str:
+        """ComfyUI's name of it."""
+        return COLOR_SPACES.get(self.clip.color_trc or "", "sRGB")
+
+    def get_components(self, free_memory: int | None = None) -> Components:
+        """Every frame of the part that counts. Raises ``ValueError`` when memory is too small."""
+        clip = self.clip
+        start, duration = self.get_active_trim_window()
+        frames = clip.frames(start, duration or None)
+        need = 4 * 3 * len(frames) * clip.width * clip.height
+        if free_memory is not None and need > free_memory:
+            raise ValueError(
+                f"{self._file}: {len(frames)} frames need {need / 1e9:.1f} GB of memory and "
+                f"{free_memory / 1e9:.1f} GB are free; use Colorize Video, which streams, or Trim "
+                "Video."
+            )
+        images = self._floats(frames)
+        sound = read_audio(
+            clip, max(0.0, start - float(clip.start)) if start else 0.0, duration or None
+        )
+        audio = None
+        if sound:
+            samples, rate = sound
+            audio = {"waveform": torch.from_numpy(samples)[None], "sample_rate": rate}
+        return Components(images, audio, clip.fps)
+
     @cached_property
     def clip(self) -> Clip:
         """What the file is. Raises ``ValueError`` when it is no video."""
         return probe(self._file)
+
+    def _floats(self, frames: range) -> Tensor:
+        """``frames`` as ComfyUI decodes them: in float by swscale's own ways, not through bytes."""
+        clip = self.clip
+        part = f"trim=start_frame={frames.start}:end_frame={frames.stop}"
+        planes = np.empty((3, clip.height, clip.width), np.float32)
+        images = torch.empty(len(frames), clip.height, clip.width, 3)
+        with FFmpeg(
+            [
+                *(*input_file(self._file), "-map", "0:V:0"),
+                *("-vf", f"{part},scale=flags=bilinear,format=gbrpf32le"),
+                *("-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
+            ],
+            stdout=True,
+        ) as process:
+            for index in range(len(frames)):
+                if process.read_into(memoryview(planes).cast("B")) < planes.nbytes:
+                    process.wait()
+                    raise ValueError(
+                        f"{self._file}: only {index} of {len(frames)} frames can be decoded "
+                        f"({process.cause()}); Load Video Frames takes what there is."
+                    )
+                green, blue, red = torch.from_numpy(planes)
+                torch.stack((red, green, blue), dim=-1, out=images[index])
+        return images
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels. Raises ``ValueError`` when the file is no video."""
@@ -90,7 +188,8 @@ class VideoFromFile:
                 f"{self._file} is {known}, and its colours are not converted to {color_space}; set "
                 f"color_space to auto or {known}."
             )
-        if crf is None and color_space is None and self._is(format, codec):
+        is_whole = self.get_active_trim_window() == (0.0, 0.0)
+        if is_whole and crf is None and color_space is None and self._is(format, codec):
             streams = ["-map", "0:v", "-map", "0:a?", "-map", "0:s?", "-c", "copy"]
         else:
             streams = self._encoded(path, codec, crf, color_space)
@@ -150,9 +249,12 @@ class VideoFromFile:
         metadata: Mapping[str, str],
         on_progress: OnProgress | None,
     ) -> None:
+        start, duration = self.get_active_trim_window()
+        part_of = ("-ss", f"{start:.6f}") if start else ()
+        part_of += ("-t", f"{duration:.6f}") if duration else ()
         movflags = ("-movflags", "use_metadata_tags+faststart") if path.suffix == ".mp4" else ()
         arguments = [
-            *input_file(self._file),
+            *input_file(self._file, part_of),
             *("-f", "ffmetadata", "-i", "pipe:0"),
             # Ours first: a tag that is there already is not replaced.
             *("-map_metadata", "1", "-map_metadata", "0"),
@@ -175,6 +277,56 @@ class VideoFromFile:
                     f"{self._file} cannot be saved as {path.suffix}: {process.cause()}; choose "
                     "another format."
                 )
+
+
+class VideoFromComponents(VideoFromFile):
+    """ComfyUI's class of this name: frames and sound, put into ``file`` when one is asked for."""
+
+    def __init__(self, components: Components, file: Path, bit_depth: int = 8) -> None:
+        super().__init__(file)
+        self._components = components
+        self._bit_depth = bit_depth
+
+    def get_stream_source(self) -> str:
+        """The path of the frames in H.264 that keeps their luma whole."""
+        if not os.path.exists(self._file):
+            images, audio, fps = self._components
+            sound = audio and (audio["waveform"][0].cpu().numpy(), int(audio["sample_rate"]))
+            encode = EncodeOptions("h264", quality=0, bit_depth=self._bit_depth)
+            save_frames([images], self._file, fps, encode, sound=sound)
+        return self._file
+
+    @cached_property
+    def clip(self) -> Clip:
+        """What the file is."""
+        return probe(self.get_stream_source())
+
+    def get_bit_depth(self) -> int:
+        """As it was asked for."""
+        return self._bit_depth
+
+    def get_color_space(self) -> str:
+        """ComfyUI takes all pictures for it."""
+        return "sRGB"
+
+    def get_components(self, free_memory: int | None = None) -> Components:
+        """As they came in."""
+        return self._components
+
+    def save_to(
+        self,
+        path: str | os.PathLike,
+        *,
+        format: str = "auto",
+        codec: str = "auto",
+        crf: float | None = None,
+        **options: Any,
+    ) -> None:
+        """As of a file, but always encoded, at the encoder's own quality where none is given."""
+        if codec == "auto":
+            codec = "av1" if Path(path).suffix == ".webm" else "h264"
+        quality = DEFAULT_CRF[codec] if crf is None else crf
+        super().save_to(path, format=format, codec=codec, crf=quality, **options)
 
 
 def _ffmetadata(tags: Mapping[str, str]) -> bytes:

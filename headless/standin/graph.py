@@ -14,7 +14,17 @@ from ...host import use
 from . import schema as io
 from .host import StandInHost
 from .schema import DynamicCombo, with_nested
-from .workflow import NodeError, Prompt, WorkflowError, is_link
+from .workflow import (
+    NodeError,
+    Prompt,
+    WorkflowError,
+    bounded,
+    is_finite,
+    is_link,
+    label,
+    quoted,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,20 @@ class Graph:
     """A validated workflow, ready to run.
 
     `nodes` are the node classes that it may use, and `host` is in charge of them. Graphs, each with
-    its own host, may run at the same time in threads. Raises WorkflowError, before anything runs,
-    with one line for every unknown node, missing input, bad value, wrong link and cycle.
+    its own host, may run at the same time in threads. `workflow` is the editor's form of the graph,
+    which outputs carry beside the prompt. Raises WorkflowError, before anything runs, with one line
+    for every unknown node, missing input, bad value, wrong link and cycle.
     """
 
-    def __init__(self, prompt: Prompt, nodes: list[type[io.ComfyNode]], host: StandInHost):
+    def __init__(
+        self,
+        prompt: Prompt,
+        nodes: list[type[io.ComfyNode]],
+        host: StandInHost,
+        workflow: dict | None = None,
+    ):
         self._prompt = prompt
+        self._workflow = workflow
         self._host = host
         with use(host):
             schemas = [(node, node.GET_SCHEMA()) for node in nodes]
@@ -55,23 +73,21 @@ class Graph:
         """The nodes that outputs need, in an order in which they can run."""
         prompt = self._prompt
         unknown = [
-            f"{_label(prompt, node_id)}: there is no such node here; run the workflow on a ComfyUI "
+            f"{self._label(node_id)}: there is no such node here; run the workflow on a ComfyUI "
             "that has it, with --server."
             for node_id, node in prompt.items()
             if node["class_type"] not in self._schemas
         ]
         if unknown:
-            raise WorkflowError("\n".join(unknown))
+            raise WorkflowError(bounded(unknown))
         outputs = [key for key in prompt if self._schema(key).is_output_node]
         if not outputs:
             raise WorkflowError("The workflow has no output node, so there is nothing to run.")
-        order: list[str] = []
-        for node_id in outputs:
-            self._visit(node_id, [], order)
+        order = self._order(outputs)
         problems: list[str] = []
         steps = [self._step(node_id, problems) for node_id in order]
         if problems:
-            raise WorkflowError("\n".join(problems))
+            raise WorkflowError(bounded(problems))
         return steps
 
     def run(self) -> dict[str, dict]:
@@ -102,7 +118,7 @@ class Graph:
         hidden = io.HiddenHolder(
             unique_id=step.node_id if io.Hidden.unique_id in wanted else None,
             prompt=self._prompt if io.Hidden.prompt in wanted else None,
-            extra_pnginfo=None,  # the editor's form of the graph, unknown here
+            extra_pnginfo=None if self._workflow is None else {"workflow": self._workflow},
         )
         node: Any = type(step.node.__name__, (step.node,), {"hidden": hidden})
         calls = [inputs] if step.schema.is_input_list else list(_slices(inputs, step))
@@ -116,18 +132,30 @@ class Graph:
     def _schema(self, node_id: str) -> io.Schema:
         return self._schemas[self._prompt[node_id]["class_type"]][1]
 
-    def _visit(self, node_id: str, path: list[str], order: list[str]) -> None:
+    def _order(self, outputs: list[str]) -> list[str]:
         """Depth first, so that a branch is done, and freed, before the next one starts."""
-        if node_id in path:
-            cycle = [*path[path.index(node_id) :], node_id]
-            names = " -> ".join(_label(self._prompt, key) for key in cycle)
-            raise WorkflowError(f"The workflow runs in a circle: {names}.")
-        if node_id in order:
-            return
-        for value in self._prompt[node_id]["inputs"].values():
-            if is_link(value) and value[0] in self._prompt:
-                self._visit(value[0], [*path, node_id], order)
-        order.append(node_id)
+        order: dict[str, None] = {}
+        path: dict[str, None] = {}
+        visits = [(node_id, False) for node_id in reversed(outputs)]
+        while visits:
+            node_id, is_done = visits.pop()
+            if is_done:
+                del path[node_id]
+                order[node_id] = None
+            elif node_id in path:
+                circle = [*path]
+                names = [self._label(key) for key in circle[circle.index(node_id) :]]
+                way = shown(" -> ".join([*names, names[0]]), 2000)
+                raise WorkflowError(f"The workflow runs in a circle: {way}.")
+            elif node_id not in order:
+                path[node_id] = None
+                visits.append((node_id, True))
+                links = [v[0] for v in self._prompt[node_id]["inputs"].values() if is_link(v)]
+                visits += [(source, False) for source in reversed(links) if source in self._prompt]
+        return list(order)
+
+    def _label(self, node_id: str) -> str:
+        return label(node_id, self._prompt[node_id]["class_type"])
 
     def _step(self, node_id: str, all_problems: list[str]) -> Step:
         given = self._prompt[node_id]["inputs"]
@@ -152,38 +180,41 @@ class Graph:
         step = Step(node_id, self._title(node_id, schema), node, schema, inputs)
         if not problems:
             problems = _custom_problems(node, inputs, checked)
-        label = _label(self._prompt, node_id)
-        all_problems += [f"{label}: {problem.rstrip('.')}." for problem in problems]
+        name = self._label(node_id)
+        all_problems += [f"{name}: {problem.rstrip('.')}." for problem in problems]
         return step
 
     def _title(self, node_id: str, schema: io.Schema) -> str:
-        meta = self._prompt[node_id].get("_meta") or {}
-        return meta.get("title") or schema.display_name or schema.node_id
+        meta = self._prompt[node_id].get("_meta")
+        title = meta.get("title") if isinstance(meta, dict) else None
+        return shown(title if isinstance(title, str) and title else _name(schema))
 
     def _check_link(self, name: str, link: list, socket: io.Input) -> None:
         source, index = link
         if source not in self._prompt:
-            raise ValueError(f"the input {name} is linked to node {source}, which is missing")
+            raise ValueError(
+                f"the input {name} is linked to node {shown(source)}, which is missing"
+            )
         outputs = self._schema(source).outputs
         if not 0 <= index < len(outputs):
             raise ValueError(
                 f"the input {name} is linked to output {index} of "
-                f"{_label(self._prompt, source)}, which has {len(outputs)}"
+                f"{self._label(source)}, which has {len(outputs)}"
             )
         offered, wanted = outputs[index].io_type, socket.io_type
         if "*" not in (offered, wanted) and not {*offered.split(",")} & {*wanted.split(",")}:
             raise ValueError(
                 f"the input {name} takes {wanted}, but is linked to {offered} of "
-                f"{_label(self._prompt, source)}"
+                f"{self._label(source)}"
             )
 
 
-def _label(prompt: Prompt, node_id: str) -> str:
-    return f"Node {node_id} ({prompt[node_id]['class_type']})"
+def _name(schema: io.Schema) -> str:
+    return schema.display_name or schema.node_id
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return shown(" ".join(str(error).split()), 2000) or type(error).__name__
 
 
 def _convert(name: str, value: Any, socket: io.Input, check: bool) -> Any:
@@ -194,22 +225,25 @@ def _convert(name: str, value: Any, socket: io.Input, check: bool) -> Any:
         raise ValueError(f"the input {name} needs a link that gives {socket.io_type}")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
     if socket.io_type in kinds:
+        given = value
         try:
-            value = kinds[socket.io_type](value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f"the input {name} is {value!r}, which is no {socket.io_type}"
-            ) from error
+            value = kinds[socket.io_type](given)
+            is_odd = not is_finite(value)
+        except (TypeError, ValueError, OverflowError):
+            is_odd = True
+        if is_odd:
+            raise ValueError(f"the input {name} is {quoted(given)}, which is no {socket.io_type}")
+    options = _options(socket)
+    if options is not None and not isinstance(value, str):
+        raise ValueError(f"the input {name} is {quoted(value)}, which is no text to choose by")
     if not check:
         return value
     low, high = getattr(socket, "min", None), getattr(socket, "max", None)
-    # Written so that not-a-number fails as well.
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise ValueError(f"the input {name} is {value}; choose {_range(low, high)}")
-    options = _options(socket)
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f"the input {name} is {shown(value)}; choose {_range(low, high)}")
     if options is not None and value not in options:
-        few = ", ".join(map(str, options[:20])) or "nothing here"
-        raise ValueError(f"the input {name} is {value!r}; choose one of: {few}")
+        few = ", ".join(shown(option) for option in options[:20]) or "nothing here"
+        raise ValueError(f"the input {name} is {quoted(value)}; choose one of: {few}")
     return value
 
 
@@ -249,7 +283,9 @@ def _custom_problems(
         if checked is None or key in checked
     }
     verdict = node.validate_inputs(**values)
-    return [] if verdict is True else [verdict or "its inputs are not valid"]
+    if verdict is True:
+        return []
+    return [shown(verdict, 1000) if isinstance(verdict, str) else "its inputs are not valid"]
 
 
 def _slices(inputs: dict[str, list], step: Step) -> Iterator[dict[str, Any]]:

@@ -132,7 +132,7 @@ class StandInHost:
         return VideoFromFile(path)
 
     def video_source(self, video: VideoFromFile) -> VideoSource:
-        return VideoSource(Path(video.get_stream_source()))
+        return VideoSource(Path(video.get_stream_source()), *video.get_active_trim_window())
 
     def _folder(self, kind: str) -> str:
         return str({"input": self.input, "output": self.output}.get(kind) or self._temp.path)

@@ -1,99 +1,16 @@
-"""The few nodes of ComfyUI itself that the workflows of this pack use, under ComfyUI's ids."""
+"""Clips: load, save, cut, take apart and put together."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
-from ...files import AtomicOutput
-from ...host import current
-from ...pipeline.photo import read_picture_frames
-from . import schema as io
-from . import ui
-from .clip import COLOR_TAGS, VideoFromFile
-
-
-class LoadImage(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="LoadImage",
-            display_name="Load Image",
-            category="image",
-            inputs=[
-                io.Combo.Input(
-                    "image", options=current().input_files("image"), upload=io.UploadType.image
-                ),
-            ],
-            outputs=[io.Image.Output(), io.Mask.Output()],
-        )
-
-    @classmethod
-    def validate_inputs(cls, image):
-        return _check_input(image, None)
-
-    @classmethod
-    def execute(cls, image) -> io.NodeOutput:
-        frames = read_picture_frames(current().input_path(image))
-        no_alpha = torch.zeros(64, 64)  # what ComfyUI gives for a picture without alpha
-        return io.NodeOutput(
-            torch.stack([rgb for rgb, _ in frames]),
-            torch.stack([no_alpha if alpha is None else 1 - alpha for _, alpha in frames]),
-        )
-
-
-class SaveImage(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="SaveImage",
-            display_name="Save Image",
-            category="image",
-            inputs=[
-                io.Image.Input("images"),
-                io.String.Input("filename_prefix", default="ComfyUI"),
-            ],
-            outputs=[io.Image.Output()],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def execute(cls, images, filename_prefix) -> io.NodeOutput:
-        height, width = images.shape[1:3]
-        tags = PngInfo()
-        for key, value in current().metadata(cls).items():
-            tags.add_text(key, value)
-        results = []
-        for image in images:
-            target = current().output_path(filename_prefix, ".png", width, height)
-            pixels = np.clip(255 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-            with AtomicOutput(target.path) as part:
-                Image.fromarray(pixels).save(part, pnginfo=tags, compress_level=4)
-            results.append(ui.SavedResult(target.filename, target.subfolder, io.FolderType.output))
-        return io.NodeOutput(images, ui=ui.SavedImages(results))
-
-
-class PreviewImage(io.ComfyNode):
-    """Has its pictures made, as in ComfyUI; there is no screen to show them on."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="PreviewImage",
-            display_name="Preview Image",
-            category="image",
-            inputs=[io.Image.Input("images")],
-            outputs=[io.Image.Output()],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def execute(cls, images) -> io.NodeOutput:
-        return io.NodeOutput(images)
+from ....host import current
+from .. import schema as io
+from .. import ui
+from ..clip import COLOR_TAGS, Components, VideoFromComponents, VideoFromFile
+from .inputs import check_input
 
 
 class LoadVideo(io.ComfyNode):
@@ -113,7 +30,7 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        return _check_input(file, "video")
+        return check_input(file, "video")
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
@@ -196,12 +113,80 @@ class SaveVideo(io.ComfyNode):
         return io.NodeOutput(video, ui=ui.PreviewVideo([saved]))
 
 
-def _check_input(name: str, kind: str | None) -> bool | str:
-    try:
-        current().input_path(name, kind)
-    except (OSError, ValueError) as error:
-        return str(error)
-    return True
+class GetVideoComponents(io.ComfyNode):
+    """Older ComfyUIs have its first three outputs only."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="GetVideoComponents",
+            display_name="Get Video Components",
+            category="video",
+            inputs=[io.Video.Input("video")],
+            outputs=[
+                io.Image.Output(display_name="images"),
+                io.Audio.Output(display_name="audio"),
+                io.Float.Output(display_name="fps"),
+                io.Int.Output(display_name="bit_depth"),
+                io.Combo.Output(display_name="color_space"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, video: VideoFromFile) -> io.NodeOutput:
+        parts = video.get_components(current().free_memory(current().device()))
+        depth, space = video.get_bit_depth(), video.get_color_space()
+        return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), depth, space)
 
 
-CORE_NODES = [LoadImage, SaveImage, PreviewImage, LoadVideo, SaveVideo]
+class CreateVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="CreateVideo",
+            display_name="Create Video",
+            category="video",
+            inputs=[
+                io.Image.Input("images"),
+                io.Float.Input("fps", default=30.0, min=1.0, max=120.0, step=1.0),
+                io.Audio.Input("audio", optional=True),
+                io.Int.Input("bit_depth", default=8, min=8, max=10, step=2, optional=True),
+            ],
+            outputs=[io.Video.Output()],
+        )
+
+    @classmethod
+    def execute(
+        cls, images: Tensor, fps: float, audio: dict | None = None, bit_depth: int = 8
+    ) -> io.NodeOutput:
+        path = current().output_path("frames", ".mp4", folder="temp").path
+        return io.NodeOutput(VideoFromComponents(Components(images, audio, fps), path, bit_depth))
+
+
+class VideoSlice(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="Video Slice",
+            display_name="Trim Video",
+            category="video",
+            inputs=[
+                io.Video.Input("video"),
+                io.Float.Input("start_time", default=0.0, min=-1e5, max=1e5, step=0.001),
+                io.Float.Input("duration", default=0.0, min=0.0, step=0.001),
+                io.Boolean.Input("strict_duration", default=False),
+            ],
+            outputs=[io.Video.Output()],
+        )
+
+    @classmethod
+    def execute(
+        cls, video: VideoFromFile, start_time: float, duration: float, strict_duration: bool
+    ) -> io.NodeOutput:
+        trimmed = video.as_trimmed(start_time, duration)
+        if strict_duration and trimmed.get_duration() < duration:
+            raise ValueError(
+                f"The clip lasts {video.get_duration():g} s, so {duration:g} s from {start_time:g} "
+                "s on are not there; choose less, or switch strict_duration off."
+            )
+        return io.NodeOutput(trimmed)
