@@ -13,7 +13,6 @@ from ..files import AtomicOutput
 from .standin import widgets
 from .standin.schema import with_nested
 from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
-from .standin.workflow_files import read_workflow
 
 API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 
@@ -65,6 +64,9 @@ def main(args: argparse.Namespace) -> list[Path]:
     """Run the workflow, or export it, and return the files that were written."""
     if not args.export and not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
+    # Not at the top: --help needs neither Pillow nor ffmpeg.
+    from .standin.workflow_files import read_workflow
+
     file = read_workflow(args.workflow)
     if args.server:
         try:

@@ -110,7 +110,7 @@ class LoadVideoFrames(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file, **_):
-        stat = current().input_path(file).stat()
+        stat = current().input_path(file, "video").stat()
         return stat.st_mtime_ns, stat.st_size
 
     @classmethod
@@ -126,7 +126,7 @@ class LoadVideoFrames(io.ComfyNode):
         keep_alpha=False,
     ) -> io.NodeOutput:
         host = current()
-        clip = probe(host.input_path(file), host.check_cancelled)
+        clip = probe(host.input_path(file, "video"), host.check_cancelled)
         with host.progress(max(1, frame_count or clip.frame_count)) as progress:
             loaded = load_frames(
                 clip,

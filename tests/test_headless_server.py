@@ -210,7 +210,7 @@ def test_previews_stay_on_the_server(run, comfy):
         {"filename": ""},
         {"filename": "."},
         {"filename": ".."},
-        {"filename": "/tmp/x.png"},
+        {"filename": "/var/x.png"},
         {"filename": "a/b.png"},
         {"filename": "a\\b.png"},
         {"filename": ".bashrc"},

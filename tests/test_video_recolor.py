@@ -2,14 +2,16 @@
 
 import logging
 import re
+import subprocess
 import time
 from collections import deque
 from fractions import Fraction
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.options import EncodeOptions
-from colorizationnet.video import VideoError, probe, read_frames, recolor
+from colorizationnet.video import FrameWriter, VideoError, probe, read_frames, recolor
 from video_clips import (
     each,
     facts,
@@ -597,3 +599,22 @@ def test_result_is_readable_and_coloured(tmp_path):
     frames = np.concatenate(list(read_frames(tmp_path / "out.mp4"))).astype(int)
     assert (frames[..., 0].mean() - frames[..., 2].mean()) > 40
     assert "h264" in facts(tmp_path / "out.mp4")
+
+
+def test_new_tags_take_the_place_of_the_sources(tmp_path):
+    source, target = tmp_path / "source.mkv", tmp_path / "target.mkv"
+    with FrameWriter(
+        source, 32, 24, 25, EncodeOptions("ffv1", metadata={"prompt": "old", "title": "kept"})
+    ) as writer:
+        writer.write(np.zeros((3, 24, 32, 3), np.uint8))
+
+    def colour(luma, planes):
+        for batch in luma:
+            chroma = np.full((len(batch), *planes.chroma_size), 128, planes.dtype)
+            yield chroma, chroma
+
+    recolor(source, target, colour, encode=EncodeOptions("ffv1", metadata={"prompt": "new"}))
+    exe = imageio_ffmpeg.get_ffmpeg_exe()
+    command = [exe, "-v", "error", "-i", str(target), "-f", "ffmetadata", "-"]
+    tags = subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
+    assert "prompt=new" in tags and "old" not in tags and "title=kept" in tags

@@ -203,8 +203,8 @@ def _random_crop(
 def _view(planes: Tensor, crop: _CropSpec, unit: int, size: tuple[int, int]) -> Tensor:
     """What ``look`` shows of ``planes``, which have ``unit`` pixels a step of its grid."""
     rows, columns = (slice(unit * start, unit * end) for start, end in crop[:2])
-    crop = planes[None, :, rows, columns].float()
+    part = planes[None, :, rows, columns].float()
     if crop.mirrored:
-        crop = crop.flip(3)
+        part = part.flip(3)
     shape = [unit * side for side in size]
-    return F.interpolate(crop, shape, mode="bilinear", antialias=True)[0]
+    return F.interpolate(part, shape, mode="bilinear", antialias=True)[0]

@@ -3,6 +3,7 @@
 from .audio import read_audio
 from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
 from .decoder import SCALER
+from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
 from .planes import PlaneFormat
@@ -29,6 +30,7 @@ __all__ = [
     "copied_streams",
     "count_frames",
     "exact_rate",
+    "ffmetadata",
     "find_format",
     "input_file",
     "matrix_for_size",

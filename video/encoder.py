@@ -60,8 +60,9 @@ class Encoder:
                 # Through a file: a workflow may be longer than a command line.
                 folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
-                listing.write_text(_ffmetadata(encode.metadata), encoding="utf-8")
-                outputs += ["-map_metadata", str(arguments.count("-i"))]
+                listing.write_text(ffmetadata(encode.metadata), encoding="utf-8")
+                # Ahead of the source's: a tag that is there already is not replaced.
+                outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
             outputs += [*container.options, "-f", container.muxer, "-y", part]
             self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
@@ -99,7 +100,9 @@ class Encoder:
         self.close()
 
 
-def _ffmetadata(metadata: Mapping[str, str]) -> str:
+def ffmetadata(metadata: Mapping[str, str]) -> str:
+    """``metadata`` in ffmpeg's own file format."""
+
     def escape(text: str) -> str:
         for special in "\\=;#\n":
             text = text.replace(special, "\\" + special)

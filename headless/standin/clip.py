@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -24,6 +23,7 @@ from ...video import (
     Clip,
     FFmpeg,
     copied_streams,
+    ffmetadata,
     find_format,
     input_file,
     probe,
@@ -266,7 +266,7 @@ class VideoFromFile:
             FFmpeg([*arguments, url(part)], stdin=True, stdout=True) as process,
         ):
             with suppress(BrokenPipeError):  # then ffmpeg says why it is gone
-                process.write(_ffmetadata(metadata))
+                process.write(ffmetadata(metadata).encode())
             process.close_stdin()
             for line in process.read_lines():
                 key, _, value = line.strip().partition(b"=")
@@ -327,11 +327,3 @@ class VideoFromComponents(VideoFromFile):
             codec = "av1" if Path(path).suffix == ".webm" else "h264"
         quality = DEFAULT_CRF[codec] if crf is None else crf
         super().save_to(path, format=format, codec=codec, crf=quality, **options)
-
-
-def _ffmetadata(tags: Mapping[str, str]) -> bytes:
-    """The tags in ffmpeg's metadata file format."""
-    lines = (
-        "=".join(re.sub(r"([=;#\\\n])", r"\\\1", text) for text in tag) for tag in tags.items()
-    )
-    return "\n".join([";FFMETADATA1", *lines, ""]).encode()
