@@ -10,6 +10,8 @@ from colorizationnet.video import read_frames
 from PIL import Image
 from video_clips import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clip(tmp_path):

@@ -17,6 +17,8 @@ from colorizationnet.host.paths import list_files
 from PIL import Image
 from video_clips import make_clip
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "colorizationnet"]
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 

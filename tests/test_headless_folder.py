@@ -16,6 +16,8 @@ from colorizationnet.headless.sources import Source
 from colorizationnet.pipeline import VideoError
 from PIL import Image, features
 
+pytestmark = pytest.mark.slow
+
 ROW = np.linspace(20, 230, 48).astype(np.uint8)
 
 

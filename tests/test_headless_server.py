@@ -19,6 +19,8 @@ from colorizationnet.headless.text import harmless
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 PROMPT = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "sub/photo.png"}},
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},

@@ -19,6 +19,8 @@ from colorizationnet.nodes import NODES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1] / "workflows"
 SHIPPED = [json.loads(path.read_text()) for path in sorted(ROOT.rglob("*.json"))]
 REGISTRY = [*NODES, *CORE_NODES]
