@@ -1,6 +1,7 @@
 """The rules of the house: who imports whom, and only by a room's face."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -124,3 +125,21 @@ def test_no_room_imports_in_a_circle():
 
 def _is_own_face(path, found):
     return found.name == "__init__.py" and found.parent in path.parents
+
+
+def test_every_room_that_users_need_is_installed():
+    listed = re.search(r"^packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    packages = set(re.findall(r'"colorizationnet\.([\w.]+)"', listed[1]))
+    rooms = {
+        str(face.parent.relative_to(ROOT)).replace("/", ".")
+        for room in MAY_IMPORT
+        for face in (ROOT / room).rglob("__init__.py")
+        if room not in ("training", "benchmarks")
+    }
+    assert packages == rooms
+
+
+def test_ci_runs_the_readmes_own_command():
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()
+    start = commands.index("python3 -m venv .venv")
+    assert " && ".join(commands[start : start + 3]) in (ROOT / "README.md").read_text()
