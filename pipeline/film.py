@@ -94,9 +94,18 @@ def colorize_film(
         parts = shot_colors(shots, keyframes)
         references = shot_references(shots, keyframes, color.saturation)
     painter = _FilmPainter(
-        network, color, film, parts, teaching, torch.device(device), len(frames), on_progress, check
+        network,
+        color,
+        film,
+        parts,
+        references,
+        teaching,
+        torch.device(device),
+        len(frames),
+        on_progress,
+        on_confidence,
+        check,
     )
-    painter.references, painter.on_confidence = references, on_confidence
     return recolor(
         clip,
         target,
@@ -117,10 +126,12 @@ class _FilmPainter:
         color: ColorOptions,
         film: FilmOptions,
         shots: Sequence[ShotColors],
+        references: Iterable[Reference] | None,
         teaching: TeachOptions,
         device: torch.device,
         frame_count: int,
         on_progress: OnProgress | None,
+        on_confidence: OnConfidence | None,
         check: Check | None,
     ) -> None:
         self.network, self.color, self.film = network, color, film
@@ -128,9 +139,8 @@ class _FilmPainter:
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
-        self.check, self.on_progress = check, on_progress
-        self.references: Iterable[Reference] | None = None  # of all shots, in order
-        self.on_confidence: OnConfidence | None = None
+        self.check, self.on_progress, self.on_confidence = check, on_progress, on_confidence
+        self.references = references  # of all shots, in order
         taught = sum(shot.keyframes is not None for shot in shots)
         self.done, self.total = 0, max(1, frame_count + taught * teaching.steps)
 

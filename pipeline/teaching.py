@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def teach(
 
     Raises ``ValueError`` for references that cannot teach, and for a network that cannot learn.
     """
-    if not isinstance(network, ColorizationNet):
+    if not network.teachable:
         raise ValueError(
             "This network cannot be taught; colour keyframes with it, and give them to a "
             "ColorizationNet to carry through the shot."
@@ -52,7 +53,7 @@ def teach(
             for part, mask in zip(painted, masks or [None] * len(painted), strict=True)
         ]
     taught = model.teach(
-        network,
+        cast(ColorizationNet, network),  # the one that is teachable
         references,
         options,
         masks=masks,
