@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -82,6 +82,7 @@ def colorize_photo(
     bit_depth: int | None = None,
     overwrite: bool = False,
     skip_color: bool = False,
+    record: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -92,6 +93,7 @@ def colorize_photo(
     ``target`` has them; luma is kept within half a level. ``bit_depth``: 8 or 16 bits a channel;
     ``None`` is what the source has. A photo that is in colour already is judged by its luma, or
     left with ``skip_color``. ``on_progress`` counts rows. Large scans are coloured in bands.
+    ``record`` goes into the result's metadata, see `PhotoOutput`.
 
     Raises `PhotoError` for what cannot be read or written, and ``FileExistsError`` when ``target``
     is there and ``overwrite`` is off.
@@ -104,6 +106,7 @@ def colorize_photo(
         bit_depth=bit_depth,
         overwrite=overwrite,
         skip_color=skip_color,
+        record=record,
         on_progress=on_progress,
     )
 
@@ -160,6 +163,7 @@ def paint_photo(
     bit_depth: int | None = None,
     overwrite: bool = False,
     skip_color: bool = False,
+    record: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> PhotoResult:
     """`colorize_photo`, by whatever turns the bands of a picture into coloured ones."""
@@ -182,7 +186,7 @@ def paint_photo(
             with AtomicOutput(target, overwrite=overwrite) as part:
                 shutil.copyfile(source, part)
             return PhotoResult(target, is_bilevel=True, notes=notes)
-    with PhotoOutput(target, overwrite=overwrite) as output:
+    with PhotoOutput(target, overwrite=overwrite, record=record) as output:
         total, done = photo.height * photo.page_count, 0
         for index, page in enumerate(photo.pages()):
             if index:
