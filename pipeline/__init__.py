@@ -21,6 +21,7 @@ from .photo import PhotoError, colorize_photo, read_photo, write_photo
 from .reference_names import find_references
 from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
 from .stabilize import stabilize_images
+from .taught_networks import TaughtNetworks
 from .teaching import is_kept, painted_pixels, teach
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Shot",
     "ShotOptions",
     "Suggestion",
+    "TaughtNetworks",
     "TeachOptions",
     "VideoError",
     "colorize_film",
