@@ -9,13 +9,14 @@ import logging
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import AtomicOutput
+from ..files import AtomicOutput, sha256_of
 from ..host import current
 from ..options import (
     FORMATS,
@@ -32,12 +33,13 @@ from . import signals
 from .batch import Batch
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
+from .record import Made, for_clip
 from .sources import Source, find_sources
 from .terminal import harmless
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
-    from ..pipeline import Network
+    from ..pipeline import Clip, Network
 
 PHOTO_DEPTHS = (8, 16)
 
@@ -69,6 +71,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
     parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="leave out of the results what made them (settings, weights, a workflow)",
+    )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
     photos.add_argument(
@@ -162,7 +169,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     if args.dry_run:
         yield f"{job.source.path} -> {job.target}"
         return
-    painter.load()
+    painter.load(job)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with claimed(job.target) as mine:
         if not mine:
@@ -222,8 +229,21 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self._probed: dict[Path, Clip] = {}
 
-    def load(self) -> None:
+    def load(self, first: Job | None = None) -> None:
+        """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
+        if first is None or not first.source.is_clip:
+            self._load()
+            return
+        from ..pipeline import probe
+
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(self._load)
+            self._probed[first.source.path] = probe(first.source.path)
+            loading.result()
+
+    def _load(self) -> None:
         from ..pipeline import load_model
 
         self._network = load_model(self._args.model)
@@ -236,6 +256,24 @@ class _Painter:
     def _settings_of_photos(self) -> str:
         return _digest(self._weights, asdict(self._color), self._args.bit_depth)
 
+    def _record(self, job: Job) -> dict[str, str]:
+        """What made a result, for its metadata; nothing if that is not wanted."""
+        args = self._args
+        if args.no_metadata:
+            return {}
+        weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
+        made = Made(weights, self._color, args.bit_depth)
+        if job.source.is_clip:
+            made = replace(
+                made,
+                film=self._film,
+                encode=self._encode,
+                start=args.start,
+                duration=args.duration,
+                keyframes=args.keyframes and args.keyframes.name,
+            )
+        return made.record(job.source.path, job.target)
+
     @cached_property
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration)
@@ -247,7 +285,7 @@ class _Painter:
         path = self._args.model or SHIPPED_WEIGHTS
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
 
     def paint(self, job: Job, overwrite: bool, on_progress: OnProgress | None = None) -> str:
         """Colorize one file; gives why it was left, if it was."""
@@ -275,6 +313,7 @@ class _Painter:
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            record=self._record(job),
             device=current().device(),
             on_progress=report,
             check=signals.check,
@@ -283,10 +322,11 @@ class _Painter:
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
         from ..pipeline import colorize_film, probe
+        from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
-        clip = probe(job.source.path)
+        clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
         confidence: list[float] = []
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
@@ -296,7 +336,11 @@ class _Painter:
             self._network,
             self._color,
             self._film,
-            replace(self._encode, overwrite=overwrite),
+            replace(
+                self._encode,
+                metadata=for_clip(self._record(job), read_tags(clip.path)),
+                overwrite=overwrite,
+            ),
             frames=clip.frames(args.start, args.duration),
             shots=shots,
             keyframes=keyframes,

@@ -164,7 +164,10 @@ class Host(Protocol):
         ...
 
     def metadata(self, cls: type[io.ComfyNode]) -> dict[str, str]:
-        """Prompt and workflow as JSON for the file that node ``cls`` writes, if they are wanted."""
+        """What made the file that node ``cls`` writes, as JSON by name, if that is wanted.
+
+        ``prompt`` and ``workflow`` as ComfyUI has them, and `made_by`'s.
+        """
         ...
 
     def video_from_file(self, path: str | Path) -> Any:

@@ -2,7 +2,7 @@
 
 from .architectures import ARCHITECTURES, Architecture, load_model
 from .chroma_model import ChromaModel, Network
-from .color import KB, KG, KR, merge, rgb_to_chroma, rgb_to_luma
+from .color import KB, KG, KR, interleaved_luma, merge, rgb_to_chroma, rgb_to_luma
 from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
@@ -46,6 +46,7 @@ __all__ = [
     "load_model",
     "mark_shots",
     "match_size",
+    "interleaved_luma",
     "merge",
     "parallel_map",
     "recall_chroma",

@@ -12,6 +12,7 @@ from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
+from .tags import tag_pictures
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
 
@@ -56,11 +57,14 @@ class Encoder:
             opened.callback(self._output.discard)
             if container.muxer == "image2":
                 self._output.part.mkdir()
-            if encode.metadata:
+            self._tags = {key: value for key, value in encode.metadata.items() if value}
+            for key in encode.metadata.keys() - self._tags.keys():
+                outputs += ["-metadata", f"{key}="]
+            if self._tags:
                 # Through a file: a workflow may be longer than a command line.
                 folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
-                listing.write_text(ffmetadata(encode.metadata), encoding="utf-8")
+                listing.write_text(ffmetadata(self._tags), encoding="utf-8")
                 # Ahead of the source's: a tag that is there already is not replaced.
                 outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
@@ -84,6 +88,7 @@ class Encoder:
         self._process.close_stdin()
         if self._process.wait(self._check) != 0:
             self._fail()
+        tag_pictures(self._output.part, self._tags)
         self._output.commit()
 
     def kill(self) -> None:
