@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .reference_names import find_references
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
     from .stabilize import stabilize_images
+    from .taught_networks import TaughtNetworks
     from .teaching import is_kept, painted_pixels, teach
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Shot",
     "ShotOptions",
     "Suggestion",
+    "TaughtNetworks",
     "TeachOptions",
     "VideoError",
     "colorize_film",
@@ -82,6 +84,7 @@ __getattr__ = imported_on_demand(
         ".reference_names": "find_references",
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
         ".stabilize": "stabilize_images",
+        ".taught_networks": "TaughtNetworks",
         ".teaching": "is_kept painted_pixels teach",
     },
 )

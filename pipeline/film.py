@@ -39,6 +39,7 @@ from ..video import Clip, PlaneFormat, as_clip, recolor
 from .looks import Looks, groups
 from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
+from .taught_networks import TaughtNetworks
 from .teaching import teach
 
 DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
@@ -62,6 +63,7 @@ def colorize_film(
     shots: ClipShots | None = None,
     keyframes: Tensor | None = None,
     teaching: TeachOptions = DEFAULT_TEACHING,
+    kept: TaughtNetworks | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -80,7 +82,8 @@ def colorize_film(
     cuts are found on the way. A network without detail of its own looks at every other frame, as
     far as those between lie midway (`looks`).
 
-    ``on_progress`` counts frames, and the steps of teaching beside them. ``on_confidence`` hears of
+    ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
+    steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
     each frame coloured by keyframes its number and how well its colours are known from them, a map
     ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
@@ -102,6 +105,7 @@ def colorize_film(
         parts,
         references,
         teaching,
+        kept,
         torch.device(device),
         frames,
         on_progress,
@@ -130,6 +134,7 @@ class _FilmPainter:
         shots: Sequence[ShotColors],
         references: Iterable[Reference] | None,
         teaching: TeachOptions,
+        kept: TaughtNetworks | None,
         device: torch.device,
         frames: range,
         on_progress: OnProgress | None,
@@ -137,7 +142,7 @@ class _FilmPainter:
         check: Check | None,
     ) -> None:
         self.network, self.color, self.film = network, color, film
-        self.shots, self.teaching, self.device = shots, teaching, device
+        self.shots, self.teaching, self.kept, self.device = shots, teaching, kept, device
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
@@ -228,15 +233,28 @@ class _FilmPainter:
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
-            network = teach(
-                network,
-                list(shot.keyframes),
-                self.teaching,
-                device=self.device,
-                on_progress=lambda *_: self._progress(1),
-                check=self.check,
-            )
+            network = self._taught(shot.keyframes)
         return network.chroma_model(color, self.device, film=True)
+
+    def _taught(self, keyframes: Tensor) -> Network:
+        before = self.done
+
+        def report(done: int, total: int, preview: object = None) -> None:
+            self.done = before + done
+            if self.on_progress is not None:
+                self.on_progress(self.done, self.total, lambda: small_image(keyframes[0]))
+
+        taught = teach(
+            self.network,
+            list(keyframes),
+            self.teaching,
+            device=self.device,
+            kept=self.kept,
+            on_progress=report,
+            check=self.check,
+        )
+        self.done = before + self.teaching.steps  # it may have ended early
+        return taught
 
     def _progress(
         self,
@@ -296,6 +314,12 @@ def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> P
         done = rows.stop
     u, v = zip(*parts, strict=True)
     return np.concatenate(u), np.concatenate(v)
+
+
+def small_image(image: Tensor) -> Tensor:
+    """An image ``(H, W, 3)``, at most `PREVIEW_WIDTH` wide."""
+    size = scaled((image.shape[0], image.shape[1]), min(1.0, PREVIEW_WIDTH / image.shape[1]))
+    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1)
 
 
 def small_picture(plane: np.ndarray, chroma: Tensor, planes: PlaneFormat) -> Tensor:
