@@ -12,28 +12,27 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
-from ..model.colorizationnet import predictor
-from ..model.temporal import chroma_filter, stabilizer
 from ..options import EncodeOptions
-from ..pipeline import colorize_film, film, load_model
-from ..video import FFmpeg
+from ..pipeline import colorize_film, load_model
 
-STAGES: list[tuple[str, Any, str]] = [
-    ("read the pipe", FFmpeg, "read_into"),
-    ("shrink the luma", film, "small_luma"),
-    ("network", predictor.Predictor, "rgb"),
-    ("clean in space", predictor, "clean"),
-    ("steady", stabilizer.ChromaStabilizer, "push"),
-    ("  motion", chroma_filter, "estimate_motion"),
-    ("  cuts", stabilizer.ChromaStabilizer, "_shot_changes"),
-    ("  fixed lag", stabilizer, "smooth"),
-    ("chroma planes", film, "_full_size"),
-    ("write the pipe", FFmpeg, "write"),
+# Label, who has the function, its name.
+STAGES = [
+    ("read the pipe", "video.ffmpeg:FFmpeg", "read_into"),
+    ("shrink the luma", "pipeline.film", "small_luma"),
+    ("network", "model.colorizationnet.predictor:Predictor", "rgb"),
+    ("clean in space", "model.colorizationnet.predictor", "clean"),
+    ("steady", "model.temporal.stabilizer:ChromaStabilizer", "push"),
+    ("  motion", "model.temporal.chroma_filter", "estimate_motion"),
+    ("  cuts", "model.temporal.stabilizer:ChromaStabilizer", "_shot_changes"),
+    ("  fixed lag", "model.temporal.stabilizer", "smooth"),
+    ("chroma planes", "pipeline.film", "_full_size"),
+    ("write the pipe", "video.ffmpeg:FFmpeg", "write"),
 ]
 
 
@@ -44,7 +43,9 @@ def report_stages(clip: Path, target: Path, format: str) -> dict[str, float]:
     colorize_film(clip, target, network, encode=encode, frames=range(8))
     spent = {label: 0.0 for label, _, _ in STAGES}
     with ExitStack() as stack:
-        for label, owner, name in STAGES:
+        pack = __name__.rpartition(".benchmarks.")[0]
+        for label, place, name in STAGES:
+            owner = resolve_name(f"{pack}.{place}")
             stack.enter_context(
                 patch.object(owner, name, _timed(getattr(owner, name), label, spent))
             )
