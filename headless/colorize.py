@@ -106,6 +106,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
     )
     film.add_argument(
+        "--strokes",
+        action="store_true",
+        help="the keyframes are grey frames with strokes of colour painted on them",
+    )
+    film.add_argument(
         "--confidence",
         type=Path,
         metavar="JSON",
@@ -194,6 +199,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
+    if args.strokes and not args.keyframes:
+        raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
     if depth is None:
         return
@@ -321,14 +328,15 @@ class _Painter:
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import colorize_film, probe
+        from ..pipeline import FilmConfidence, colorize_film, probe
         from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
         clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
-        confidence: list[float] = []
+        frames = clip.frames(args.start, args.duration)
+        confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         colorize_film(
             clip,
@@ -341,20 +349,21 @@ class _Painter:
                 metadata=for_clip(self._record(job), read_tags(clip.path)),
                 overwrite=overwrite,
             ),
-            frames=clip.frames(args.start, args.duration),
+            frames=frames,
             shots=shots,
             keyframes=keyframes,
+            strokes=args.strokes,
             device=current().device(),
             on_progress=report,
             check=signals.check,
-            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
+            on_confidence=confidence.hear,
         )
-        if confidence:
-            mean = sum(confidence) / len(confidence)
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        if confidence.scores:
+            share = 100 * confidence.mean
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
         if scores:
             with scores as part:
-                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
+                confidence.write(part, clip)
 
 
 def _digest(*values: object) -> str:

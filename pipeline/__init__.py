@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         TeachOptions,
     )
     from ..video import FORMATS, Clip, VideoError, find_format, probe
+    from .confidence import FilmConfidence
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
     from .images import colorize_images
@@ -35,6 +36,7 @@ __all__ = [
     "ClipShots",
     "ColorOptions",
     "EncodeOptions",
+    "FilmConfidence",
     "FilmOptions",
     "LoadedFrames",
     "Network",
@@ -76,6 +78,7 @@ __getattr__ = imported_on_demand(
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
         "..video": "FORMATS Clip VideoError find_format probe",
+        ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",
         ".images": "colorize_images",

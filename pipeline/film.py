@@ -62,6 +62,7 @@ def colorize_film(
     frames: range | None = None,
     shots: ClipShots | None = None,
     keyframes: Tensor | None = None,
+    strokes: bool = False,
     teaching: TeachOptions = DEFAULT_TEACHING,
     kept: TaughtNetworks | None = None,
     device: torch.device | str = "cpu",
@@ -78,7 +79,8 @@ def colorize_film(
     With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
     [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
     ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Where a
-    surface of the keyframes is seen again, it has the colour that they show. Without, the film's
+    surface of the keyframes is seen again, it has the colour that they show. ``strokes``: they are
+    grey frames with colour painted on them, and only pixels in colour count. Without, the film's
     cuts are found on the way. A network without detail of its own looks at every other frame, as
     far as those between lie midway (`looks`).
 
@@ -96,8 +98,8 @@ def colorize_film(
     parts, references = [ShotColors(0)], None
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
-        parts = shot_colors(shots, keyframes)
-        references = shot_references(shots, keyframes, color.saturation)
+        parts = shot_colors(shots, keyframes, strokes=strokes)
+        references = shot_references(shots, keyframes, color.saturation, strokes=strokes)
     painter = _FilmPainter(
         network,
         color,
@@ -105,6 +107,7 @@ def colorize_film(
         parts,
         references,
         teaching,
+        strokes,
         kept,
         torch.device(device),
         frames,
@@ -134,6 +137,7 @@ class _FilmPainter:
         shots: Sequence[ShotColors],
         references: Iterable[Reference] | None,
         teaching: TeachOptions,
+        strokes: bool,
         kept: TaughtNetworks | None,
         device: torch.device,
         frames: range,
@@ -143,6 +147,7 @@ class _FilmPainter:
     ) -> None:
         self.network, self.color, self.film = network, color, film
         self.shots, self.teaching, self.kept, self.device = shots, teaching, kept, device
+        self.strokes = strokes
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
@@ -248,6 +253,7 @@ class _FilmPainter:
             self.network,
             list(keyframes),
             self.teaching,
+            strokes=self.strokes,
             device=self.device,
             kept=self.kept,
             on_progress=report,
