@@ -27,7 +27,11 @@ MADE, FAILED, ELSEWHERE = "coloured", "failed", "in work by another process"
 TO_DO = (State.TO_DO, State.CHANGED)
 # What would meet every further file as well.
 _ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-_FULL = ("No space left on device", "Disk quota exceeded")  # in the words of ffmpeg
+_OF_THE_DISK = {  # in the words of ffmpeg
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "File too large": errno.EFBIG,
+}
 MOST_NAMES = 3  # of those that were skipped
 
 
@@ -119,11 +123,10 @@ class Batch:
         except Ended:
             raise
         except (ValueError, RuntimeError, OSError, MemoryError) as error:
-            if any(words in str(error) for words in _FULL) and not isinstance(error, OSError):
-                raise OSError(errno.ENOSPC, _FULL[0], str(job.target)) from error
-            if isinstance(error, OSError) and _ends_all(error, job):
-                raise
-            self._fail(job, error)
+            of_disk = disk_error(error, job.target)
+            if isinstance(of_disk, OSError) and _ends_all(of_disk, job):
+                raise of_disk from error
+            self._fail(job, of_disk)
             return FAILED
 
     def _do(self, job: Job, paint: Paint, bar: Any) -> State | str:
@@ -176,6 +179,14 @@ class Batch:
             names += f" and {more} more" if more > 0 else ""
             parts.append(f"skipped {len(paths)}, {reason}: {names}")
         return "; ".join(parts or ["nothing to do"]) + "."
+
+
+def disk_error(error: Exception, target: Path) -> Exception:
+    """``error``, or where that is ffmpeg's word of a full disk and the like, the ``OSError``."""
+    for words, number in _OF_THE_DISK.items():
+        if words in str(error) and not isinstance(error, OSError):
+            return OSError(number, words, str(target))
+    return error
 
 
 def _ends_all(error: OSError, job: Job) -> bool:

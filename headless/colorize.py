@@ -29,7 +29,7 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch
+from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
 from .record import Made, for_clip
@@ -173,7 +173,12 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     with claimed(job.target) as mine:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
-        left = painter.paint(job, args.overwrite)
+        try:
+            left = painter.paint(job, args.overwrite)
+        except ValueError as error:
+            if (of_disk := disk_error(error, job.target)) is not error:
+                raise of_disk from error
+            raise
     if left:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
