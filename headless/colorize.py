@@ -9,6 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -38,7 +39,7 @@ from .terminal import harmless
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
-    from ..pipeline import Network
+    from ..pipeline import Clip, Network
 
 PHOTO_DEPTHS = (8, 16)
 
@@ -168,7 +169,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     if args.dry_run:
         yield f"{job.source.path} -> {job.target}"
         return
-    painter.load()
+    painter.load(job)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with claimed(job.target) as mine:
         if not mine:
@@ -233,8 +234,21 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self._probed: dict[Path, Clip] = {}
 
-    def load(self) -> None:
+    def load(self, first: Job | None = None) -> None:
+        """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
+        if first is None or not first.source.is_clip:
+            self._load()
+            return
+        from ..pipeline import probe
+
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(self._load)
+            self._probed[first.source.path] = probe(first.source.path)
+            loading.result()
+
+    def _load(self) -> None:
         from ..pipeline import load_model
 
         self._network = load_model(self._args.model)
@@ -317,7 +331,7 @@ class _Painter:
         from .keyframes import read_references
 
         args = self._args
-        clip = probe(job.source.path)
+        clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
         confidence: list[float] = []
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None

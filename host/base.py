@@ -144,6 +144,10 @@ class Host(Protocol):
         """Where files may be put that the host deletes when it ends."""
         ...
 
+    def taught_folder(self) -> Path:
+        """Where what was taught is kept, so that nothing is taught twice; it may not exist yet."""
+        ...
+
     def models_folder(self) -> Path:
         """Where taught models are kept."""
         ...

@@ -111,6 +111,10 @@ class ComfyUIHost:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def taught_folder(self) -> Path:
+        # A folder of the program, which no page of its server can read.
+        return Path(folder_paths.get_system_user_directory("colorizationnet"), "taught")
+
     def models_folder(self) -> Path:
         return Path(folder_paths.get_folder_paths(MODELS)[0])
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from ..host import current, io
 from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
-from ..pipeline import FORMATS, colorize_film, probe
+from ..pipeline import FORMATS, TaughtNetworks, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,
@@ -143,6 +143,7 @@ class ColorizeVideo(io.ComfyNode):
                 keyframes=keyframes,
                 teaching=TeachOptions(teach_steps),
                 device=host.device(),
+                kept=TaughtNetworks(host.taught_folder()),
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )

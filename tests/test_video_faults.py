@@ -588,7 +588,7 @@ def test_a_clip_that_is_cut_off_while_it_is_read(tmp_path):
             plane = np.full((len(luma), *planes.chroma_size), 128, planes.dtype)
             yield plane, plane
 
-    with pytest.raises(VideoError, match=r"clip.mkv changed while it was read; start again"):
+    with pytest.raises(VideoError, match=r"clip.mkv changed while .*: \d+ frames could not"):
         recolor(path, tmp_path / "out.mkv", cutting)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
 

@@ -10,6 +10,7 @@ import numpy as np
 from .clip import Clip
 from .ffmpeg import FFmpeg, VideoError, input_file
 from .probe import as_clip
+from .streams import RESTARTING
 
 
 def read_audio(
@@ -26,6 +27,7 @@ def read_audio(
     if not clip.audio:
         return None
     begin = float(clip.start) + start
+    heard = clip.container.startswith(RESTARTING)
     with FFmpeg(
         [
             *input_file(clip.path, ("-ss", f"{begin:.6f}") if begin else ()),
@@ -33,6 +35,7 @@ def read_audio(
             *("-af", "aresample=async=1:first_pts=0"),
             *(("-t", f"{duration:.6f}") if duration is not None else ()),
             *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
+            *(("-map", "0", "-ignore_unknown", "-c", "copy", "-f", "null", "-") if heard else ()),
         ],
         stdout=True,
     ) as process:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from .clip import Clip
 from .ffmpeg import MAX_ERRORS, FFmpeg, VideoError, input_file, versions
-from .ffmpeg_log import parse_frame
+from .ffmpeg_log import ShownFrame, parse_frame
 
 log = logging.getLogger(__name__)
 
@@ -18,13 +18,18 @@ log = logging.getLogger(__name__)
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 
+# How far before a frame is sought, in seconds: a container may count its index by decoding time,
+# and MPEG-TS begins to read amid a group of pictures. Then all is decoded from the beginning.
+SEEK_MARGINS = (Fraction(0), Fraction(3), Fraction(15))
+
+
 class Decoder:
     """Raw pictures of a clip, one after the other, each with its time.
 
     ``filters`` make what ``pix_fmt`` promises. Reading raises `VideoError` when the clip's size
     changes or decoding breaks off. Frames before ``start_frame`` are passed over by a
-    seek; it is checked against the clip's times and replaced by decoding from the beginning where
-    the container seeks badly.
+    seek; that it has landed on a key frame before it is checked by the clip's times, and where the
+    container seeks badly all is decoded from the beginning.
     """
 
     def __init__(
@@ -46,29 +51,47 @@ class Decoder:
         ]
         self._start_frame = start_frame
         self._stamp = self._stamp_of_file()
-        self._open(seek=start_frame > 0 and clip.timed)
-        if start_frame and clip.timed and not self._has_arrived():
-            self.close()
-            self._open(seek=False)
+        # On the file's own clock, in the stream's time base.
+        self._origin = round(clip.origin / clip.time_base)
+        if not (start_frame and clip.timed and not clip.jumps and self._seek()):
+            self._open()
 
-    def _open(self, seek: bool) -> None:
+    def _seek(self) -> bool:
+        """Open the clip at the frame before which nothing is wanted; False where that fails."""
+        for margin in SEEK_MARGINS:
+            seconds = self._seek_time() - margin
+            if seconds <= self.clip.start:
+                return False
+            self._open(seconds)
+            if self._has_arrived():
+                return True
+            self.close()
+        return False
+
+    def _open(self, seek: Fraction | None = None) -> None:
         self._times: queue.SimpleQueue[tuple[int | None, int] | None] = queue.SimpleQueue()
         self._pending: tuple[int | None, int] | None = None
         self._size = self.clip.width, self.clip.height
+        self._landed: ShownFrame | None = None
+        self._first_pts: int | None = None
         filters = ["showinfo=checksum=0", *self._filters]
-        if self._start_frame and not seek:
+        if seek is not None:
+            # ffmpeg's own cut counts from another zero in MPEG-TS.
+            self._first_pts = self._origin + int(self._seek_time() / self.clip.time_base)
+            filters.insert(1, f"select='gte(pts,{self._first_pts})'")
+        elif self._start_frame:
             filters.insert(0, f"select='gte(n,{self._start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
         vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
         options = [
-            *(("-ss", f"{float(self._seek_time()):.6f}") if seek else ()),
+            *(("-noaccurate_seek", "-ss", f"{float(seek):.6f}") if seek is not None else ()),
             *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
         ]
         self.process = FFmpeg(
             [
-                *("-copyts", "-start_at_zero"),
+                *(() if self.clip.jumps else ("-copyts",)),
                 *input_file(self.clip.path, options),
-                *("-map", "0:V:0", "-vf", ",".join(filters)),
+                *("-map", f"0:{self.clip.picture}", "-vf", ",".join(filters)),
                 *self._output,
             ],
             stdout=True,
@@ -82,8 +105,12 @@ class Decoder:
         return (self.clip.time_of(self._start_frame - 1) + self.clip.time_of(self._start_frame)) / 2
 
     def _has_arrived(self) -> bool:
+        """Whether the first frame is the wanted one, decoded from a key frame at or before it."""
         self._pending = self._next_time()
-        if self._pending is None or self._pending[0] is None:
+        landed = self._landed
+        if self._pending is None or self._pending[0] is None or landed is None:
+            return False
+        if not landed.is_key or landed.pts is None:
             return False
         off = self._pending[0] * self.clip.time_base - self.clip.time_of(self._start_frame)
         return abs(off) < self.clip.time_of(self._start_frame) - self._seek_time()
@@ -91,7 +118,13 @@ class Decoder:
     def _on_line(self, line: str) -> None:
         if frame := parse_frame(line):
             self._size = frame.width, frame.height
-            self._times.put((frame.pts, frame.duration))
+            self._landed = self._landed or frame
+            pts = frame.pts
+            if self._first_pts is not None and (pts is None or pts < self._first_pts):
+                return
+            if pts is not None and not self.clip.jumps:
+                pts -= self._origin
+            self._times.put((pts, frame.duration))
 
     def _next_time(self) -> tuple[int | None, int] | None:
         pending, self._pending = self._pending, None
@@ -134,15 +167,30 @@ class Decoder:
         """
         self.process.wait()
         path, errors = self.clip.path, self.process.errors
-        if undecoded > 0 and self._stamp_of_file() != self._stamp:
-            raise VideoError(f"{path} changed while it was read; start again once it is whole.")
-        missing = self.clip.missing_frames + max(0, undecoded)
+        undecoded = max(0, undecoded)
+        changed = self._stamp_of_file() != self._stamp
+        if undecoded and changed:
+            raise VideoError(
+                f"{path} changed while it was read: {undecoded} frames could not be read; "
+                "start again once it is whole."
+            )
+        missing = self.clip.missing_frames + undecoded
         if missing:
             log.warning("%s is damaged or cut off: %d frames are missing", path, missing)
-        elif errors and not self._start_frame:  # a seek may land amid what cannot be decoded
+        elif changed:
+            log.warning("%s changed while it was read: the result may be neither", path)
+        if (
+            errors and not missing and not self._start_frame
+        ):  # a seek may land amid what cannot be decoded
             count = f"{len(errors)} errors" if len(errors) < MAX_ERRORS else "many errors"
             log.warning(
                 "%s is damaged: ffmpeg met %s, pictures may be wrong (%s)", path, count, errors[0]
+            )
+        elif self.clip.corrupt_packets:
+            log.warning(
+                "%s is damaged: parts of %d packets are lost, pictures or sound may be wrong",
+                path,
+                self.clip.corrupt_packets,
             )
 
     def _stamp_of_file(self) -> tuple[int, int] | None:

@@ -109,6 +109,9 @@ class StandInHost:
     def temp_folder(self) -> Path:
         return self._temp.path
 
+    def taught_folder(self) -> Path:
+        return self._temp.path / "taught"
+
     def models_folder(self) -> Path:
         return self.models
 

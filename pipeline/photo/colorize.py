@@ -17,11 +17,11 @@ from ...files import AtomicOutput
 from ...model import (
     ChromaModel,
     Network,
+    interleaved_luma,
     merge,
     parallel_map,
     resize_columns,
     resize_rows,
-    rgb_to_luma,
 )
 from ...options import ColorOptions
 from .errors import PhotoError
@@ -129,11 +129,13 @@ def colorize_bands(
 
         @torch.no_grad()
         def paint(rows: slice, rgb: Tensor) -> Tensor:
-            planes = rgb.to(model.device).permute(2, 0, 1)
-            colored = merge(rgb_to_luma(planes), resize_columns(narrow[:, rows], bands.width))
+            rgb = rgb.to(model.device)
+            luma, chroma = interleaved_luma(rgb), resize_columns(narrow[:, rows], bands.width)
+            colored = torch.empty_like(rgb)
+            merge(luma[None], chroma, out=colored.permute(2, 0, 1))
             if strength < 1:
-                colored = torch.lerp(planes, colored, strength)
-            return colored.permute(1, 2, 0).cpu()
+                colored = torch.lerp(rgb, colored, strength)
+            return colored.cpu()
 
         return paint
 
@@ -146,7 +148,7 @@ def small_luma(bands: Bands, size: tuple[int, int], device: torch.device | str) 
     narrow = torch.empty(1, bands.height, size[1], device=device)
 
     def shrink(rows: slice) -> None:
-        luma = rgb_to_luma(bands.read(rows).to(device).permute(2, 0, 1))
+        luma = interleaved_luma(bands.read(rows).to(device))[None]
         narrow[:, rows] = resize_columns(luma, size[1])
 
     parallel_map(shrink, slices)
