@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ MOST_NAMES = 3  # of those that were skipped
 class Batch:
     """The work on ``jobs``; ``settings`` of a job is what its result depends on beside its source.
 
+    ``paint`` adds to ``damaged`` the sources that could not be read whole.
+
     Other processes may work on the same jobs: each file is done by one of them.
     """
 
@@ -47,11 +49,13 @@ class Batch:
         ledger: Ledger,
         settings: Callable[[Job], str],
         skipped: dict[str, list[Path]],
+        damaged: Sequence[Path] = (),
         *,
         overwrite: bool = False,
         traceback: bool = False,
     ) -> None:
         self._ledger, self._settings, self._skipped = ledger, settings, skipped
+        self._damaged = damaged
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
         self._begun = time.monotonic()
@@ -171,14 +175,18 @@ class Batch:
                 parts.append(f"{count} {getattr(what, 'value', what)}")
         if left:
             parts.append(f"{left} not done")
+        if self._damaged:
+            parts.append(_named(f"{len(self._damaged)} of damaged sources", self._damaged))
         for reason, paths in self._skipped.items():
-            if not paths:
-                continue
-            names = ", ".join(path.name or str(path) for path in paths[:MOST_NAMES])
-            more = len(paths) - MOST_NAMES
-            names += f" and {more} more" if more > 0 else ""
-            parts.append(f"skipped {len(paths)}, {reason}: {names}")
+            if paths:
+                parts.append(_named(f"skipped {len(paths)}, {reason}", paths))
         return "; ".join(parts or ["nothing to do"]) + "."
+
+
+def _named(what: str, paths: Sequence[Path]) -> str:
+    names = ", ".join(path.name or str(path) for path in paths[:MOST_NAMES])
+    more = len(paths) - MOST_NAMES
+    return f"{what}: {names}" + (f" and {more} more" if more > 0 else "")
 
 
 def disk_error(error: Exception, target: Path) -> Exception:

@@ -150,6 +150,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             ledger,
             painter.settings,
             sources.skipped,
+            painter.damaged,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -234,6 +235,7 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self.damaged: list[Path] = []  # photos that could not be read whole
         self._probed: dict[Path, Clip] = {}
 
     def load(self, first: Job | None = None) -> None:
@@ -323,6 +325,8 @@ class _Painter:
             on_progress=report,
             check=signals.check,
         )
+        if result.is_damaged:
+            self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
