@@ -30,7 +30,7 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch
+from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
 from .record import Made, for_clip
@@ -155,6 +155,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             ledger,
             painter.settings,
             sources.skipped,
+            painter.damaged,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -179,7 +180,12 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     with claimed(job.target) as mine:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
-        left = painter.paint(job, args.overwrite)
+        try:
+            left = painter.paint(job, args.overwrite)
+        except ValueError as error:
+            if (of_disk := disk_error(error, job.target)) is not error:
+                raise of_disk from error
+            raise
     if left:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
@@ -236,6 +242,7 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self.damaged: list[Path] = []  # photos that could not be read whole
         self._probed: dict[Path, Clip] = {}
 
     def load(self, first: Job | None = None) -> None:
@@ -325,6 +332,8 @@ class _Painter:
             on_progress=report,
             check=signals.check,
         )
+        if result.is_damaged:
+            self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
