@@ -12,7 +12,15 @@ from ..options import (
     ShotOptions,
     TeachOptions,
 )
-from ..video import FORMATS, Clip, VideoError, find_format, probe
+from ..video import (
+    FORMATS,
+    Clip,
+    VideoError,
+    find_format,
+    is_pattern,
+    probe,
+    probe_pictures,
+)
 from .film import colorize_film
 from .frames import LoadedFrames, load_frames, save_frames, to_images
 from .images import colorize_images
@@ -45,12 +53,14 @@ __all__ = [
     "find_references",
     "find_shots",
     "is_kept",
+    "is_pattern",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
     "load_model",
     "painted_pixels",
     "probe",
+    "probe_pictures",
     "read_photo",
     "save_frames",
     "save_model",
