@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="JSON",
         help="write here how well each frame's colours are known from the keyframes, 0 to 1",
     )
+    film.add_argument(
+        "--as-film",
+        action="store_true",
+        help="take each folder for a film of its pictures, in the order of their names",
+    )
+    film.add_argument(
+        "--fps", type=_rate, help="pictures a second, of --as-film and of a name like %%05d.png"
+    )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
     parser.set_defaults(main=main)
@@ -142,7 +151,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
         _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
     painter = _Painter(args)
     output = Output.of(args.output, args.inputs)
-    sources = find_sources(args.inputs, output.path)
+    sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
     jobs = list(plan(sources.found, output, args.format))
     several = len(jobs) > 1 or any(path.is_dir() for path in args.inputs) or args.skip_existing
@@ -166,6 +175,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.load()
         with closing(batch.run(painter.paint)) as done:
             yield from done
+        _check_whole(painter.incomplete)
         return
     [job] = jobs
     if os.path.lexists(job.target) and not args.overwrite:
@@ -190,6 +200,25 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
         yield job.target
+    _check_whole(painter.incomplete)
+
+
+def _check_whole(incomplete: list[Path]) -> None:
+    """Raise ``RuntimeError`` for results that are not all that was asked for."""
+    if incomplete:
+        names = ", ".join(path.name for path in incomplete)
+        raise RuntimeError(f"Written, but frames of the source are missing: {names}.")
+
+
+def _rate(text: str) -> Fraction | float:
+    """Pictures a second: 24, 23.976 or 24000/1001."""
+    try:
+        rate = Fraction(text) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        rate = 0
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no rate; choose one up to 1000, or 24000/1001")
+    return rate
 
 
 def _check_range(option: str, value: float, range: str, holds: bool) -> None:
@@ -201,6 +230,10 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
     """Raise ``ValueError`` for options that do not go with what there is to colorize."""
     clips = [source for source in sources if source.is_clip]
     photos = [source for source in sources if not (source.is_clip or source.problem)]
+    if args.fps is None and any(source.pictures for source in sources):
+        raise ValueError("How fast do the pictures follow each other? Say it with --fps.")
+    if args.fps and not any(source.pictures for source in sources):
+        raise ValueError("--fps is for pictures: a name like %05d.png, or a folder --as-film.")
     if args.keyframes and (len(sources) != 1 or not clips or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
@@ -243,11 +276,12 @@ class _Painter:
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
         self.damaged: list[Path] = []  # photos that could not be read whole
+        self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
-        if first is None or not first.source.is_clip:
+        if first is None or not first.source.is_clip or first.source.pictures:
             self._load()
             return
         from ..pipeline import probe
@@ -290,7 +324,7 @@ class _Painter:
 
     @cached_property
     def _settings_of_clips(self) -> str:
-        part = (self._args.start, self._args.duration)
+        part = (self._args.start, self._args.duration, self._args.fps)
         options = map(asdict, (self._color, self._film, self._encode))
         return _digest(self._weights, *options, part)
 
@@ -337,17 +371,22 @@ class _Painter:
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import FilmConfidence, colorize_film, probe
+        from ..pipeline import FilmConfidence, colorize_film, probe, probe_pictures
         from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
-        clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
+        if job.source.pictures:
+            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+        else:
+            known = self._probed.pop(job.source.path, None)
+            clip = known or probe(job.source.path, signals.check)
+            tags = read_tags(clip.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
         frames = clip.frames(args.start, args.duration)
         confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
-        colorize_film(
+        count = colorize_film(
             clip,
             job.target,
             self._network,
@@ -355,7 +394,7 @@ class _Painter:
             self._film,
             replace(
                 self._encode,
-                metadata=for_clip(self._record(job), read_tags(clip.path)),
+                metadata=for_clip(self._record(job), tags),
                 overwrite=overwrite,
             ),
             frames=frames,
@@ -367,6 +406,11 @@ class _Painter:
             check=signals.check,
             on_confidence=confidence.hear,
         )
+        lost = len(frames) - count
+        if frames.stop == clip.frame_count:
+            lost += clip.missing_frames
+        if lost:
+            self.incomplete.append(job.target)
         if confidence.scores:
             share = 100 * confidence.mean
             log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
         ShotOptions,
         TeachOptions,
     )
-    from ..video import FORMATS, Clip, VideoError, find_format, probe
+    from ..video import (
+        FORMATS,
+        Clip,
+        VideoError,
+        find_format,
+        is_pattern,
+        probe,
+        probe_pictures,
+    )
     from .confidence import FilmConfidence
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
@@ -54,12 +62,14 @@ __all__ = [
     "find_references",
     "find_shots",
     "is_kept",
+    "is_pattern",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
     "load_model",
     "painted_pixels",
     "probe",
+    "probe_pictures",
     "read_photo",
     "save_frames",
     "save_model",
@@ -77,7 +87,7 @@ __getattr__ = imported_on_demand(
     {
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
-        "..video": "FORMATS Clip VideoError find_format probe",
+        "..video": "FORMATS Clip VideoError find_format is_pattern probe probe_pictures",
         ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",

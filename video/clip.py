@@ -80,7 +80,8 @@ class Clip:
     when untagged. ``field_order`` is "tff" or "bff" where the frames themselves say that they are
     interlaced; ``interlaced`` is also true of unflagged frames that look so. ``video`` is the
     stream of the picture, ``others`` are all those that are neither it nor sound nor subtitles,
-    and ``tags`` are the container's.
+    and ``tags`` are the container's. ``pictures`` are the files of a clip that is a folder of them,
+    one a frame.
     """
 
     path: Path
@@ -114,6 +115,7 @@ class Clip:
     video: Stream | None = field(default=None, compare=False)
     others: tuple[Stream, ...] = field(default=(), repr=False, compare=False)
     tags: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    pictures: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     times: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -6,11 +6,13 @@ import logging
 import os
 import queue
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 
 from .clip import Clip
-from .ffmpeg import MAX_ERRORS, FFmpeg, VideoError, input_file, versions
+from .ffmpeg import MAX_ERRORS, FFmpeg, VideoError, input_file, input_pictures, versions
 from .ffmpeg_log import ShownFrame, parse_frame
+from .pictures import picture_script
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 
+SHOW = "showinfo=checksum=0"
 # How far before a frame is sought, in seconds: a container may count its index by decoding time,
 # and MPEG-TS begins to read amid a group of pictures. Then all is decoded from the beginning.
 SEEK_MARGINS = (Fraction(0), Fraction(3), Fraction(15))
@@ -50,10 +53,13 @@ class Decoder:
             *("-thread_queue_size", "1", "pipe:1"),  # raw pictures are large, the pipe holds some
         ]
         self._start_frame = start_frame
+        self._to_end = frame_count is None
         self._stamp = self._stamp_of_file()
         # On the file's own clock, in the stream's time base.
         self._origin = round(clip.origin / clip.time_base)
-        if not (start_frame and clip.timed and not clip.jumps and self._seek()):
+        if clip.pictures:
+            self._open_pictures()
+        elif not (start_frame and clip.timed and not clip.jumps and self._seek()):
             self._open()
 
     def _seek(self) -> bool:
@@ -69,16 +75,12 @@ class Decoder:
         return False
 
     def _open(self, seek: Fraction | None = None) -> None:
-        self._times: queue.SimpleQueue[tuple[int | None, int] | None] = queue.SimpleQueue()
-        self._pending: tuple[int | None, int] | None = None
-        self._size = self.clip.width, self.clip.height
-        self._landed: ShownFrame | None = None
-        self._first_pts: int | None = None
-        filters = ["showinfo=checksum=0", *self._filters]
+        first_pts = None
+        filters = [SHOW, *self._filters]
         if seek is not None:
             # ffmpeg's own cut counts from another zero in MPEG-TS.
-            self._first_pts = self._origin + int(self._seek_time() / self.clip.time_base)
-            filters.insert(1, f"select='gte(pts,{self._first_pts})'")
+            first_pts = self._origin + int(self._seek_time() / self.clip.time_base)
+            filters.insert(1, f"select='gte(pts,{first_pts})'")
         elif self._start_frame:
             filters.insert(0, f"select='gte(n,{self._start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
@@ -87,13 +89,37 @@ class Decoder:
             *(("-noaccurate_seek", "-ss", f"{float(seek):.6f}") if seek is not None else ()),
             *(("-c:v", vpx) if vpx and self.clip.has_alpha else ()),
         ]
+        clock = [] if self.clip.jumps else ["-copyts"]
+        self._start([*clock, *input_file(self.clip.path, options)], filters, first_pts)
+
+    def _open_pictures(self) -> None:
+        self._origin = -self._start_frame
+        self._start(["-copyts", *input_pictures()], [SHOW, *self._filters], stdin=True)
+        with suppress(BrokenPipeError):  # it then says why
+            self.process.write(picture_script(self.clip.pictures[self._start_frame :]))
+        self.process.close_stdin()
+
+    def _start(
+        self,
+        source: Sequence[str],
+        filters: Sequence[str],
+        first_pts: int | None = None,
+        *,
+        stdin: bool = False,
+    ) -> None:
+        """Start the process; frames before ``first_pts`` (of the file's clock) are not told of."""
+        self._times: queue.SimpleQueue[tuple[int | None, int] | None] = queue.SimpleQueue()
+        self._pending: tuple[int | None, int] | None = None
+        self._size = self.clip.width, self.clip.height
+        self._landed: ShownFrame | None = None
+        self._first_pts = first_pts
         self.process = FFmpeg(
             [
-                *(() if self.clip.jumps else ("-copyts",)),
-                *input_file(self.clip.path, options),
+                *source,
                 *("-map", f"0:{self.clip.picture}", "-vf", ",".join(filters)),
                 *self._output,
             ],
+            stdin=stdin,
             stdout=True,
             log_level="info",
             on_line=self._on_line,
@@ -174,7 +200,7 @@ class Decoder:
                 f"{path} changed while it was read: {undecoded} frames could not be read; "
                 "start again once it is whole."
             )
-        missing = self.clip.missing_frames + undecoded
+        missing = undecoded + (self.clip.missing_frames if self._to_end else 0)
         if missing:
             log.warning("%s is damaged or cut off: %d frames are missing", path, missing)
         elif changed:
@@ -188,17 +214,17 @@ class Decoder:
             )
         elif self.clip.corrupt_packets:
             log.warning(
-                "%s is damaged: parts of %d packets are lost, pictures or sound may be wrong",
+                "%s is damaged: parts of packets are lost (%d), pictures or sound may be wrong",
                 path,
                 self.clip.corrupt_packets,
             )
 
-    def _stamp_of_file(self) -> tuple[int, int] | None:
+    def _stamp_of_file(self) -> list[tuple[int, int]] | None:
         try:
-            facts = os.stat(self.clip.path)
+            facts = [os.stat(path) for path in self.clip.pictures or (self.clip.path,)]
         except OSError:
             return None
-        return facts.st_size, facts.st_mtime_ns
+        return [(fact.st_size, fact.st_mtime_ns) for fact in facts]
 
     def kill(self) -> None:
         """End the process; a `read_into` in another thread ends as well."""

@@ -104,6 +104,14 @@ class Encoder:
         if self._process.wait(self._check) != 0:
             self._fail()
         tag_pictures(self._output.part, self._tags)
+        # Times that stand still for a packet are no damage; MPEG's program streams have them.
+        if errors := [line for line in self._process.errors if "non monotonically" not in line]:
+            log.warning(
+                "%s: ffmpeg met %d errors in what is copied, it may be damaged (%s)",
+                self._output.path,
+                len(errors),
+                errors[0],
+            )
         if self._created:
             set_creation_time(self._output.part, self._created)
         self._output.commit()

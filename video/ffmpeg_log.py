@@ -92,7 +92,7 @@ class FfmpegLog:
         self.tags: dict[str, str] = {}  # of the container
         self.streams: dict[int, Stream] = {}
         self.mapped: dict[int, int] = {}  # stream by its number in the packet list
-        self.jumps = False  # whether times begin anew in the midst of the file
+        self.jumps = 0  # how often times begin anew in the midst of the file
         self.rate: Fraction | None = None  # nominal frames a second
         self.frame: ShownFrame | None = None  # the first one
         self.color: ColorTags | None = None  # of the first frame
@@ -116,7 +116,7 @@ class FfmpegLog:
         elif mapped := _MAPPED.match(text):
             self.mapped[int(mapped[2])] = int(mapped[1])
         elif "timestamp discontinuity" in line:
-            self.jumps = True
+            self.jumps += 1
         elif rate := _RATE.search(line):
             if self.frame is None and int(rate[3]) and int(rate[4]):
                 self.rate = Fraction(int(rate[3]), int(rate[4]))

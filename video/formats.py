@@ -73,7 +73,6 @@ _MOV = Container(
     frozenset({"mov_text"}),
     "mov_text",
     ("-movflags", "+faststart"),
-    covers=True,
     data=frozenset({"gpmd"}),
     channels=64,
 )

@@ -43,10 +43,12 @@ class Packets:
                 "use the ffmpeg of the package imageio-ffmpeg."
             ) from None
 
-    def add(self, pts: int, duration: int, flags: int) -> None:
+    def add(self, pts: int, duration: int, size: int, flags: int) -> None:
         if flags & DISCARD:
             return
         self.end = max(self.end, pts + duration)
+        if not size:  # the picture before is shown on: Theora and AVI have such
+            return
         self.corrupt += bool(flags & CORRUPT)
         if self.media_type in ("video", "subtitle"):
             self.times.append(pts)
@@ -70,7 +72,7 @@ def read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> di
         else:
             cells = line.split(b",")
             flags = int(cells[6].split(b"=")[1], 16) if len(cells) > 6 and b"F=" in cells[6] else 1
-            streams[int(cells[0])].add(int(cells[2]), int(cells[3]), flags)
+            streams[int(cells[0])].add(int(cells[2]), int(cells[3]), int(cells[4]), flags)
     return dict(sorted(streams.items()))
 
 

@@ -11,6 +11,7 @@ called and meant for come from the printed text.
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -27,9 +28,10 @@ from .clip import (
     is_full_range,
     matrix_for_size,
 )
-from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, versions
+from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, input_pictures, versions
 from .ffmpeg_log import ColorTags, FfmpegLog, ShownFrame
 from .packets import NO_TIME, Packets, channel_count, read_packets
+from .pictures import as_film, find_pictures, picture_script
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,20 @@ def probe(path: str | os.PathLike, check: Callable[[], None] | None = None) -> C
     return _describe(path, found)
 
 
+def probe_pictures(
+    path: str | os.PathLike, fps: Fraction | float, check: Callable[[], None] | None = None
+) -> Clip:
+    """The clip of the pictures that ``path`` names, a folder or ``%05d.png``, at ``fps``.
+
+    Raises `VideoError` when there are none, or of more than one kind.
+    """
+    pictures, missing = find_pictures(path)
+    script = picture_script(pictures[:SAMPLE_FRAMES])
+    folder = pictures[0].parent
+    clip = _describe(folder, _look(folder, "V:0", check, script))
+    return as_film(clip, pictures, fps, missing)
+
+
 class _Findings(NamedTuple):
     """What ffmpeg said of a file: packets by their stream's index, and the first picture."""
 
@@ -71,23 +87,32 @@ class _Findings(NamedTuple):
     damaged: bool
 
 
-def _look(path: Path, picture: str, check: Callable[[], None] | None) -> _Findings:
+def _look(
+    path: Path, picture: str, check: Callable[[], None] | None, script: bytes | None = None
+) -> _Findings:
     """List all packets, and decode the first frames of the stream ``picture``.
 
-    Raises `VideoError` when it holds none.
+    ``script`` lists pictures that are looked at in the place of ``path``.
+
+    Raises `VideoError` when there is none.
     """
     printed = FfmpegLog()
     with FFmpeg(
         [
-            *input_file(path),
+            *(input_file(path) if script is None else input_pictures()),
             *("-map", "0", "-ignore_unknown", "-c", "copy", "-f", "framecrc", "pipe:1"),
             *("-map", f"0:{picture}", "-frames:v", str(SAMPLE_FRAMES)),
             *("-vf", "showinfo=checksum=0,idet", "-f", "null", "-"),
         ],
+        stdin=script is not None,
         stdout=True,
         log_level="info",
         on_line=printed.read,
     ) as process:
+        if script is not None:
+            with suppress(BrokenPipeError):  # it then says why
+                process.write(script)
+            process.close_stdin()
         listed = read_packets(process.read_lines(), check)
         process.wait()
         if UNLISTED in process.errors:
@@ -132,6 +157,10 @@ def _default_video(printed: FfmpegLog) -> int | None:
 def _describe(path: Path, found: _Findings) -> Clip:
     packets, frame, printed = found.packets, found.frame, found.printed
     video = packets[found.picture]
+    corrupt = sum(of.corrupt for of in packets.values())
+    if corrupt <= printed.jumps * len(packets):  # where two files were joined, nothing is lost
+        corrupt = 0
+    damaged = not printed.jumps and bool(found.damaged or corrupt)
     timing = _timing(path, video, frame, printed)
     color = _color(path, frame, printed)
     field_order, interlaced = _fields(path, printed)
@@ -143,8 +172,8 @@ def _describe(path: Path, found: _Findings) -> Clip:
         fps=timing.fps,
         variable_rate=timing.variable_rate,
         frame_count=len(video.times),
-        missing_frames=_missing_frames(path, carried, video, timing, printed, found.damaged),
-        corrupt_packets=sum(of.corrupt for of in packets.values()),
+        missing_frames=_missing_frames(path, carried, video, timing, printed, damaged),
+        corrupt_packets=corrupt,
         start=timing.start,
         duration=float(timing.duration),
         time_base=video.time_base,
@@ -174,7 +203,7 @@ def _describe(path: Path, found: _Findings) -> Clip:
             if of.media_type == "subtitle"
         ),
         timed=timing.timed,
-        jumps=printed.jumps,
+        jumps=bool(printed.jumps),
         container=printed.container,
         origin=printed.start,
         video=printed.streams.get(found.picture),

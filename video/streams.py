@@ -127,6 +127,8 @@ def carried_streams(
     file gets tags under names of our own, which MP4 holds in a way that has no cover art.
     """
     carried = Carried()
+    if clip.pictures:
+        return carried
     if container.is_mp4 and own_tags:
         container = replace(container, covers=False)
     cut = Cut.of(clip, frames)
