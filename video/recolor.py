@@ -74,7 +74,7 @@ def recolor(
     clip = as_clip(source)
     path = Path(target)
     if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
-        log.info("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
+        log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
         encode = replace(encode, format=HDR_FORMAT, quality=None)
     entry = find_format(encode.format)
     entry.container(path)  # a wrong suffix is said first
@@ -137,7 +137,7 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
             clip.color_trc,
         )
     if clip.bit_depth > plane_format.depth:
-        log.info(
+        log.warning(
             "%s has %d bits a sample, %s gets %d; a bit depth of 10 keeps more",
             clip.path,
             clip.bit_depth,
