@@ -9,6 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import AtomicOutput
+from ..files import AtomicOutput, sha256_of
 from ..host import current
 from ..options import (
     FORMATS,
@@ -30,15 +31,16 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch
+from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
+from .record import Made, for_clip
 from .sources import Source, find_sources
 from .terminal import harmless
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
-    from ..pipeline import Network
+    from ..pipeline import Clip, Network
 
 PHOTO_DEPTHS = (8, 16)
 
@@ -70,6 +72,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
     parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="leave out of the results what made them (settings, weights, a workflow)",
+    )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
     photos.add_argument(
@@ -98,6 +105,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="coloured frames of this clip: a folder made by keyframes, or pictures named by their "
         "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
+    )
+    film.add_argument(
+        "--strokes",
+        action="store_true",
+        help="the keyframes are grey frames with strokes of colour painted on them",
     )
     film.add_argument(
         "--confidence",
@@ -152,6 +164,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             ledger,
             painter.settings,
             sources.skipped,
+            painter.damaged,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -172,12 +185,17 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     if args.dry_run:
         yield f"{job.source.path} -> {job.target}"
         return
-    painter.load()
+    painter.load(job)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with claimed(job.target) as mine:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
-        left = painter.paint(job, args.overwrite)
+        try:
+            left = painter.paint(job, args.overwrite)
+        except ValueError as error:
+            if (of_disk := disk_error(error, job.target)) is not error:
+                raise of_disk from error
+            raise
     if left:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
@@ -220,6 +238,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
+    if args.strokes and not args.keyframes:
+        raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
     if depth is None:
         return
@@ -255,9 +275,23 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self.damaged: list[Path] = []  # photos that could not be read whole
         self.incomplete: list[Path] = []  # results whose sources lack frames
+        self._probed: dict[Path, Clip] = {}
 
-    def load(self) -> None:
+    def load(self, first: Job | None = None) -> None:
+        """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
+        if first is None or not first.source.is_clip or first.source.pictures:
+            self._load()
+            return
+        from ..pipeline import probe
+
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(self._load)
+            self._probed[first.source.path] = probe(first.source.path)
+            loading.result()
+
+    def _load(self) -> None:
         from ..pipeline import load_model
 
         self._network = load_model(self._args.model)
@@ -270,6 +304,24 @@ class _Painter:
     def _settings_of_photos(self) -> str:
         return _digest(self._weights, asdict(self._color), self._args.bit_depth)
 
+    def _record(self, job: Job) -> dict[str, str]:
+        """What made a result, for its metadata; nothing if that is not wanted."""
+        args = self._args
+        if args.no_metadata:
+            return {}
+        weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
+        made = Made(weights, self._color, args.bit_depth)
+        if job.source.is_clip:
+            made = replace(
+                made,
+                film=self._film,
+                encode=self._encode,
+                start=args.start,
+                duration=args.duration,
+                keyframes=args.keyframes and args.keyframes.name,
+            )
+        return made.record(job.source.path, job.target)
+
     @cached_property
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration, self._args.fps)
@@ -281,7 +333,7 @@ class _Painter:
         path = self._args.model or SHIPPED_WEIGHTS
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
 
     def paint(self, job: Job, overwrite: bool, on_progress: OnProgress | None = None) -> str:
         """Colorize one file; gives why it was left, if it was."""
@@ -309,51 +361,62 @@ class _Painter:
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            record=self._record(job),
             device=current().device(),
             on_progress=report,
             check=signals.check,
         )
+        if result.is_damaged:
+            self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import colorize_film, probe, probe_pictures
+        from ..pipeline import FilmConfidence, colorize_film, probe, probe_pictures
+        from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
         if job.source.pictures:
-            clip = probe_pictures(job.source.pictures, args.fps, signals.check)
+            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
         else:
-            clip = probe(job.source.path, signals.check)
+            known = self._probed.pop(job.source.path, None)
+            clip = known or probe(job.source.path, signals.check)
+            tags = read_tags(clip.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
-        confidence: list[float] = []
-        scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         frames = clip.frames(args.start, args.duration)
+        confidence = FilmConfidence(len(frames))
+        scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         count = colorize_film(
             clip,
             job.target,
             self._network,
             self._color,
             self._film,
-            replace(self._encode, overwrite=overwrite),
+            replace(
+                self._encode,
+                metadata=for_clip(self._record(job), tags),
+                overwrite=overwrite,
+            ),
             frames=frames,
             shots=shots,
             keyframes=keyframes,
+            strokes=args.strokes,
             device=current().device(),
             on_progress=report,
             check=signals.check,
-            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
+            on_confidence=confidence.hear,
         )
         lost = len(frames) - count
         if frames.stop == clip.frame_count:
             lost += clip.missing_frames
         if lost:
             self.incomplete.append(job.target)
-        if confidence:
-            mean = sum(confidence) / len(confidence)
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        if confidence.scores:
+            share = 100 * confidence.mean
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
         if scores:
             with scores as part:
-                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
+                confidence.write(part, clip)
 
 
 def _digest(*values: object) -> str:

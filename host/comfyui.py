@@ -29,6 +29,7 @@ from ..files import AtomicOutput
 from ..options import SHIPPED_WEIGHTS
 from . import paths
 from .base import Progress, VideoSource
+from .origin import made_by
 from .paths import SavePath
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,10 @@ class ComfyUIHost:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def taught_folder(self) -> Path:
+        # A folder of the program, which no page of its server can read.
+        return Path(folder_paths.get_system_user_directory("colorizationnet"), "taught")
+
     def models_folder(self) -> Path:
         return Path(folder_paths.get_folder_paths(MODELS)[0])
 
@@ -130,7 +135,8 @@ class ComfyUIHost:
         if args.disable_metadata:
             return {}
         values = {"prompt": cls.hidden.prompt} | (cls.hidden.extra_pnginfo or {})
-        return {key: json.dumps(value) for key, value in values.items() if value is not None}
+        texts = {key: json.dumps(value) for key, value in values.items() if value is not None}
+        return texts | made_by(cls.hidden.prompt or {}, self.model_path)
 
     def video_from_file(self, path: str | Path) -> Input.Video:
         return InputImpl.VideoFromFile(str(path))

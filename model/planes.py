@@ -21,7 +21,7 @@ MATRICES = {
     "bt709": (0.2126, 0.0722),
     "bt2020nc": (0.2627, 0.0593),
 }
-BAND = 1 << 18  # chroma samples worked on at a time
+BAND = 1 << 16  # chroma samples worked on at a time
 
 
 class PlaneCoding(Protocol):
@@ -96,8 +96,8 @@ def chroma_planes(
         cb, cr = resize_columns(narrow[index, :, rows], size[1])
         covered = planes[index, rows.start * steps[0] : rows.stop * steps[0]]
         scale = _gamut_scale(cb, cr, covered, steps, coding)
-        u[piece] = _quantized(cb.mul_(scale), coding)
-        v[piece] = _quantized(cr.mul_(scale), coding)
+        for plane, values in ((u, cb), (v, cr)):
+            np.copyto(plane[piece], _quantized(values, scale, coding), casting="unsafe")
 
     parallel_map(widen, range(len(planes)))
     parallel_map(paint, product(range(len(planes)), _bands(*size)))
@@ -143,16 +143,19 @@ def _gamut_scale(
     """How much of this chroma, 0 to 1, fits over the luma ``plane`` that it covers."""
     kr, kb = MATRICES[coding.matrix]
     black, white = coding.luma
-    blue = cb * (2 - 2 * kb)
-    red = cr * (2 - 2 * kr)
-    green = (kr * red + kb * blue).div_(kr + kb - 1)
-    most = torch.maximum(torch.maximum(red, green), blue).clamp_min_(1e-12)
-    least = torch.minimum(torch.minimum(red, green), blue).neg_().clamp_min_(1e-12)
+    # How far R'G'B' lie from the luma, in its codes.
+    blue = cb * ((2 - 2 * kb) * (white - black))
+    red = cr * ((2 - 2 * kr) * (white - black))
+    green = (red * (kr / (kr + kb - 1))).add_(blue, alpha=kb / (kr + kb - 1))
+    most = torch.maximum(red, green)
+    torch.maximum(most, blue, out=most).clamp_min_(1e-9)
+    least = torch.minimum(red, green, out=green)
+    torch.minimum(least, blue, out=least).clamp_max_(-1e-9)
     low = torch.from_numpy(_pooled(np.minimum, plane, steps).astype(np.float32))
     high = torch.from_numpy(_pooled(np.maximum, plane, steps).astype(np.float32))
-    below = low.sub_(black).div_(white - black).div_(least)
-    above = high.sub_(white).div_(black - white).div_(most)
-    return torch.minimum(above, below).clamp_(0, 1)
+    below = torch.sub(black, low, out=low).div_(least)
+    above = torch.sub(white, high, out=high).div_(most)
+    return torch.minimum(above, below, out=above).clamp_(0, 1)
 
 
 def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray:
@@ -167,12 +170,8 @@ def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray
     return plane
 
 
-def _quantized(chroma: Tensor, coding: PlaneCoding) -> np.ndarray:
+def _quantized(chroma: Tensor, scale: Tensor, coding: PlaneCoding) -> np.ndarray:
+    """The codes of ``scale * chroma``, in whose memory they are, as floats to be cut off."""
     neutral, span = coding.chroma
-    return (
-        chroma.mul_(span)
-        .add_(neutral + 0.5)
-        .clamp_(0, (1 << coding.depth) - 1)
-        .numpy()
-        .astype(coding.dtype)
-    )
+    codes = torch.addcmul(torch.tensor(neutral + 0.5), chroma, scale, value=span, out=chroma)
+    return codes.clamp_(0, (1 << coding.depth) - 1).numpy()

@@ -1,9 +1,10 @@
 import logging
 from dataclasses import replace
 
-from ..host import current, io
+from ..files import AtomicOutput
+from ..host import current, io, ui
 from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
-from ..pipeline import FORMATS, colorize_film, probe
+from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,
@@ -91,6 +92,22 @@ class ColorizeVideo(io.ComfyNode):
                     "format's default.",
                 ),
                 look_input(),
+                io.Boolean.Input(
+                    "strokes",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="The keyframes are grey frames with strokes of colour painted on them: "
+                    "only the pixels that have colour count.",
+                ),
+                io.String.Input(
+                    "score_prefix",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Writes a .json of this name below the output folder: how well each "
+                    "frame's colours are known from the keyframes, 0 to 1. Empty writes none.",
+                ),
             ],
             outputs=[io.Video.Output("video")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -112,9 +129,13 @@ class ColorizeVideo(io.ComfyNode):
         format="h264",
         crf=-1,
         look="natural",
+        strokes=False,
+        score_prefix="",
     ) -> io.NodeOutput:
         if (keyframes is None) != (shots is None):
             raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+        if score_prefix and keyframes is None:
+            raise ValueError("The score tells of keyframes; link those, or empty score_prefix.")
         host = current()
         options = color_options(model, render_size, strength, saturation, quality, look=look)
         source, start, duration = host.video_source(video)
@@ -130,6 +151,7 @@ class ColorizeVideo(io.ComfyNode):
         frames = clip.frames(start, duration or None)
         network = model.load(options, 1, clip.height, clip.width, film=True)
         saved = host.output_path("colorizationnet", suffix, folder="temp")
+        confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
             colorize_film(
                 clip,
@@ -141,9 +163,22 @@ class ColorizeVideo(io.ComfyNode):
                 frames=frames,
                 shots=shots,
                 keyframes=keyframes,
+                strokes=strokes,
                 teaching=TeachOptions(teach_steps),
                 device=host.device(),
+                kept=TaughtNetworks(host.taught_folder()),
                 on_progress=progress.report,
                 check=host.check_cancelled,
+                on_confidence=confidence.hear,
             )
-        return io.NodeOutput(host.video_from_file(saved.path))
+        colored = host.video_from_file(saved.path)
+        if keyframes is None:
+            return io.NodeOutput(colored)
+        share = 100 * confidence.mean
+        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
+        if score_prefix:
+            scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
+            with AtomicOutput(scores.path) as part:
+                confidence.write(part, clip)
+        maps = confidence.pictures(clip, frames)
+        return io.NodeOutput(colored, ui=ui.PreviewImage(maps, cls=cls))

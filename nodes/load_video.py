@@ -138,7 +138,8 @@ class LoadVideoFrames(io.ComfyNode):
                 short_side=short_side or None,
                 keep_alpha=keep_alpha,
                 free_memory=host.free_memory(torch.device("cpu")),
-                on_progress=progress.report,
+                # The node plays the clip already; a second picture would only push others away.
+                on_progress=lambda done, total, _: progress.report(done, total),
                 check=host.check_cancelled,
             )
         audio = None

@@ -1,3 +1,5 @@
+import logging
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -5,8 +7,20 @@ from torch import Tensor
 from ..files import AtomicOutput
 from ..host import current, io, ui
 from ..options import ShotOptions
-from ..pipeline import Clip, ClipShots, find_shots, load_keyframes, probe
+from ..pipeline import (
+    Clip,
+    ClipShots,
+    find_shots,
+    load_keyframes,
+    probe,
+    suggest_keyframes,
+    with_keyframes,
+)
 from .types import Shots
+
+MAX_MORE = 64
+
+log = logging.getLogger(__name__)
 
 
 class ShotKeyframes(io.ComfyNode):
@@ -45,6 +59,15 @@ class ShotKeyframes(io.ComfyNode):
                     step=0.05,
                     tooltip="Higher finds more cuts.",
                 ),
+                io.Int.Input(
+                    "more",
+                    default=0,
+                    min=0,
+                    max=MAX_MORE,
+                    optional=True,
+                    tooltip="So many keyframes beside, where in the whole film one more helps "
+                    "most: in frames that show what no keyframe shows.",
+                ),
             ],
             outputs=[
                 io.Image.Output("keyframes", tooltip="All shots' keyframes, in order."),
@@ -53,7 +76,7 @@ class ShotKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
+    def execute(cls, video, keyframes_per_shot, sensitivity, more=0) -> io.NodeOutput:
         host = current()
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
@@ -66,15 +89,35 @@ class ShotKeyframes(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )
-        images = load_keyframes(
-            clip,
-            shots,
-            frames=frames,
-            free_memory=host.free_memory(torch.device("cpu")),
-            check=host.check_cancelled,
-        )
+        images = _load(clip, shots, frames)
+        if more:
+            with host.progress(len(frames)) as progress:
+                found = suggest_keyframes(
+                    clip,
+                    shots,
+                    images,
+                    more,
+                    frames=frames,
+                    on_progress=progress.report,
+                    check=host.check_cancelled,
+                )
+            numbers = sorted(suggestion.frame for suggestion in found)
+            log.info("%s: more keyframes help most at frames %s", source.name, numbers)
+            shots = with_keyframes(shots, [*shots.keyframes, *numbers])
+            images = _load(clip, shots, frames)
         shown = _preview(images, shots, clip, frames)
         return io.NodeOutput(host.to_output(images), shots, ui=shown)
+
+
+def _load(clip: Clip, shots: ClipShots, frames: range) -> Tensor:
+    host = current()
+    return load_keyframes(
+        clip,
+        shots,
+        frames=frames,
+        free_memory=host.free_memory(torch.device("cpu")),
+        check=host.check_cancelled,
+    )
 
 
 def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:

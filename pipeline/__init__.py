@@ -4,32 +4,39 @@ The public Python API. It knows no host: progress goes to ``on_progress(done, to
 a cancel comes in by ``check()``, see `callbacks`. Settings are the frozen objects of `options`.
 """
 
-from ..model import Network, load_model, save_model
-from ..options import (
-    ColorOptions,
-    EncodeOptions,
-    FilmOptions,
-    ShotOptions,
-    TeachOptions,
-)
-from ..video import (
-    FORMATS,
-    Clip,
-    VideoError,
-    find_format,
-    is_pattern,
-    probe,
-    probe_pictures,
-)
-from .film import colorize_film
-from .frames import LoadedFrames, load_frames, save_frames, to_images
-from .images import colorize_images
-from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
-from .photo import PhotoError, colorize_photo, read_photo, write_photo
-from .reference_names import find_references
-from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
-from .stabilize import stabilize_images
-from .teaching import is_kept, painted_pixels, teach
+from typing import TYPE_CHECKING
+
+from ..lazy import imported_on_demand
+
+if TYPE_CHECKING:
+    from ..model import Network, load_model, save_model
+    from ..options import (
+        ColorOptions,
+        EncodeOptions,
+        FilmOptions,
+        ShotOptions,
+        TeachOptions,
+    )
+    from ..video import (
+        FORMATS,
+        Clip,
+        VideoError,
+        find_format,
+        is_pattern,
+        probe,
+        probe_pictures,
+    )
+    from .confidence import FilmConfidence
+    from .film import colorize_film
+    from .frames import LoadedFrames, load_frames, save_frames, to_images
+    from .images import colorize_images
+    from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
+    from .photo import PhotoError, colorize_photo, read_photo, write_photo
+    from .reference_names import find_references
+    from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
+    from .stabilize import stabilize_images
+    from .taught_networks import TaughtNetworks
+    from .teaching import is_kept, painted_pixels, teach
 
 __all__ = [
     "FORMATS",
@@ -37,6 +44,7 @@ __all__ = [
     "ClipShots",
     "ColorOptions",
     "EncodeOptions",
+    "FilmConfidence",
     "FilmOptions",
     "LoadedFrames",
     "Network",
@@ -44,6 +52,7 @@ __all__ = [
     "Shot",
     "ShotOptions",
     "Suggestion",
+    "TaughtNetworks",
     "TeachOptions",
     "VideoError",
     "colorize_film",
@@ -71,3 +80,24 @@ __all__ = [
     "with_keyframes",
     "write_photo",
 ]
+
+# `probe` and `find_format` need no torch, which takes a second or two to import.
+__getattr__ = imported_on_demand(
+    __name__,
+    {
+        "..model": "Network load_model save_model",
+        "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
+        "..video": "FORMATS Clip VideoError find_format is_pattern probe probe_pictures",
+        ".confidence": "FilmConfidence",
+        ".film": "colorize_film",
+        ".frames": "LoadedFrames load_frames save_frames to_images",
+        ".images": "colorize_images",
+        ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
+        ".photo": "PhotoError colorize_photo read_photo write_photo",
+        ".reference_names": "find_references",
+        ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
+        ".stabilize": "stabilize_images",
+        ".taught_networks": "TaughtNetworks",
+        ".teaching": "is_kept painted_pixels teach",
+    },
+)

@@ -36,8 +36,10 @@ from ..model import (
 )
 from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
+from .looks import Looks, groups
 from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
+from .taught_networks import TaughtNetworks
 from .teaching import teach
 
 DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
@@ -60,7 +62,9 @@ def colorize_film(
     frames: range | None = None,
     shots: ClipShots | None = None,
     keyframes: Tensor | None = None,
+    strokes: bool = False,
     teaching: TeachOptions = DEFAULT_TEACHING,
+    kept: TaughtNetworks | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -75,10 +79,13 @@ def colorize_film(
     With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
     [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
     ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Where a
-    surface of the keyframes is seen again, it has the colour that they show. Without, the film's
-    cuts are found on the way.
+    surface of the keyframes is seen again, it has the colour that they show. ``strokes``: they are
+    grey frames with colour painted on them, and only pixels in colour count. Without, the film's
+    cuts are found on the way. A network without detail of its own looks at every other frame, as
+    far as those between lie midway (`looks`).
 
-    ``on_progress`` counts frames, and the steps of teaching beside them. ``on_confidence`` hears of
+    ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
+    steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
     each frame coloured by keyframes its number and how well its colours are known from them, a map
     ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
@@ -91,8 +98,8 @@ def colorize_film(
     parts, references = [ShotColors(0)], None
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
-        parts = shot_colors(shots, keyframes)
-        references = shot_references(shots, keyframes, color.saturation)
+        parts = shot_colors(shots, keyframes, strokes=strokes)
+        references = shot_references(shots, keyframes, color.saturation, strokes=strokes)
     painter = _FilmPainter(
         network,
         color,
@@ -100,8 +107,10 @@ def colorize_film(
         parts,
         references,
         teaching,
+        strokes,
+        kept,
         torch.device(device),
-        len(frames),
+        frames,
         on_progress,
         on_confidence,
         check,
@@ -128,21 +137,25 @@ class _FilmPainter:
         shots: Sequence[ShotColors],
         references: Iterable[Reference] | None,
         teaching: TeachOptions,
+        strokes: bool,
+        kept: TaughtNetworks | None,
         device: torch.device,
-        frame_count: int,
+        frames: range,
         on_progress: OnProgress | None,
         on_confidence: OnConfidence | None,
         check: Check | None,
     ) -> None:
         self.network, self.color, self.film = network, color, film
-        self.shots, self.teaching, self.device = shots, teaching, device
+        self.shots, self.teaching, self.kept, self.device = shots, teaching, kept, device
+        self.strokes = strokes
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
         self.check, self.on_progress, self.on_confidence = check, on_progress, on_confidence
         self.references = references  # of all shots, in order
         taught = sum(shot.keyframes is not None for shot in shots)
-        self.done, self.total = 0, max(1, frame_count + taught * teaching.steps)
+        self.first_frame = frames.start
+        self.done, self.total = 0, max(1, len(frames) + taught * teaching.steps)
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
         """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
@@ -181,14 +194,21 @@ class _FilmPainter:
     ) -> Iterator[ChromaBatch]:
         """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
         first = 0
-        model = None
-        for batch in luma:
-            waiting.append(batch)
-            for begins, shot, rows in _by_shot(self.shots, first, len(batch)):
-                if begins or model is None:
+        looks = None
+        for group in groups(luma, self.first_frame):
+            waiting += group
+            count = sum(map(len, group))
+            for begins, shot, rows in _by_shot(self.shots, first, count):
+                if begins or looks is None:
                     model = self._model(shot)
+                    sparse = not self.network.detailed
+                    looks = Looks(model, planes.luma_size, sparse=sparse)
                 with limited_threads(self.threads):
-                    chroma, small = self._predict(model, batch[rows], planes)
+                    small = self._small_luma(looks.size, group, rows, planes)
+                    start = self.first_frame + first + rows.start
+                    # On the CPU: for another device the many small operations of steadying would
+                    # be no quicker, and not all of them are there on each.
+                    chroma = looks.chroma(small, start, self.check).cpu()
                 if self.network.detailed and self.film.stability:
                     size = stabilized_size(*small.shape[2:])
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
@@ -196,40 +216,51 @@ class _FilmPainter:
                     chroma = steadied_at
                 cuts = [begins] + [False] * (len(chroma) - 1) if len(self.shots) > 1 else None
                 yield ChromaBatch(chroma, small, cuts)
-            first += len(batch)
+            first += count
 
-    def _predict(
-        self, model: ChromaModel, luma: np.ndarray, planes: PlaneFormat
-    ) -> tuple[Tensor, Tensor]:
-        """Small chroma, and the small luma to steady it by."""
-        size = model.input_size(*luma.shape[1:])
-        # Steadying wants a little more than a small network; the planes are shrunk once, to that.
-        steady_by = size
+    def _small_luma(
+        self,
+        size: tuple[int, int],
+        group: list[np.ndarray],
+        rows: slice,
+        planes: PlaneFormat,
+    ) -> Tensor:
+        """The luma of these frames at the size that steadying wants, a little more than a small
+        network's ``size``: the planes are shrunk once."""
         if self.references is not None:
-            steady_by = max(size, match_size(*luma.shape[1:]), key=min)
+            size = max(size, match_size(*planes.luma_size), key=min)
         elif self.film.stability and not self.network.detailed:
-            steady_by = filter_size(*size)
-        small = small_luma(luma, steady_by, planes)
-        seen = small if steady_by == size else resize(small, size).clamp_(0, 1)
-        chroma = model.chroma(seen.to(model.device), self.check)
-        # On the CPU: for another device the many small operations of steadying would be no
-        # quicker, and not all of them are there on each.
-        return chroma.cpu(), small
+            size = filter_size(*size)
+        return torch.cat([small_luma(part, size, planes) for part in _rows_of(group, rows)])
 
     def _model(self, shot: ShotColors) -> ChromaModel:
         network, color = self.network, self.color
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
-            network = teach(
-                network,
-                list(shot.keyframes),
-                self.teaching,
-                device=self.device,
-                on_progress=lambda *_: self._progress(1),
-                check=self.check,
-            )
+            network = self._taught(shot.keyframes)
         return network.chroma_model(color, self.device, film=True)
+
+    def _taught(self, keyframes: Tensor) -> Network:
+        before = self.done
+
+        def report(done: int, total: int, preview: object = None) -> None:
+            self.done = before + done
+            if self.on_progress is not None:
+                self.on_progress(self.done, self.total, lambda: small_image(keyframes[0]))
+
+        taught = teach(
+            self.network,
+            list(keyframes),
+            self.teaching,
+            strokes=self.strokes,
+            device=self.device,
+            kept=self.kept,
+            on_progress=report,
+            check=self.check,
+        )
+        self.done = before + self.teaching.steps  # it may have ended early
+        return taught
 
     def _progress(
         self,
@@ -269,6 +300,16 @@ def _by_shot(
             yield first == shot.first, shot, slice(first - start, stop - start)
 
 
+def _rows_of(group: list[np.ndarray], rows: slice) -> Iterator[np.ndarray]:
+    """What ``rows`` of the whole group are in each of its batches."""
+    first = 0
+    for batch in group:
+        part = batch[max(0, rows.start - first) : max(0, rows.stop - first)]
+        if len(part):
+            yield part
+        first += len(batch)
+
+
 def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> Planes:
     """The chroma planes of Y planes; small chroma of different shots may differ in size."""
     done, parts = 0, []
@@ -279,6 +320,12 @@ def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> P
         done = rows.stop
     u, v = zip(*parts, strict=True)
     return np.concatenate(u), np.concatenate(v)
+
+
+def small_image(image: Tensor) -> Tensor:
+    """An image ``(H, W, 3)``, at most `PREVIEW_WIDTH` wide."""
+    size = scaled((image.shape[0], image.shape[1]), min(1.0, PREVIEW_WIDTH / image.shape[1]))
+    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1)
 
 
 def small_picture(plane: np.ndarray, chroma: Tensor, planes: PlaneFormat) -> Tensor:

@@ -226,6 +226,13 @@ def test_a_workflow_for_a_server_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_a_dry_run_needs_no_torch(folder):
+    code = "import sys; from colorizationnet.headless.cli import main"
+    code += "\nmain(['colorize', '--dry-run', 'clip.mp4', 'photo.png', '-o', 'to/'])"
+    code += "\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_python_dash_m():
     command = [sys.executable, "-m", "colorizationnet", "run", "none.json"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 import ast
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "callbacks",
     "files",
+    "lazy",
     "options",
     "owners",
     "version",
@@ -99,6 +101,14 @@ def test_nothing_below_the_nodes_knows_a_host():
         if path.relative_to(ROOT).parts[0] in ("pipeline", "model", "video")
     ]
     assert not [path for path in below if any("host" in module[:1] for module in imports(path))]
+
+
+@pytest.mark.parametrize("face", ["pipeline", "pipeline.photo"])
+def test_a_face_offers_what_it_lists(face):
+    room = import_module(f"colorizationnet.{face}")
+    assert all(getattr(room, name) is not None for name in room.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        room.nothing  # noqa: B018
 
 
 def test_no_room_imports_in_a_circle():

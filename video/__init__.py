@@ -12,6 +12,7 @@ from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
 from .recolor import recolor
 from .streams import copied_streams
+from .tags import read_tags
 from .transcode import ColourStream
 from .write import FrameWriter
 
@@ -42,6 +43,7 @@ __all__ = [
     "read_audio",
     "read_frames",
     "read_luma",
+    "read_tags",
     "recolor",
     "url",
 ]

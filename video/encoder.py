@@ -15,6 +15,7 @@ from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
 from .mp4_times import set_creation_time
+from .tags import tag_pictures
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,14 @@ class Encoder:
             opened.callback(self._output.discard)
             if container.muxer == "image2":
                 self._output.part.mkdir()
-            if encode.metadata:
+            self._tags = {key: value for key, value in encode.metadata.items() if value}
+            for key in encode.metadata.keys() - self._tags.keys():
+                outputs += ["-metadata", f"{key}="]
+            if self._tags:
                 # Through a file: a workflow may be longer than a command line.
                 folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
-                listing.write_text(ffmetadata(encode.metadata), encoding="utf-8")
+                listing.write_text(ffmetadata(self._tags), encoding="utf-8")
                 # Ahead of the source's: a tag that is there already is not replaced.
                 outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
@@ -99,6 +103,7 @@ class Encoder:
         self._process.close_stdin()
         if self._process.wait(self._check) != 0:
             self._fail()
+        tag_pictures(self._output.part, self._tags)
         # Times that stand still for a packet are no damage; MPEG's program streams have them.
         if errors := [line for line in self._process.errors if "non monotonically" not in line]:
             log.warning(

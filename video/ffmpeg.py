@@ -197,6 +197,8 @@ class FFmpeg:
         if telling or self.errors:
             return (telling or self.errors)[0].rstrip(".")
         code = self._process.returncode
+        if code == -getattr(signal, "SIGXFSZ", 0) < 0:
+            return "File too large"
         if code < 0:
             return f"ffmpeg was killed by {signal.Signals(-code).name}"
         return f"ffmpeg ended with code {code}"

@@ -1,0 +1,34 @@
+"""Each template in the page: it opens whole, runs as it opens, and shows what came of it."""
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+TEMPLATES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+SHOWING = {
+    *("LoadImage", "LoadVideo", "SaveImage", "SaveVideo", "PreviewImage", "ImageCompare"),
+    *("ColorizationNetLoadVideo", "ColorizationNetSaveVideo", "ColorizationNetTeach"),
+    "ColorizationNetShotKeyframes",
+}
+
+
+def assert_apart(boxes):
+    for (one, a), (other, b) in combinations(boxes.items(), 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, f"{one} {a} lies on {other} {b}"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_opens_runs_and_shows_its_result(editor, name):
+    editor.template(name)
+    assert not editor.problems()
+    assert_apart(editor.boxes())
+    done = editor.run()
+    assert done["status"]["status_str"] == "success", done["status"]["messages"][-1]
+    assert_apart(editor.boxes())
+    shown = {key: width for key, width in editor.media().items() if key.split()[1] in SHOWING}
+    assert shown and all(shown.values()), shown
+    assert "failed to load" not in editor.text().lower()
+    assert not editor.problems() and not editor.errors

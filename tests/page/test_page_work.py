@@ -1,0 +1,91 @@
+"""Working in the page: finding nodes, a cancel, an error, a result dropped back on the canvas."""
+
+import logging
+
+import pytest
+from editor import Editor
+
+# What a user types, one of our nodes that should be near the top, and how near.
+WORDS = {
+    "color": ("Colorize Images", 12), "colour": ("Colorize Images", 6),
+    "colorize": ("Colorize Images", 3), "colorise": ("Colorize Images", 3),
+    "video": ("Load Video Frames", 40), "film": ("Colorize Video", 6),
+    "movie": ("Colorize Video", 6), "old photo": ("Colorize Images", 3),
+    "restore": ("Colorize Images", 6), "black and white": ("Colorize Images", 6),
+    "b&w": ("Colorize Images", 3), "sepia": ("Colorize Images", 3),
+    "deoldify": ("Colorize Images", 3), "ddcolor": ("Colorize Images", 3),
+    "flicker": ("Stabilize Colors", 3), "stabilize": ("Stabilize Colors", 3),
+    "keyframe": ("Shot Keyframes", 6), "strokes": ("Teach ColorizationNet", 3),
+    "teach": ("Teach ColorizationNet", 3), "train": ("Teach ColorizationNet", 30),
+    "paint": ("Teach ColorizationNet", 20), "reference": ("Teach ColorizationNet", 30),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ranks(server, browser):
+    """Where in the search each word finds its node."""
+    editor = Editor(browser, server)
+    found = {}
+    for word, (name, _) in WORDS.items():
+        names = editor.search(word)
+        found[word] = names.index(name) + 1 if name in names else None
+    editor.close()
+    logging.getLogger(__name__).info("ranks: %s", found)
+    return found
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_search_lists_our_node_near_the_top(ranks, word):
+    assert ranks[word] is not None and ranks[word] <= WORDS[word][1]
+
+
+def test_an_output_on_the_canvas_gives_its_workflow_back(editor, base):
+    editor.template("1 Colorize Photo")
+    before = editor.types()
+    editor.run()
+    (saved,) = base.glob("output/colorized/photo_*.png")
+    editor.command("Comfy.NewBlankWorkflow")
+    editor.wait(lambda: editor.types() == [])
+    editor.drop(saved, "image/png")
+    editor.wait(lambda: editor.types() == before)
+    saved.unlink()
+
+
+def test_a_clip_on_the_canvas_gives_its_workflow_back(editor, base):
+    editor.template("2 Colorize Film")
+    before = editor.types()
+    editor.run()
+    (saved,) = base.glob("output/colorized/film_*.mp4")
+    editor.command("Comfy.NewBlankWorkflow")
+    editor.wait(lambda: editor.types() == [])
+    editor.drop(saved, "video/mp4")
+    editor.wait(lambda: editor.types() == before)
+    saved.unlink()
+
+
+def test_a_cancel_stops_the_work_without_an_error(editor, base):
+    editor.template("3 Teach From One Frame")
+    editor.set("ColorizationNetTeach", "steps", 10_000)
+    editor.press_run()
+    before = set(editor.ask("history"))
+    editor.wait(lambda: editor.ask("queue")["queue_running"])
+    editor.page.wait_for_timeout(1000)
+    editor.command("Comfy.Interrupt")
+    editor.wait(lambda: set(editor.ask("history")) - before)
+    (number,) = set(editor.ask("history")) - before
+    messages = editor.ask("history")[number]["status"]["messages"]
+    assert messages[-1][0] == "execution_interrupted"
+    assert not list(base.glob("output/colorized/taught_*"))
+    assert not editor.errors
+
+
+def test_an_errors_sentence_is_visible(editor):
+    editor.template("5 Colorize Film By Keyframes")
+    cut = "app.graph.nodes.find(n => n.type == 'ColorizationNetColorizeVideo').disconnectInput(3)"
+    editor.page.evaluate(cut)
+    editor.run()
+    editor.page.get_by_text("View details").or_(
+        editor.page.get_by_text("Show report")
+    ).first.click()
+    sentence = "Coloured keyframes need the SHOTS of Shot Keyframes"
+    editor.page.get_by_text(sentence).first.wait_for(timeout=10_000)
