@@ -102,7 +102,7 @@ def test_what_a_container_cannot_hold_is_named_in_one_warning(tmp_path, caplog, 
 @pytest.mark.parametrize("part", [None, range(25, 50)])
 def test_cover_art_stays_what_it_was(tmp_path, cover, rich, into, part):
     target = tmp_path / f"out{into}"
-    recolor(rich, target, grey, frames=part)
+    recolor(rich, target, grey, frames=part, encode=EncodeOptions(metadata={"prompt": "mine"}))
     picture = ffmpeg("-i", target, "-map", "0:v:1", "-c", "copy", "-f", "image2pipe", "-")
     assert picture == cover.read_bytes()
     again = tmp_path / f"again{into}"
