@@ -5,7 +5,7 @@ import pytest
 from colorizationnet.headless import cli
 from colorizationnet.pipeline import probe
 from PIL import Image
-from video_clips import make_clip
+from video_clips import ffmpeg, make_clip
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +99,21 @@ def test_bit_depth_keeps_what_the_default_does_not(tmp_path, run):
     code, _, said = run("in.mov", "-o", "10.mov", "--bit-depth", "10")
     assert code == 0 and "bits a sample" not in said
     assert probe("10.mov").pix_fmt == "yuv420p10le"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".y4m", "wrapped_avframe"), (".h264", "libx264"), (".hevc", "libx265")]
+)
+@pytest.mark.parametrize("short", [False, True])
+def test_bare_streams_are_clips(tmp_path, run, suffix, codec, short):
+    quiet = ("-x265-params", "log-level=none") if codec == "libx265" else ()
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", 12, "-pix_fmt", "yuv420p"),
+        *("-c:v", codec, *quiet, tmp_path / f"in{suffix}"),
+    )
+    if short and suffix != ".y4m":  # a start code may have three bytes or four
+        data = (tmp_path / f"in{suffix}").read_bytes()
+        (tmp_path / f"in{suffix}").write_bytes(data.removeprefix(b"\0"))
+    code, saved, said = run(f"in{suffix}", "-o", "done/")
+    assert (code, saved) == (0, ["done/in-color.mp4"]), said
+    assert probe(saved[0]).frame_count == 12
