@@ -71,7 +71,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="leave results that are there already, as is the rule for several files",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
-    parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        help="8 or 10, of photos 8 or 16 (default: as is, but 8 for H.264 that is not HDR)",
+    )
     parser.add_argument(
         "--no-metadata",
         action="store_true",

@@ -102,7 +102,7 @@ def test_what_a_container_cannot_hold_is_named_in_one_warning(tmp_path, caplog, 
 @pytest.mark.parametrize("part", [None, range(25, 50)])
 def test_cover_art_stays_what_it_was(tmp_path, cover, rich, into, part):
     target = tmp_path / f"out{into}"
-    recolor(rich, target, grey, frames=part)
+    recolor(rich, target, grey, frames=part, encode=EncodeOptions(metadata={"prompt": "mine"}))
     picture = ffmpeg("-i", target, "-map", "0:v:1", "-c", "copy", "-f", "image2pipe", "-")
     assert picture == cover.read_bytes()
     again = tmp_path / f"again{into}"
@@ -272,7 +272,6 @@ def test_alpha_that_is_lost_is_named(tmp_path, caplog):
     ],
 )
 def test_what_becomes_of_ten_bits(tmp_path, caplog, pix_fmt, encode, expected):
-    caplog.set_level("INFO")
     source = make_clip(
         tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", pix_fmt, "-vf", "setparams=range=tv"
     )
@@ -284,7 +283,6 @@ def test_what_becomes_of_ten_bits(tmp_path, caplog, pix_fmt, encode, expected):
 
 @pytest.mark.parametrize("bit_depth", [None, 8, 10])
 def test_hdr_is_ten_bits_in_a_codec_that_players_show(tmp_path, caplog, bit_depth):
-    caplog.set_level("INFO")
     tags = "setparams=color_trc=smpte2084:colorspace=bt2020nc:color_primaries=bt2020:range=tv"
     source = make_clip(
         tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf", tags, frames=3

@@ -201,13 +201,11 @@ class Decoder:
                 "start again once it is whole."
             )
         missing = undecoded + (self.clip.missing_frames if self._to_end else 0)
+        if changed:
+            log.warning("%s changed while it was read: the result may be damaged", path)
         if missing:
             log.warning("%s is damaged or cut off: %d frames are missing", path, missing)
-        elif changed:
-            log.warning("%s changed while it was read: the result may be neither", path)
-        if (
-            errors and not missing and not self._start_frame
-        ):  # a seek may land amid what cannot be decoded
+        elif errors and not self._start_frame:  # a seek may land amid what cannot be decoded
             count = f"{len(errors)} errors" if len(errors) < MAX_ERRORS else "many errors"
             log.warning(
                 "%s is damaged: ffmpeg met %s, pictures may be wrong (%s)", path, count, errors[0]

@@ -74,8 +74,8 @@ def recolor(
     clip = as_clip(source)
     path = Path(target)
     if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
-        log.info("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
-        encode = replace(encode, format=HDR_FORMAT, quality=None)
+        log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
+        encode = replace(encode, format=HDR_FORMAT)
     entry = find_format(encode.format)
     entry.container(path)  # a wrong suffix is said first
     frames = checked_frames(clip, frames)
@@ -137,7 +137,7 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
             clip.color_trc,
         )
     if clip.bit_depth > plane_format.depth:
-        log.info(
+        log.warning(
             "%s has %d bits a sample, %s gets %d; a bit depth of 10 keeps more",
             clip.path,
             clip.bit_depth,
@@ -201,7 +201,10 @@ def _open_encoder(
 ) -> Encoder:
     entry = find_format(encode.format)
     container = entry.container(path)
-    carried = carried_streams(clip, frames, container, path, folder, own_tags=bool(encode.metadata))
+    carried = carried_streams(clip, frames, container, path, folder)
+    if carried.plain_tags and any(encode.metadata.values()):
+        log.info("%s has cover art, and so no tags with its settings: MP4 holds one of them", path)
+        encode = replace(encode, metadata={})
     # A trimmed clip begins with its first frame, a whole one keeps its own beginning.
     delay = Fraction(0) if frames.start else clip.time_of(0)
     tick = _tick(clip, delay)

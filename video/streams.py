@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -116,21 +116,16 @@ def carried_streams(
     container: Container,
     path: Path,
     folder: Path,
-    *,
-    own_tags: bool,
 ) -> Carried:
     """What carries sound, subtitles, chapters, tags and all else over into ``path``.
 
     Packets are copied where the container takes them; what must be converted or left out is
     logged. ``frames`` of the clip are kept; a subtitle that spans their beginning or their end is
-    cut there. ``folder`` is for files that are needed until the clip is written. ``own_tags``: the
-    file gets tags under names of our own, which MP4 holds in a way that has no cover art.
+    cut there. ``folder`` is for files that are needed until the clip is written.
     """
     carried = Carried()
     if clip.pictures:
         return carried
-    if container.is_mp4 and own_tags:
-        container = replace(container, covers=False)
     cut = Cut.of(clip, frames)
     number = carried.add_source(clip, cut.options())
     carried.outputs += ["-map_metadata", str(number), "-map_chapters", str(number)]
