@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -45,6 +47,17 @@ class ShotKeyframes(io.ComfyNode):
                     step=0.05,
                     tooltip="Higher finds more cuts.",
                 ),
+                io.Int.Input(
+                    "shot",
+                    display_name="shot (0 = all)",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Give only this shot's keyframes, to paint or colour them by "
+                    "themselves; SHOTS stays whole. 0 gives all.",
+                ),
             ],
             outputs=[
                 io.Image.Output("keyframes", tooltip="All shots' keyframes, in order."),
@@ -53,7 +66,7 @@ class ShotKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
+    def execute(cls, video, keyframes_per_shot, sensitivity, shot=0) -> io.NodeOutput:
         host = current()
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
@@ -66,15 +79,32 @@ class ShotKeyframes(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )
+        wanted = _only(shots, shot)
         images = load_keyframes(
             clip,
-            shots,
+            wanted,
             frames=frames,
             free_memory=host.free_memory(torch.device("cpu")),
             check=host.check_cancelled,
         )
-        shown = _preview(images, shots, clip, frames)
+        shown = _preview(images, wanted, clip, frames)
         return io.NodeOutput(host.to_output(images), shots, ui=shown)
+
+
+def _only(shots: ClipShots, number: int) -> ClipShots:
+    """The shots, none with keyframes but this one, counted from 1; with 0 all."""
+    if number > len(shots.shots):
+        raise ValueError(
+            f"There is no shot {number}: the clip has {len(shots.shots)}; lower shot, or raise "
+            "sensitivity to find more cuts."
+        )
+    if not number:
+        return shots
+    kept = [
+        found if place == number else replace(found, keyframes=())
+        for place, found in enumerate(shots.shots, 1)
+    ]
+    return replace(shots, shots=tuple(kept), thumbnails=None)
 
 
 def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:
@@ -84,7 +114,7 @@ def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.
     numbers = [number for number, shot in enumerate(shots.shots, 1) for _ in shot.keyframes]
     for image, number, frame in zip(images, numbers, shots.keyframes, strict=True):
         seconds = float(clip.time_of(frames[frame]))
-        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:05.2f}s"
+        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:06.3f}s"
         saved = host.output_path(name, ".png", folder="temp")
         levels = image.mul(255).round().clamp(0, 255).byte().cpu().numpy()
         with AtomicOutput(saved.path) as part:
