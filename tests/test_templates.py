@@ -214,3 +214,24 @@ def test_a_help_page_has_a_picture_that_exists_and_names_templates_that_exist(no
     assert pictures and all((docs / picture).is_file() for picture in pictures)
     named = re.findall(r"\*\*(\d\d [^*]+)\*\*", text)
     assert named and set(named) <= {path.stem for path in TEMPLATES}
+
+
+BLUEPRINTS = sorted((WORKFLOWS.parent / "subgraphs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_is_one_node_whose_links_and_widgets_agree(path):
+    (node,), (graph,) = read(path)["nodes"], read(path)["definitions"]["subgraphs"]
+    assert node["type"] == graph["id"] and node["title"] == graph["name"] == path.stem
+    inside = {str(one["id"]): one for one in graph["nodes"]}
+    ends = {"-10": [{"outputs": graph["inputs"]}], "-20": [{"inputs": graph["outputs"]}]}
+    for link in graph["links"]:
+        sources = ends.get(str(link["origin_id"])) or [inside[str(link["origin_id"])]]
+        targets = ends.get(str(link["target_id"])) or [inside[str(link["target_id"])]]
+        source = sources[0]["outputs"][link["origin_slot"]]
+        target = targets[0]["inputs"][link["target_slot"]]
+        assert source["type"] == target["type"] == link["type"]
+        assert link["id"] in source.get("links", source.get("linkIds"))
+        assert link["id"] in target.get("linkIds", [target.get("link")])
+    for key, widget in node["properties"]["proxyWidgets"]:
+        assert widget in [socket["name"] for socket in inside[key]["inputs"] if "widget" in socket]
