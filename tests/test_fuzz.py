@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -284,6 +285,11 @@ def answers(prompt_id):
     }
 
 
+def answer_later(waiting, last, handler):
+    """What is ``waiting``, one after the other, then ``last``."""
+    handler.reply(next(waiting, last))
+
+
 def raw(data):
     """An answer that is no HTTP, or hardly."""
 
@@ -312,7 +318,11 @@ def test_fuzz_server(comfy, tmp_path, monkeypatch):
             else:
                 bad = json.dumps(hurt_json(good[path], chance)).encode("utf-8", "surrogatepass")
                 bad = hurt(bad, chance) if chance.random() < 0.1 else bad
-            comfy.overrides = {**good, path: bad}
+            waiting = iter([{}])
+            done_later = partial(answer_later, waiting, good["/history"])
+            # A server that says for ever that it is at work is waited for.
+            idle = queue(None, "one")
+            comfy.overrides = {**good, "/history": done_later, "/queue": idle, path: bad}
             try:
                 for saved in Server(comfy.url).run(PROMPT, tmp_path / "in", out):
                     assert saved.resolve().is_relative_to(out.resolve())
