@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import temp_prefix
 from ..host import KEY, record, use
 from ..options import ColorOptions, EncodeOptions, FilmOptions
 
@@ -131,7 +132,10 @@ def _to_editor(prompt: Prompt) -> dict[str, Any]:
     from .standin.host import StandInHost
     from .standin.to_editor import to_editor
 
-    with tempfile.TemporaryDirectory() as nowhere, use(StandInHost(nowhere, nowhere, nowhere)):
+    with (
+        tempfile.TemporaryDirectory(prefix=temp_prefix()) as nowhere,
+        use(StandInHost(nowhere, nowhere, nowhere)),
+    ):
         schemas = {
             schema.node_id: schema
             for schema in (node.GET_SCHEMA() for node in (*NODES, *CORE_NODES))
