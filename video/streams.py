@@ -11,6 +11,7 @@ from pathlib import Path
 from .clip import Clip, Stream
 from .ffmpeg import FFmpeg, input_file
 from .formats import TEXT_SUBTITLES, Container
+from .mp4_times import parse_time
 from .timecode import advanced
 
 log = logging.getLogger(__name__)
@@ -143,8 +144,8 @@ def carried_streams(
 def _tags(clip: Clip, frames: range, container: Container) -> list[str]:
     """The tags of the file that are other than the source's, and those of the picture's stream."""
     options = [word for name in STALE_TAGS for word in ("-metadata", f"{name}=")]
-    if container.is_mp4:
-        options += ["-metadata", "creation_time="]  # see mp4_times
+    if container.is_mp4 and parse_time(clip.tags.get("creation_time", "")):
+        options += ["-metadata", "creation_time="]  # it goes where `mp4_times` puts it
     tags = dict(clip.video.tags) if clip.video else {}
     if frames.start:
         for scope, found in (("", clip.tags), (":s:v:0", tags)):
