@@ -140,6 +140,13 @@ class Host(Protocol):
         """
         ...
 
+    def output_folder(self, name: str) -> Path:
+        """The folder ``name`` below the output folder, made when it is missing.
+
+        Raises ``ValueError`` for a name that leads outside.
+        """
+        ...
+
     def temp_folder(self) -> Path:
         """Where files may be put that the host deletes when it ends."""
         ...

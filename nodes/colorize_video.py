@@ -3,11 +3,12 @@ from dataclasses import replace
 
 from ..files import AtomicOutput
 from ..host import current, io, ui
-from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
+from ..options import COMPARISONS, MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
 from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,
+    check_saturation,
     color_options,
     colour_inputs,
     look_input,
@@ -47,6 +48,7 @@ class ColorizeVideo(io.ComfyNode):
                 "deoldify",
                 "ddcolor",
             ],
+            is_input_list=True,  # keyframes may come one by one
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
@@ -55,8 +57,8 @@ class ColorizeVideo(io.ComfyNode):
                 io.Image.Input(
                     "keyframes",
                     optional=True,
-                    tooltip="Coloured keyframes of Shot Keyframes: each shot is then coloured by "
-                    "a network taught on its own.",
+                    tooltip="Coloured keyframes of Shot Keyframes, in a batch or a list, of all "
+                    "shots or some: each shot is then coloured by a network taught on its own.",
                 ),
                 Shots.Input("shots", optional=True, tooltip="From Shot Keyframes."),
                 io.Int.Input(
@@ -97,8 +99,17 @@ class ColorizeVideo(io.ComfyNode):
                     default=False,
                     optional=True,
                     advanced=True,
-                    tooltip="The keyframes are grey frames with strokes of colour painted on them: "
-                    "only the pixels that have colour count.",
+                    tooltip="The keyframes are grey with strokes of colour painted on them: only "
+                    "what is painted teaches.",
+                ),
+                io.Combo.Input(
+                    "compare",
+                    options=list(COMPARISONS),
+                    default="off",
+                    optional=True,
+                    advanced=True,
+                    tooltip="To show people the difference: half leaves the left half grey, wipe "
+                    "begins in grey and draws the colour across the picture.",
                 ),
                 io.String.Input(
                     "score_prefix",
@@ -109,12 +120,50 @@ class ColorizeVideo(io.ComfyNode):
                     "frame's colours are known from the keyframes, 0 to 1. Empty writes none.",
                 ),
             ],
-            outputs=[io.Video.Output("video")],
+            outputs=[io.Video.Output("video", is_output_list=True)],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
-    def execute(
+    def validate_inputs(cls, saturation=1.0):
+        return check_saturation(saturation)
+
+    @classmethod
+    def execute(cls, keyframes=None, shots=None, **inputs) -> io.NodeOutput:
+        if (keyframes is None) != (shots is None):
+            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+        films = max(map(len, inputs.values()))
+        if shots is None:
+            given = [{}] * films
+        elif films == 1:
+            pictures = [picture for batch in keyframes for picture in batch]
+            given = [{"keyframes": pictures, "shots": shots[0]}]
+        elif len(keyframes) == len(shots) == films:
+            given = [
+                {"keyframes": list(batch), "shots": found}
+                for batch, found in zip(keyframes, shots, strict=True)
+            ]
+        else:
+            raise ValueError(
+                f"There are {films} films, {len(keyframes)} batches of keyframes and {len(shots)} "
+                "SHOTS; give one of each for every film."
+            )
+        # As ComfyUI does for nodes that take no lists: the last value counts on.
+        colored, maps = zip(
+            *(
+                cls._colorize(
+                    **{name: values[min(film, len(values) - 1)] for name, values in inputs.items()},
+                    **given[film],
+                )
+                for film in range(films)
+            ),
+            strict=True,
+        )
+        shown = [picture for pictures in maps for picture in pictures]
+        return io.NodeOutput(list(colored), ui=ui.SavedImages(shown) if shown else None)
+
+    @classmethod
+    def _colorize(
         cls,
         model,
         video,
@@ -130,10 +179,10 @@ class ColorizeVideo(io.ComfyNode):
         crf=-1,
         look="natural",
         strokes=False,
+        compare="off",
         score_prefix="",
-    ) -> io.NodeOutput:
-        if (keyframes is None) != (shots is None):
-            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+    ):
+        """The coloured film, and pictures of how well its colours are known from keyframes."""
         if score_prefix and keyframes is None:
             raise ValueError("The score tells of keyframes; link those, or empty score_prefix.")
         host = current()
@@ -158,7 +207,7 @@ class ColorizeVideo(io.ComfyNode):
                 saved.path,
                 network,
                 options,
-                FilmOptions(stability),
+                FilmOptions(stability, compare),
                 EncodeOptions(format, None if crf < 0 else crf, metadata=host.metadata(cls)),
                 frames=frames,
                 shots=shots,
@@ -173,12 +222,12 @@ class ColorizeVideo(io.ComfyNode):
             )
         colored = host.video_from_file(saved.path)
         if keyframes is None:
-            return io.NodeOutput(colored)
+            return colored, []
         share = 100 * confidence.mean
         log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
         if score_prefix:
             scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
             with AtomicOutput(scores.path) as part:
                 confidence.write(part, clip)
-        maps = confidence.pictures(clip, frames)
-        return io.NodeOutput(colored, ui=ui.PreviewImage(maps, cls=cls))
+        maps = ui.PreviewImage(confidence.pictures(clip, frames), cls=cls)
+        return colored, maps.as_dict()["images"]

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -60,6 +61,17 @@ class ShotKeyframes(io.ComfyNode):
                     tooltip="Higher finds more cuts.",
                 ),
                 io.Int.Input(
+                    "shot",
+                    display_name="shot (0 = all)",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Give only this shot's keyframes, to paint or colour them by "
+                    "themselves; SHOTS stays whole. 0 gives all.",
+                ),
+                io.Int.Input(
                     "more",
                     default=0,
                     min=0,
@@ -76,7 +88,7 @@ class ShotKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video, keyframes_per_shot, sensitivity, more=0) -> io.NodeOutput:
+    def execute(cls, video, keyframes_per_shot, sensitivity, shot=0, more=0) -> io.NodeOutput:
         host = current()
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
@@ -89,13 +101,12 @@ class ShotKeyframes(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )
-        images = _load(clip, shots, frames)
         if more:
             with host.progress(len(frames)) as progress:
                 found = suggest_keyframes(
                     clip,
                     shots,
-                    images,
+                    _load(clip, shots, frames),
                     more,
                     frames=frames,
                     on_progress=progress.report,
@@ -104,8 +115,9 @@ class ShotKeyframes(io.ComfyNode):
             numbers = sorted(suggestion.frame for suggestion in found)
             log.info("%s: more keyframes help most at frames %s", source.name, numbers)
             shots = with_keyframes(shots, [*shots.keyframes, *numbers])
-            images = _load(clip, shots, frames)
-        shown = _preview(images, shots, clip, frames)
+        wanted = _only(shots, shot)
+        images = _load(clip, wanted, frames)
+        shown = _preview(images, wanted, clip, frames)
         return io.NodeOutput(host.to_output(images), shots, ui=shown)
 
 
@@ -120,6 +132,22 @@ def _load(clip: Clip, shots: ClipShots, frames: range) -> Tensor:
     )
 
 
+def _only(shots: ClipShots, number: int) -> ClipShots:
+    """The shots, none with keyframes but this one, counted from 1; with 0 all."""
+    if number > len(shots.shots):
+        raise ValueError(
+            f"There is no shot {number}: the clip has {len(shots.shots)}; lower shot, or raise "
+            "sensitivity to find more cuts."
+        )
+    if not number:
+        return shots
+    kept = [
+        found if place == number else replace(found, keyframes=())
+        for place, found in enumerate(shots.shots, 1)
+    ]
+    return replace(shots, shots=tuple(kept), thumbnails=None)
+
+
 def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:
     """The keyframes as they are, for a painting node behind; shot and time are their names."""
     host = current()
@@ -127,7 +155,7 @@ def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.
     numbers = [number for number, shot in enumerate(shots.shots, 1) for _ in shot.keyframes]
     for image, number, frame in zip(images, numbers, shots.keyframes, strict=True):
         seconds = float(clip.time_of(frames[frame]))
-        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:05.2f}s"
+        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:06.3f}s"
         saved = host.output_path(name, ".png", folder="temp")
         levels = image.mul(255).round().clamp(0, 255).byte().cpu().numpy()
         with AtomicOutput(saved.path) as part:

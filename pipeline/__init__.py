@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
     from .images import colorize_images
+    from .keyframe_match import match_keyframes
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
-    from .photo import PhotoError, colorize_photo, read_photo, write_photo
-    from .reference_names import find_references
+    from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
+    from .reference_names import find_references, in_order
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
     from .stabilize import stabilize_images
     from .taught_networks import TaughtNetworks
@@ -61,16 +62,19 @@ __all__ = [
     "find_format",
     "find_references",
     "find_shots",
+    "in_order",
     "is_kept",
     "is_pattern",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
     "load_model",
+    "match_keyframes",
     "painted_pixels",
     "probe",
     "probe_pictures",
     "read_photo",
+    "result_suffix",
     "save_frames",
     "save_model",
     "stabilize_images",
@@ -92,9 +96,10 @@ __getattr__ = imported_on_demand(
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",
         ".images": "colorize_images",
+        ".keyframe_match": "match_keyframes",
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
-        ".photo": "PhotoError colorize_photo read_photo write_photo",
-        ".reference_names": "find_references",
+        ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
+        ".reference_names": "find_references in_order",
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
         ".stabilize": "stabilize_images",
         ".taught_networks": "TaughtNetworks",

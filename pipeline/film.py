@@ -36,6 +36,7 @@ from ..model import (
 )
 from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
+from .keyframe_match import match_keyframes
 from .looks import Looks, groups
 from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
@@ -61,7 +62,7 @@ def colorize_film(
     *,
     frames: range | None = None,
     shots: ClipShots | None = None,
-    keyframes: Tensor | None = None,
+    keyframes: Sequence[Tensor] | None = None,
     strokes: bool = False,
     teaching: TeachOptions = DEFAULT_TEACHING,
     kept: TaughtNetworks | None = None,
@@ -76,11 +77,12 @@ def colorize_film(
     luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
     does not grow with the length of the clip. ``frames`` (of the clip, step 1) trims it.
 
-    With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
-    [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
-    ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Where a
-    surface of the keyframes is seen again, it has the colour that they show. ``strokes``: they are
-    grey frames with colour painted on them, and only pixels in colour count. Without, the film's
+    With ``shots`` (of the trimmed clip) and coloured ``keyframes`` ``(H, W, 3)`` in [0, 1] of all
+    or some of them (`match_keyframes`), each shot is coloured by a copy of ``network`` taught on
+    its own keyframes by ``teaching`` when its turn comes; a shot whose keyframes have no colour
+    stays grey, one without any is left to ``network``. Where a surface of the keyframes is seen
+    again, it has the colour that they show. ``strokes``: the keyframes are grey frames with colour
+    painted on them, and only pixels in colour count. Without keyframes, the film's
     cuts are found on the way. A network without detail of its own looks at every other frame, as
     far as those between lie midway (`looks`).
 
@@ -98,6 +100,7 @@ def colorize_film(
     parts, references = [ShotColors(0)], None
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
+        shots, keyframes = match_keyframes(shots, keyframes)
         parts = shot_colors(shots, keyframes, strokes=strokes)
         references = shot_references(shots, keyframes, color.saturation, strokes=strokes)
     painter = _FilmPainter(
@@ -106,8 +109,8 @@ def colorize_film(
         film,
         parts,
         references,
-        teaching,
         strokes,
+        teaching,
         kept,
         torch.device(device),
         frames,
@@ -136,8 +139,8 @@ class _FilmPainter:
         film: FilmOptions,
         shots: Sequence[ShotColors],
         references: Iterable[Reference] | None,
-        teaching: TeachOptions,
         strokes: bool,
+        teaching: TeachOptions,
         kept: TaughtNetworks | None,
         device: torch.device,
         frames: range,
@@ -153,8 +156,10 @@ class _FilmPainter:
         self.threads = max(1, torch.get_num_threads() // 2)
         self.check, self.on_progress, self.on_confidence = check, on_progress, on_confidence
         self.references = references  # of all shots, in order
+        self.strokes = strokes
         taught = sum(shot.keyframes is not None for shot in shots)
-        self.first_frame = frames.start
+        self.first_frame, self.frame_count = frames.start, len(frames)
+        self.painted = 0  # frames
         self.done, self.total = 0, max(1, len(frames) + taught * teaching.steps)
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
@@ -169,9 +174,24 @@ class _FilmPainter:
                 batch = waiting.popleft()
                 with limited_threads(self.threads):
                     painted = _full_size(ready, batch, planes)
+                self._compare(painted, planes)
                 self._progress(len(batch), batch[-1], ready[-1] * self.color.strength, planes)
                 yield painted
                 ready = []
+
+    def _compare(self, painted: Planes, planes: PlaneFormat) -> None:
+        """Take the colour off what shall be seen as it was before."""
+        if self.film.compare == "off":
+            return
+        none, _ = planes.chroma
+        width = planes.chroma_size[1]
+        for number in range(len(painted[0])):
+            before = slice(width // 2)
+            if self.film.compare == "wipe":
+                before = slice(width * self.painted // max(1, self.frame_count - 1), None)
+            for plane in painted:
+                plane[number, :, before] = none
+            self.painted += 1
 
     def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[Tensor]:
         """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match."""
@@ -241,7 +261,7 @@ class _FilmPainter:
             network = self._taught(shot.keyframes)
         return network.chroma_model(color, self.device, film=True)
 
-    def _taught(self, keyframes: Tensor) -> Network:
+    def _taught(self, keyframes: list[Tensor]) -> Network:
         before = self.done
 
         def report(done: int, total: int, preview: object = None) -> None:
@@ -251,7 +271,7 @@ class _FilmPainter:
 
         taught = teach(
             self.network,
-            list(keyframes),
+            keyframes,
             self.teaching,
             strokes=self.strokes,
             device=self.device,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 from torch import Tensor
@@ -48,6 +49,8 @@ class ClipShots:
     height: int
     frame_count: int  # of the trimmed clip
     shots: tuple[Shot, ...]
+    thumbnails: Tensor | None = field(default=None, compare=False, repr=False)
+    """Small luma of each keyframe, ``(n, pixels)``: what a coloured picture of it is known by."""
 
     @property
     def keyframes(self) -> list[int]:
@@ -62,36 +65,43 @@ class ClipShots:
                 f"{self.frame_count}; give Shot Keyframes the same clip with the same trim."
             )
 
-    def check_pictures(self, keyframes: Tensor) -> None:
-        """Raise ``ValueError`` when ``keyframes`` ``(n, H, W, C)`` cannot be those of the shots."""
-        if len(keyframes) != len(self.keyframes):
+    def check_pictures(self, pictures: Sequence[Tensor], *, fewer: bool = False) -> None:
+        """Raise ``ValueError`` when ``pictures`` ``(H, W, C)`` cannot be those of the shots.
+
+        ``fewer``: not every keyframe needs to be there.
+        """
+        count, wanted = len(pictures), len(self.keyframes)
+        if count > wanted or (count < wanted and not fewer):
             raise ValueError(
-                f"There are {len(keyframes)} coloured keyframes for {len(self.keyframes)} of "
+                f"There are {count} coloured keyframes for {wanted} of "
                 "SHOTS; give every keyframe once, in order."
             )
-        height, width = keyframes.shape[1:3]
-        if abs(width * self.height / (height * self.width) - 1) > ASPECT_TOLERANCE:
-            raise ValueError(
-                f"The keyframes are {width}x{height} and the clip {self.width}x{self.height}, "
-                "another aspect ratio; colour them without cropping or stretching."
-            )
+        for picture in pictures:
+            height, width = picture.shape[:2]
+            if abs(width * self.height / (height * self.width) - 1) > ASPECT_TOLERANCE:
+                raise ValueError(
+                    f"The keyframes are {width}x{height} and the clip {self.width}x{self.height}, "
+                    "another aspect ratio; colour them without cropping or stretching."
+                )
 
 
 @dataclass(frozen=True)
 class ShotColors:
     """Where a shot begins and what its colours come from.
 
-    ``keyframes`` ``(n, H, W, 3)`` are what a network is taught for it; ``None``: the network as
+    ``keyframes``, each ``(H, W, 3)``, are what a network is taught for it; ``None``: the network as
     it is, or, where the shot is ``grey``, no colour at all.
     """
 
     first: int
-    keyframes: Tensor | None = None
+    keyframes: list[Tensor] | None = None
     grey: bool = False
 
 
-def shot_colors(shots: ClipShots, keyframes: Tensor, *, strokes: bool = False) -> list[ShotColors]:
-    """What each of ``shots`` gets of its coloured ``keyframes`` ``(n, H, W, C)``.
+def shot_colors(
+    shots: ClipShots, keyframes: Sequence[Tensor], *, strokes: bool = False
+) -> list[ShotColors]:
+    """What each of ``shots`` gets of its coloured ``keyframes``, each ``(H, W, C)``.
 
     A shot whose keyframes have no colour, as a title card, stays grey; one without keyframes is
     left to the network as it is. With ``strokes`` only keyframes on which something is painted
@@ -100,22 +110,23 @@ def shot_colors(shots: ClipShots, keyframes: Tensor, *, strokes: bool = False) -
     """
     shots.check_pictures(keyframes)
     has_colour = _is_painted if strokes else _has_colour
-    parts = keyframes[..., :3].split([len(shot.keyframes) for shot in shots.shots])
-    coloured = [torch.tensor(list(map(has_colour, part)), dtype=torch.bool) for part in parts]
-    if not any(map(torch.any, coloured)):
+    images = iter(keyframes)
+    parts = [[next(images)[..., :3] for _ in shot.keyframes] for shot in shots.shots]
+    coloured = [list(map(has_colour, part)) for part in parts]
+    if not any(map(any, coloured)):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
     return [
-        ShotColors(shot.first, part[in_colour] if strokes else part)
-        if in_colour.any()
+        ShotColors(shot.first, list(compress(part, in_colour)) if strokes else part)
+        if any(in_colour)
         else ShotColors(shot.first, grey=len(part) > 0)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
 
 
 def shot_references(
-    shots: ClipShots, keyframes: Tensor, gain: float, *, strokes: bool = False
+    shots: ClipShots, keyframes: Sequence[Tensor], gain: float, *, strokes: bool = False
 ) -> Iterator[Reference]:
-    """The coloured ``keyframes`` ``(n, H, W, C)`` as references of their shots, small, in order.
+    """The coloured ``keyframes``, each ``(H, W, C)``, as references of their shots, in order.
 
     ``gain`` on their chroma, as on the network's. With ``strokes`` they are references of the
     painted pixels alone.
@@ -169,10 +180,12 @@ def find_shots(
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
     shots: list[Shot] = []
+    thumbnails: list[Tensor] = []
     first, picker = 0, KeyframePicker()
 
     def close() -> None:
         keyframes = picker.pick(options.keyframes)
+        thumbnails.extend(map(picker.thumbnail, keyframes))
         shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
 
     size = scaled((clip.height, clip.width), SMALL_SIDE / min(clip.width, clip.height))
@@ -183,7 +196,8 @@ def find_shots(
             first, picker = frame, KeyframePicker()
         picker(small[None])
     close()
-    return ClipShots(clip.width, clip.height, len(frames), tuple(shots))
+    size_and_count = clip.width, clip.height, len(frames)
+    return ClipShots(*size_and_count, tuple(shots), torch.stack(thumbnails))
 
 
 def keyframe_images(

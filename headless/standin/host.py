@@ -106,6 +106,9 @@ class StandInHost:
         prefix = paths.expand(prefix, width, height)
         return paths.free_path(self._folder(folder), prefix, suffix, folder)
 
+    def output_folder(self, name: str) -> Path:
+        return paths.find_folder(self._folder("output"), paths.expand(name, 0, 0), "output")
+
     def temp_folder(self) -> Path:
         return self._temp.path
 

@@ -7,7 +7,7 @@ from urllib.request import Request, urlopen
 
 PACK = "colorizationnet"
 LOADED = "window.app?.extensionManager && window.app.graph && window.app.canvas"
-RUN_TIMEOUT = 300
+RUN_TIMEOUT = 600
 
 # Left, top, right, bottom of each node on the canvas, with all that it shows.
 BOXES = """() => {
@@ -125,6 +125,11 @@ class Editor:
 
     def media(self):
         return self.page.evaluate(MEDIA)
+
+    def awake(self):
+        """The nodes that are neither muted nor bypassed, as `boxes` names them."""
+        nodes = "app.graph.nodes.filter(n => n.mode == 0).map(n => `${n.id} ${n.type}`)"
+        return self.page.evaluate(nodes)
 
     def problems(self):
         return self.page.evaluate(PROBLEMS)

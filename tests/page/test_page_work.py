@@ -40,7 +40,7 @@ def test_the_search_lists_our_node_near_the_top(ranks, word):
 
 
 def test_an_output_on_the_canvas_gives_its_workflow_back(editor, base):
-    editor.template("1 Colorize Photo")
+    editor.template("01 Colorize Photo")
     before = editor.types()
     editor.run()
     (saved,) = base.glob("output/colorized/photo_*.png")
@@ -52,7 +52,7 @@ def test_an_output_on_the_canvas_gives_its_workflow_back(editor, base):
 
 
 def test_a_clip_on_the_canvas_gives_its_workflow_back(editor, base):
-    editor.template("2 Colorize Film")
+    editor.template("02 Colorize Film")
     before = editor.types()
     editor.run()
     (saved,) = base.glob("output/colorized/film_*.mp4")
@@ -64,7 +64,7 @@ def test_a_clip_on_the_canvas_gives_its_workflow_back(editor, base):
 
 
 def test_a_cancel_stops_the_work_without_an_error(editor, base):
-    editor.template("3 Teach From One Frame")
+    editor.template("03 Teach From One Frame")
     editor.set("ColorizationNetTeach", "steps", 10_000)
     editor.press_run()
     before = set(editor.ask("history"))
@@ -80,7 +80,7 @@ def test_a_cancel_stops_the_work_without_an_error(editor, base):
 
 
 def test_an_errors_sentence_is_visible(editor):
-    editor.template("5 Colorize Film By Keyframes")
+    editor.template("05 Colorize Film By Keyframes")
     cut = "app.graph.nodes.find(n => n.type == 'ColorizationNetColorizeVideo').disconnectInput(3)"
     editor.page.evaluate(cut)
     editor.run()
