@@ -3,9 +3,10 @@
 import logging
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from colorizationnet.options import EncodeOptions
-from colorizationnet.video import probe, read_audio, read_frames, recolor
+from colorizationnet.video import probe, read_audio, read_frames, read_luma, recolor
 from video_clips import each, facts, ffmpeg, luma_hashes, make_clip
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "2")
@@ -153,3 +154,30 @@ def test_joined_files_are_no_damage(tmp_path, caplog):
         recolor(clip, tmp_path / "out.mkv", grey, frames=frames, encode=EncodeOptions("ffv1"))
     assert luma_hashes(tmp_path / "out.mkv")[1] == luma_hashes(one)[1][5:20]
     assert "damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["ts", "ts of mpeg2", "vob"])
+@pytest.mark.parametrize("into", [".mp4", ".mkv"])
+def test_flashes_and_beeps_of_a_part_stay_together(tmp_path, kind, into):
+    suffix, *options = CONTAINERS[kind]
+    source = tmp_path / f"in{suffix}"
+    flash = "geq=lum='255*lt(mod(T+0.0001,0.6),0.04)':cb=128:cr=128"
+    beep = "aevalsrc='sin(2*PI*1000*t)*lt(mod(t,0.6),0.04)':s=48000:d=4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"color=black:s=64x48:r=25:d=4,{flash}", "-f", "lavfi", "-i", beep),
+        *("-pix_fmt", "yuv420p", "-g", "12", *options, source),
+    )
+    target = tmp_path / f"out{into}"
+    recolor(source, target, grey, frames=probe(source).frames(1, 2))
+    clip = probe(target)
+    luma = np.concatenate(list(read_luma(clip)))[:, 24, 32]
+    samples, rate = read_audio(clip)
+    loud = np.flatnonzero(abs(samples[0]) > 0.3) / rate
+    beeps = loud[np.diff(loud, prepend=-1) > 0.3]
+    assert np.flatnonzero(luma > 120) / 25 == pytest.approx([0.2, 0.8, 1.4], abs=0.021)
+    assert beeps[:3] == pytest.approx(np.flatnonzero(luma > 120) / 25, abs=0.005)
+    samples, rate = read_audio(source, 1, 2)  # what Load Video Frames gives
+    loud = np.flatnonzero(abs(samples[0]) > 0.3) / rate
+    assert loud[np.diff(loud, prepend=-1) > 0.3][:3] == pytest.approx([0.2, 0.8, 1.4], abs=0.021)
+    # As long as asked, but for the last packet of sound.
+    assert clip.duration == pytest.approx(2) and 1.95 < samples.shape[1] / rate < 2.03

@@ -152,6 +152,16 @@ class Clip:
             )
         return frames
 
+    def seek_before(self, seconds: Fraction) -> Fraction:
+        """From where to read so that no sound of ``seconds`` and later is passed over.
+
+        ffmpeg seeks by the index of most containers. In MPEG-TS it looks for the picture's packets,
+        and in program streams it often lands too late, so they are read from their beginning.
+        """
+        if self.container.startswith("mpeg") and not self.container.startswith("mpegts"):
+            return Fraction(0)
+        return max(Fraction(0), seconds - 2) if self.container == "mpegts" else seconds
+
     @property
     def constant_rate(self) -> Fraction:
         """A constant rate that shows each frame near its own time and leaves none out.

@@ -11,6 +11,7 @@ from pathlib import Path
 from .clip import Clip, Stream
 from .ffmpeg import FFmpeg, input_file
 from .formats import TEXT_SUBTITLES, Container
+from .mp4_times import parse_time
 from .timecode import advanced
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,13 @@ class Cut:
     def length(self) -> Fraction | None:
         return None if self.end is None else self.end - self.start
 
-    def options(self, begin: Fraction | None = None) -> list[str]:
-        """ffmpeg's options of an input that is read from ``begin`` on (None: from `start`)."""
-        begin = self.start if begin is None else begin
+    def options(self, begin: Fraction) -> list[str]:
+        """ffmpeg's options of an input that is read from ``begin`` on and counts from `start`."""
         options = ["-ss", f"{float(begin):.6f}"] if begin else []
         if self.end is not None:
             options += ["-t", f"{float(self.end - begin):.6f}"]
+        if begin != self.start:
+            options += ["-itsoffset", f"{float(begin - self.start):.6f}"]
         return options
 
 
@@ -127,7 +129,7 @@ def carried_streams(
     if clip.pictures:
         return carried
     cut = Cut.of(clip, frames)
-    number = carried.add_source(clip, cut.options())
+    number = carried.add_source(clip, cut.options(clip.seek_before(cut.start)))
     carried.outputs += ["-map_metadata", str(number), "-map_chapters", str(number)]
     if cut.length is not None:
         carried.outputs += ["-t", f"{float(cut.length):.6f}"]  # and no chapters from after the last
@@ -143,8 +145,8 @@ def carried_streams(
 def _tags(clip: Clip, frames: range, container: Container) -> list[str]:
     """The tags of the file that are other than the source's, and those of the picture's stream."""
     options = [word for name in STALE_TAGS for word in ("-metadata", f"{name}=")]
-    if container.is_mp4:
-        options += ["-metadata", "creation_time="]  # see mp4_times
+    if container.is_mp4 and parse_time(clip.tags.get("creation_time", "")):
+        options += ["-metadata", "creation_time="]  # it goes where `mp4_times` puts it
     tags = dict(clip.video.tags) if clip.video else {}
     if frames.start:
         for scope, found in (("", clip.tags), (":s:v:0", tags)):
@@ -181,6 +183,8 @@ def _sound(
             encoder,
         )
         options += [f"-c:a:{index}", encoder]
+        if cut and cut.start:
+            options += [f"-filter:a:{index}", "atrim=start=0"]
         for option, value in zip(settings[::2], settings[1::2], strict=True):
             options += [f"{option}:{index}", value]
     return options
@@ -223,8 +227,7 @@ def _add_cut_subtitles(carried: Carried, clip: Clip, cut: Cut) -> int:
             f"setts=pts={begins}:dts={begins}:duration=if(DURATION\\,{ends}-{begins})",
         ]
     begin = max(Fraction(0), Fraction(first) - Fraction(1, 1000))
-    shift = ["-itsoffset", f"{float(begin - cut.start):.6f}"]
-    return carried.add_source(clip, [*cut.options(begin), *shift, *edits])
+    return carried.add_source(clip, [*cut.options(clip.seek_before(begin)), *edits])
 
 
 def _add_others(
