@@ -323,6 +323,7 @@ class _Painter:
                 start=args.start,
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
+                from_pictures=bool(job.source.pictures),
             )
         return made.record(job.source.path, job.target)
 

@@ -38,6 +38,7 @@ class Made:
     start: float = 0.0
     duration: float | None = None
     keyframes: str | None = None
+    from_pictures: bool = False
 
     def settings(self) -> dict[str, Any]:
         """As JSON has it, without what is left open."""
@@ -53,7 +54,7 @@ class Made:
         """What the result ``target`` of ``source`` carries, as JSON by name.
 
         ``prompt`` and ``workflow`` are ComfyUI's, and left out for what its nodes do not do: a film
-        by keyframes, in ProRes, or in another bit depth than the format's own.
+        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own.
         """
         name, digest = self.weights
         texts = {KEY: record({name: digest}, source=source.name, settings=self.settings())}
@@ -84,6 +85,7 @@ class Made:
         crf = -1 if quality is None else round(quality)
         if (
             self.keyframes
+            or self.from_pictures
             or self.bit_depth
             or self.encode.format not in NODE_FORMATS
             or crf not in (-1, quality)
