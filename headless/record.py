@@ -91,7 +91,7 @@ class Made:
             or crf not in (-1, quality)
         ):
             return None
-        video = {"model": ["1", 0], "video": ["2", 0], **color, "stability": self.film.stability}
+        video = {"model": ["1", 0], "video": ["2", 0], **color, **asdict(self.film)}
         prompt = {
             "1": loader,
             "2": _node("LoadVideo", file=source),
