@@ -121,7 +121,10 @@ def _recall(
     """Each batch beside what is recalled of its frames."""
     memory, frame = ReferenceMemory(references), first_frame
     for batch in batches:
-        yield batch, run_single_threaded(partial(memory.recall, frame, batch.luma, batch.chroma))
+        flow, recalled = run_single_threaded(
+            partial(memory.recall, frame, batch.luma, batch.chroma)
+        )
+        yield batch._replace(flow=flow), recalled
         frame += len(batch.luma)
 
 
@@ -134,25 +137,27 @@ class ReferenceMemory:
         self.held: list[_Held] = []
         self.last: Tensor | None = None  # luma of the last frame (1, 1, h, w)
 
-    def recall(self, first: int, luma: Tensor, guess: Tensor) -> RecalledBatch:
-        """The chroma of frames from number ``first`` on, by their ``luma`` and a ``guess``."""
-        guess = resize(guess.cpu(), luma.shape[2:])
-        parts = [
-            self._recall(frame, x, g)
-            for frame, (x, g) in enumerate(
-                zip(luma.cpu().split(1), guess.split(1), strict=True), first
-            )
-        ]
-        return RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
+    def recall(self, first: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, RecalledBatch]:
+        """The motion and the chroma of frames from number ``first`` on, by ``luma`` and ``guess``.
 
-    def _recall(self, frame: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        The motion is that from each frame to the one before, none where that had another size.
+        """
+        luma = luma.cpu()
+        guess = resize(guess.cpu(), luma.shape[2:])
+        if self.last is None or self.last.shape != luma[:1].shape:
+            self.last = luma[:1]
+        flow = estimate_motion(torch.cat((self.last, luma)))
+        self.last = luma[-1:]
+        frames = zip(luma.split(1), guess.split(1), flow.split(1), strict=True)
+        parts = [self._recall(frame, *parts) for frame, parts in enumerate(frames, first)]
+        return flow, RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
+
+    def _recall(
+        self, frame: int, luma: Tensor, guess: Tensor, flow: Tensor
+    ) -> tuple[Tensor, Tensor]:
         self._move_window(frame, luma.shape[2:])
-        last, self.last = self.last, luma
         if not self.held:
             return guess, torch.zeros_like(luma)
-        flow, is_carried = None, any(held.field is not None for held in self.held)
-        if last is not None and last.shape == luma.shape and is_carried:
-            flow = estimate_motion(torch.cat((last, luma)))
         present = features(luma)
         fields, costs = self._match(frame, present, flow)
         chroma = torch.cat([held.chroma for held in self.held])
@@ -164,7 +169,7 @@ class ReferenceMemory:
         )
         return blend(chroma, costs, weight, distance.view(-1, 1, 1, 1), guess)
 
-    def _match(self, frame: int, present: Features, flow: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _match(self, frame: int, present: Features, flow: Tensor) -> tuple[Tensor, Tensor]:
         for held in self.held:
             if held.frame == frame:
                 # The film's own luma is what other frames look like; a reference's may differ.
@@ -173,7 +178,7 @@ class ReferenceMemory:
         fields = refine(present.fine, pictures.fine, search(present, pictures))
         costs = mismatch(present.fine, pictures.fine, fields)
         carried = [n for n, held in enumerate(self.held) if held.field is not None]
-        if flow is not None and carried:
+        if carried:
             fine = join([self.held[n].features for n in carried]).fine
             known = [held.field for held in self.held if held.field is not None]
             field = propagate(torch.cat(known), flow)
