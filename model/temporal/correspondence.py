@@ -90,6 +90,19 @@ def search(frame: Features, pictures: Features) -> Tensor:
     return _resize_flow(field, torch.Size((height, width)))
 
 
+def align(frame: Features, picture: Features) -> Tensor:
+    """The field of a frame in a picture of the same moment, which may lie a few pixels off.
+
+    Zero where that matches as well.
+    """
+    still = torch.zeros_like(frame.half.gradient)
+    field = refine(frame.half, picture.half, still, SEARCH_STEPS)
+    field = refine(frame.fine, picture.fine, _resize_flow(field, frame.fine.luma.shape[2:]))
+    still = torch.zeros_like(field)
+    costs = (mismatch(frame.fine, picture.fine, field) for field in (still, field))
+    return better(still, next(costs), field, next(costs))[0]
+
+
 def refine(frame: Level, pictures: Level, field: Tensor, steps: int = STEPS) -> Tensor:
     """``field`` after steps of Lucas-Kanade."""
     xx, xy, yy = frame.tensor.split(1, 1)

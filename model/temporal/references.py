@@ -19,6 +19,7 @@ from ..parallel import run_single_threaded
 from ..resize import resize, scaled
 from .correspondence import (
     Features,
+    align,
     better,
     features,
     join,
@@ -172,8 +173,7 @@ class ReferenceMemory:
     def _match(self, frame: int, present: Features, flow: Tensor) -> tuple[Tensor, Tensor]:
         for held in self.held:
             if held.frame == frame:
-                # The film's own luma is what other frames look like; a reference's may differ.
-                held.features, held.field = present, torch.zeros_like(present.fine.gradient)
+                held.take_place(present)
         pictures = join([held.features for held in self.held])
         fields = refine(present.fine, pictures.fine, search(present, pictures))
         costs = mismatch(present.fine, pictures.fine, fields)
@@ -222,6 +222,18 @@ class _Held:
         if reference.weight is not None:
             self.weight = resize(reference.weight[None].cpu(), size).clamp_(0, 1)
         self.field: Tensor | None = None  # of the last frame
+
+    def take_place(self, present: Features) -> None:
+        """This is the frame that the reference is of, as the film shows it.
+
+        The film's own luma is what other frames look like; a reference's may differ, and lie a
+        little off.
+        """
+        found = align(present, self.features)
+        if found.any():
+            planes = warp(torch.cat((self.chroma * self.weight, self.weight), dim=1), found)
+            self.chroma, self.weight = planes[:, :2] / planes[:, 2:].clamp_min(1e-6), planes[:, 2:]
+        self.features, self.field = present, torch.zeros_like(present.fine.gradient)
 
 
 def blend(
