@@ -200,6 +200,9 @@ class ColorizeVideo(io.ComfyNode):
         frames = clip.frames(start, duration or None)
         network = model.load(options, 1, clip.height, clip.width, film=True)
         saved = host.output_path("colorizationnet", suffix, folder="temp")
+        scores = None
+        if score_prefix:
+            scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
         confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
             colorize_film(
@@ -225,8 +228,7 @@ class ColorizeVideo(io.ComfyNode):
             return colored, []
         share = 100 * confidence.mean
         log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
-        if score_prefix:
-            scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
+        if scores:
             with AtomicOutput(scores.path) as part:
                 confidence.write(part, clip)
         maps = ui.PreviewImage(confidence.pictures(clip, frames), cls=cls)

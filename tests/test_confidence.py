@@ -102,18 +102,22 @@ def nodes(tmp_path):
 
 def test_the_node_writes_the_score_when_it_is_asked(nodes, clip, tmp_path):
     model = nodes["LoadModel"].execute("colorizationnet.safetensors", "auto")[0]
-    given = {"keyframes": green(clip, 3)[None], "shots": one_shot(3), "teach_steps": 3}
-    colorize, video = nodes["ColorizeVideo"].execute, VideoFromFile(clip)
-    output = colorize(model, video, -1, 1.0, 1.0, 0.5, score_prefix="scores/film", **given)
-    assert output.ui.as_dict()["images"] == []  # there is no page here to show the maps on
+    keyed = {"keyframes": green(clip, 3)[None], "shots": one_shot(3), "teach_steps": 3}
+
+    def colorize(**given):
+        given |= {"model": model, "video": VideoFromFile(clip), "stability": 0.5}
+        given |= {"render_size": -1, "strength": 1.0, "saturation": 1.0}
+        return nodes["ColorizeVideo"].execute(**{name: [value] for name, value in given.items()})
+
+    colorize(score_prefix="scores/film", **keyed)
     (path,) = (tmp_path / "output" / "scores").iterdir()
     assert path.name == "film_00001_.json"
     assert len(json.loads(path.read_text())["confidence"]) == FRAMES
     with pytest.raises(ValueError, match="link those, or empty score_prefix"):
-        colorize(model, video, -1, 1.0, 1.0, 0.5, score_prefix="film")
+        colorize(score_prefix="film")
     with pytest.raises(ValueError, match="outside"):
-        colorize(model, video, -1, 1.0, 1.0, 0.5, score_prefix="../film", **given)
-    assert colorize(model, video, -1, 1.0, 1.0, 0.5).ui is None
+        colorize(score_prefix="../film", **keyed)
+    assert colorize().ui is None
 
 
 def test_shot_keyframes_adds_the_frames_that_help_most(nodes, clip):
