@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -40,7 +39,7 @@ from ..model.ddcolor import DDColorNetwork, grey_to_lightness, lab_to_rgb
 from ..options import ColorOptions, EncodeOptions, FilmOptions
 from ..pipeline import colorize_film, colorize_images
 from ..video import FrameWriter, read_frames
-from .peak import Peak
+from .peak import Peak, resident
 
 SQUARE = 512
 SPREAD = 20  # of a* and b*
@@ -114,17 +113,16 @@ def blockiness(result: Tensor) -> float:
     return float(steps.sort(descending=True).values[: len(steps) // 3].sum() / steps.sum())
 
 
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def compare(network: DDColorNetwork, frames: int) -> None:
     """Equality, time, luma and memory by both ways."""
     options = ColorOptions()
     square = torch.rand(1, 1, SQUARE, SQUARE)
-    before = peak()
-    ours = network.chroma_model(options).predict_ab(square)
-    grown = peak() - before
+    model, pid = network.chroma_model(options), os.getpid()
+    model.predict_ab(square[..., :64, :64])
+    before = resident([pid])
+    with Peak(pid) as most:
+        ours = model.predict_ab(square)
+    grown = most.bytes - before
     theirs = network.ddcolor(square.expand(-1, 3, -1, -1))
     print(f"ab: {(ours - theirs).abs().max():.2e} apart (largest {theirs.abs().max():.0f})")
 
