@@ -387,7 +387,9 @@ class _Painter:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
             tags = read_tags(clip.path)
-        shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
+        shots = keyframes = None
+        if args.keyframes:
+            shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
         frames = clip.frames(args.start, args.duration)
         confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None

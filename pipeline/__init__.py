@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
     from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
     from .reference_names import find_references, in_order
-    from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
+    from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes, small_keyframe
     from .stabilize import stabilize_images
     from .taught_networks import TaughtNetworks
     from .teaching import is_kept, painted_pixels, teach
@@ -77,6 +77,7 @@ __all__ = [
     "result_suffix",
     "save_frames",
     "save_model",
+    "small_keyframe",
     "stabilize_images",
     "suggest_keyframes",
     "teach",
@@ -100,7 +101,7 @@ __getattr__ = imported_on_demand(
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
         ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
         ".reference_names": "find_references in_order",
-        ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
+        ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes small_keyframe",
         ".stabilize": "stabilize_images",
         ".taught_networks": "TaughtNetworks",
         ".teaching": "is_kept painted_pixels teach",

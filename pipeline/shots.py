@@ -29,6 +29,7 @@ from .frames import refuse_if_too_large, to_images
 from .teaching import painted_pixels
 
 DEFAULTS = ShotOptions()
+KEPT_SIDE = 224  # px on the short side: twice of what keyframes are matched and taught at
 SMALL_SIDE = 48  # px on the short side at which frames are compared
 ASPECT_TOLERANCE = 0.02
 
@@ -147,6 +148,15 @@ def shot_references(
             else:
                 chroma = resize(chroma, size)
             yield Reference(frame, shot.first, stop, luma, chroma, weight)
+
+
+def small_keyframe(image: Tensor) -> Tensor:
+    """A coloured ``image`` ``(H, W, 3)`` as large as keyframes need be, so that many fit in memory.
+
+    Not for painted strokes, which would lose what is thin.
+    """
+    size = scaled((image.shape[0], image.shape[1]), min(1.0, KEPT_SIDE / min(image.shape[:2])))
+    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1).contiguous()
 
 
 def _shrink_painted(chroma: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
