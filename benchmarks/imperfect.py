@@ -17,7 +17,7 @@ from ..pipeline import colorize_images
 
 HUE = 10  # degrees, to one side and the other
 BLUR = 9  # pixels of a side, of 160 on the short one
-JPEG_QUALITY = 25
+JPEG_QUALITY = 60  # of a picture of 160 px, as 25 of a larger one
 SHIFT = 2  # pixels
 GAIN = 1.5  # of the shipped weights' vivid look, as another model
 
