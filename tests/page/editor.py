@@ -168,8 +168,11 @@ class Editor:
 
     def search(self, word):
         """Names of the nodes that the search lists for ``word``, in its order."""
-        self.page.evaluate("app.canvas.ds.offset[0] += 10000")  # to an empty place
-        self.page.mouse.dblclick(700, 500)
+        if self.types():
+            self.command("Comfy.NewBlankWorkflow")
+            self.wait(lambda: self.types() == [])
+        self.command("Workspace.SearchBox.Toggle")
+        self.page.wait_for_function("document.activeElement?.tagName == 'INPUT'")
         self.page.keyboard.type(word)
         self.page.get_by_role("option").first.wait_for()
         self.page.wait_for_timeout(700)  # the list follows the keys with a delay
