@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     with _filled(args.output) as folder:
         for name, image in zip(names, keyframe_images(clip, shots), strict=True):
             write_photo(folder / name, image)
-        listed = asdict(shots) | {"pictures": names}
+        listed = asdict(replace(shots, thumbnails=None)) | {"pictures": names}
+        del listed["thumbnails"]
         (folder / LIST).write_text(json.dumps(listed, indent=1))
     yield from (args.output / name for name in names)
 

@@ -99,14 +99,18 @@ class Editor:
         self.page.evaluate("name => app.extensionManager.command.execute(name)", name)
 
     def template(self, name):
-        """Choose a template of the pack as a user does."""
+        """Open a template of the pack."""
+        self.choose(name)
+        self.page.wait_for_function("app.graph.nodes.some(node => node.type == 'MarkdownNote')")
+        self.settle()
+
+    def choose(self, name):
+        """Click on a template of the pack where the editor lists them."""
         self.command("Comfy.BrowseTemplates")
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_text(PACK, exact=True).first.click()
         dialog.get_by_test_id(f"template-workflow-{name}").click()
-        dialog.wait_for(state="detached")
-        self.page.wait_for_function("app.graph.nodes.some(node => node.type == 'MarkdownNote')")
-        self.settle()
+        dialog.filter(has_text=PACK).wait_for(state="detached")
 
     def settle(self):
         """Wait until no box changes any more."""
