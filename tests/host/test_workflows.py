@@ -53,7 +53,8 @@ def prepare(path, folder):
         for key, value in inputs.items():
             suffix = Path(value).suffix.lower() if isinstance(value, str) else ""
             if suffix in paths.SUFFIXES["image"]:
-                inputs[key] = "colored.png" if teaches else "photo.png"
+                painted = teaches or node["class_type"] == "Painter"
+                inputs[key] = "colored.png" if painted else "photo.png"
             elif suffix in paths.SUFFIXES["video"]:
                 inputs[key] = "clip.mp4"
             elif suffix == ".safetensors" and not teaches:

@@ -72,9 +72,6 @@ class Editor:
         self.page = browser.new_page(viewport={"width": 1600, "height": 950})
         self.page.goto(server)
         self.page.wait_for_function(LOADED, timeout=120_000)
-        self.page.get_by_test_id("side-toolbar").or_(
-            self.page.locator(".side-tool-bar")
-        ).first.wait_for()
         # What ComfyUI's own default workflow lacks is told of by now.
         self.page.wait_for_load_state("networkidle")
         self.page.on("console", self._hear)

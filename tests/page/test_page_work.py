@@ -99,11 +99,11 @@ def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     run = page.get_by_text("Run", exact=True).last
     run.wait_for()
     for name in ("strength", "saturation", "look"):
-        page.get_by_text(name, exact=True).first.wait_for()
+        page.get_by_text(name, exact=True).locator("visible=true").first.wait_for()
     before = set(editor.ask("history"))
     run.click()
     editor.wait(lambda: set(editor.ask("history")) - before)
-    page.get_by_text("640 × 427").first.wait_for(timeout=20_000)
+    page.get_by_text("640 × 427").locator("visible=true").first.wait_for(timeout=20_000)
     assert not editor.errors
 
 
