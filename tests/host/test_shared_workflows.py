@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from real_comfyui import skip_without_its_nodes
 from test_workflows import get, inputs, pictures, prepare, run
 
 __all__ = ["inputs"]  # a fixture
@@ -23,6 +24,7 @@ def test_a_template_as_the_editor_saves_it(
     capsys,
     monkeypatch,
 ):
+    skip_without_its_nodes(server, json.loads(template.read_text()))
     monkeypatch.chdir(base)
     exported = tmp_path / template.name
     run(capsys, template, "--export", exported)

@@ -17,6 +17,7 @@ from colorizationnet.host import paths
 from colorizationnet.nodes import NODES
 from colorizationnet.video import probe
 from PIL import Image
+from real_comfyui import skip_without_its_nodes
 
 LONG = "ColorizationNetColorizeVideo"
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,7 @@ def run(capsys, *arguments):
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_same_pixels_in_comfyui(workflow, server, base, inputs, tmp_path, capsys, monkeypatch):
+    skip_without_its_nodes(server, json.loads(workflow.read_text()))
     prepared = prepare(workflow, tmp_path)
     monkeypatch.chdir(base)  # where the stand-in finds models/colorization
     common = [prepared, "--input-dir", inputs]
