@@ -3,11 +3,13 @@
 import base64
 import json
 import time
+from itertools import count
 from urllib.request import Request, urlopen
 
 PACK = "colorizationnet"
 LOADED = "window.app?.extensionManager && window.app.graph && window.app.canvas"
 RUN_TIMEOUT = 600
+SATURATIONS = (1 + step / 100 for step in count(1))
 
 # Left, top, right, bottom of each node on the canvas, with all that it shows.
 BOXES = """() => {
@@ -144,6 +146,10 @@ class Editor:
           node.widgets.find(widget => widget.name == name).value = value
         }"""
         self.page.evaluate(change, [node, widget, value])
+
+    def vary(self, node):
+        """Another saturation than ever before, so that ComfyUI has no result of it yet."""
+        self.set(node, "saturation", next(SATURATIONS))
 
     def press_run(self):
         """Start the workflow; gives its number."""
