@@ -107,7 +107,8 @@ def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     before = set(editor.ask("history"))
     run.click()
     editor.wait(lambda: set(editor.ask("history")) - before)
-    page.get_by_text("640 × 427").locator("visible=true").first.wait_for(timeout=20_000)
+    large = "image => image.naturalWidth == 640 && image.getBoundingClientRect().width > 300"
+    page.wait_for_function(f"[...document.images].some({large})", timeout=30_000)
     assert not editor.errors
 
 
