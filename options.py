@@ -138,9 +138,9 @@ class EncodeOptions:
 
     ``format``: one of ``FORMATS``. ``quality``: the encoder's own number, ``None`` for the
     format's default. ``bit_depth``: bits a sample, ``None`` for the source's as far as the format
-    has it. ``metadata`` goes into the container (GIF has no room for it), in the place of what the
-    source has under the same names; an empty value removes that. ``overwrite``: whether a file of
-    that name is replaced.
+    has it, but 8 for H.264, and HDR as HEVC in its place. ``metadata`` goes into the container
+    (GIF has no room for it), in the place of what the source has under the same names; an empty
+    value removes that. ``overwrite``: whether a file of that name is replaced.
     """
 
     format: str = "h264"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch
+from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
 from .record import Made, for_clip
@@ -70,7 +71,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="leave results that are there already, as is the rule for several files",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
-    parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        help="8 or 10, of photos 8 or 16 (default: as is, but 8 for H.264 that is not HDR)",
+    )
     parser.add_argument(
         "--no-metadata",
         action="store_true",
@@ -106,10 +111,23 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
     )
     film.add_argument(
+        "--strokes",
+        action="store_true",
+        help="the keyframes are grey frames with strokes of colour painted on them",
+    )
+    film.add_argument(
         "--confidence",
         type=Path,
         metavar="JSON",
         help="write here how well each frame's colours are known from the keyframes, 0 to 1",
+    )
+    film.add_argument(
+        "--as-film",
+        action="store_true",
+        help="take each folder for a film of its pictures, in the order of their names",
+    )
+    film.add_argument(
+        "--fps", type=_rate, help="pictures a second, of --as-film and of a name like %%05d.png"
     )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
@@ -137,7 +155,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
         _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
     painter = _Painter(args)
     output = Output.of(args.output, args.inputs)
-    sources = find_sources(args.inputs, output.path)
+    sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
     jobs = list(plan(sources.found, output, args.format))
     several = len(jobs) > 1 or any(path.is_dir() for path in args.inputs) or args.skip_existing
@@ -150,6 +168,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             ledger,
             painter.settings,
             sources.skipped,
+            painter.damaged,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -160,6 +179,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.load()
         with closing(batch.run(painter.paint)) as done:
             yield from done
+        _check_whole(painter.incomplete)
         return
     [job] = jobs
     if os.path.lexists(job.target) and not args.overwrite:
@@ -174,11 +194,35 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     with claimed(job.target) as mine:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
-        left = painter.paint(job, args.overwrite)
+        try:
+            left = painter.paint(job, args.overwrite)
+        except ValueError as error:
+            if (of_disk := disk_error(error, job.target)) is not error:
+                raise of_disk from error
+            raise
     if left:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
         yield job.target
+    _check_whole(painter.incomplete)
+
+
+def _check_whole(incomplete: list[Path]) -> None:
+    """Raise ``RuntimeError`` for results that are not all that was asked for."""
+    if incomplete:
+        names = ", ".join(path.name for path in incomplete)
+        raise RuntimeError(f"Written, but frames of the source are missing: {names}.")
+
+
+def _rate(text: str) -> Fraction | float:
+    """Pictures a second: 24, 23.976 or 24000/1001."""
+    try:
+        rate = Fraction(text) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        rate = 0
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no rate; choose one up to 1000, or 24000/1001")
+    return rate
 
 
 def _check_range(option: str, value: float, range: str, holds: bool) -> None:
@@ -190,10 +234,16 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
     """Raise ``ValueError`` for options that do not go with what there is to colorize."""
     clips = [source for source in sources if source.is_clip]
     photos = [source for source in sources if not (source.is_clip or source.problem)]
+    if args.fps is None and any(source.pictures for source in sources):
+        raise ValueError("How fast do the pictures follow each other? Say it with --fps.")
+    if args.fps and not any(source.pictures for source in sources):
+        raise ValueError("--fps is for pictures: a name like %05d.png, or a folder --as-film.")
     if args.keyframes and (len(sources) != 1 or not clips or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
+    if args.strokes and not args.keyframes:
+        raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
     if depth is None:
         return
@@ -229,11 +279,13 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self.damaged: list[Path] = []  # photos that could not be read whole
+        self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
-        if first is None or not first.source.is_clip:
+        if first is None or not first.source.is_clip or first.source.pictures:
             self._load()
             return
         from ..pipeline import probe
@@ -271,12 +323,13 @@ class _Painter:
                 start=args.start,
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
+                from_pictures=bool(job.source.pictures),
             )
         return made.record(job.source.path, job.target)
 
     @cached_property
     def _settings_of_clips(self) -> str:
-        part = (self._args.start, self._args.duration)
+        part = (self._args.start, self._args.duration, self._args.fps)
         options = map(asdict, (self._color, self._film, self._encode))
         return _digest(self._weights, *options, part)
 
@@ -318,19 +371,27 @@ class _Painter:
             on_progress=report,
             check=signals.check,
         )
+        if result.is_damaged:
+            self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import colorize_film, probe
+        from ..pipeline import FilmConfidence, colorize_film, probe, probe_pictures
         from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
-        clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
+        if job.source.pictures:
+            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+        else:
+            known = self._probed.pop(job.source.path, None)
+            clip = known or probe(job.source.path, signals.check)
+            tags = read_tags(clip.path)
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
-        confidence: list[float] = []
+        frames = clip.frames(args.start, args.duration)
+        confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
-        colorize_film(
+        count = colorize_film(
             clip,
             job.target,
             self._network,
@@ -338,23 +399,29 @@ class _Painter:
             self._film,
             replace(
                 self._encode,
-                metadata=for_clip(self._record(job), read_tags(clip.path)),
+                metadata=for_clip(self._record(job), tags),
                 overwrite=overwrite,
             ),
-            frames=clip.frames(args.start, args.duration),
+            frames=frames,
             shots=shots,
             keyframes=keyframes,
+            strokes=args.strokes,
             device=current().device(),
             on_progress=report,
             check=signals.check,
-            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
+            on_confidence=confidence.hear,
         )
-        if confidence:
-            mean = sum(confidence) / len(confidence)
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        lost = len(frames) - count
+        if frames.stop == clip.frame_count:
+            lost += clip.missing_frames
+        if lost:
+            self.incomplete.append(job.target)
+        if confidence.scores:
+            share = 100 * confidence.mean
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
         if scores:
             with scores as part:
-                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
+                confidence.write(part, clip)
 
 
 def _digest(*values: object) -> str:

@@ -84,6 +84,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     with _filled(args.output) as folder:
         for name, image in zip(names, keyframe_images(clip, shots), strict=True):
             write_photo(folder / name, image)
+        # By their names the pictures are known; nothing needs to be told by what they show.
         listed = asdict(replace(shots, thumbnails=None)) | {"pictures": names}
         del listed["thumbnails"]
         (folder / LIST).write_text(json.dumps(listed, indent=1))

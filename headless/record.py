@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import temp_prefix
 from ..host import KEY, record, use
 from ..options import ColorOptions, EncodeOptions, FilmOptions
 
@@ -37,6 +38,7 @@ class Made:
     start: float = 0.0
     duration: float | None = None
     keyframes: str | None = None
+    from_pictures: bool = False
 
     def settings(self) -> dict[str, Any]:
         """As JSON has it, without what is left open."""
@@ -52,7 +54,7 @@ class Made:
         """What the result ``target`` of ``source`` carries, as JSON by name.
 
         ``prompt`` and ``workflow`` are ComfyUI's, and left out for what its nodes do not do: a film
-        by keyframes, in ProRes, or in another bit depth than the format's own.
+        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own.
         """
         name, digest = self.weights
         texts = {KEY: record({name: digest}, source=source.name, settings=self.settings())}
@@ -83,12 +85,13 @@ class Made:
         crf = -1 if quality is None else round(quality)
         if (
             self.keyframes
+            or self.from_pictures
             or self.bit_depth
             or self.encode.format not in NODE_FORMATS
             or crf not in (-1, quality)
         ):
             return None
-        video = {"model": ["1", 0], "video": ["2", 0], **color, "stability": self.film.stability}
+        video = {"model": ["1", 0], "video": ["2", 0], **color, **asdict(self.film)}
         prompt = {
             "1": loader,
             "2": _node("LoadVideo", file=source),
@@ -131,7 +134,10 @@ def _to_editor(prompt: Prompt) -> dict[str, Any]:
     from .standin.host import StandInHost
     from .standin.to_editor import to_editor
 
-    with tempfile.TemporaryDirectory() as nowhere, use(StandInHost(nowhere, nowhere, nowhere)):
+    with (
+        tempfile.TemporaryDirectory(prefix=temp_prefix()) as nowhere,
+        use(StandInHost(nowhere, nowhere, nowhere)),
+    ):
         schemas = {
             schema.node_id: schema
             for schema in (node.GET_SCHEMA() for node in (*NODES, *CORE_NODES))

@@ -1,9 +1,10 @@
 import logging
 from dataclasses import replace
 
-from ..host import current, io
+from ..files import AtomicOutput
+from ..host import current, io, ui
 from ..options import COMPARISONS, MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
-from ..pipeline import FORMATS, TaughtNetworks, colorize_film, probe
+from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,
@@ -110,6 +111,14 @@ class ColorizeVideo(io.ComfyNode):
                     tooltip="To show people the difference: half leaves the left half grey, wipe "
                     "begins in grey and draws the colour across the picture.",
                 ),
+                io.String.Input(
+                    "score_prefix",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Writes a .json of this name below the output folder: how well each "
+                    "frame's colours are known from the keyframes, 0 to 1. Empty writes none.",
+                ),
             ],
             outputs=[io.Video.Output("video", is_output_list=True)],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -140,15 +149,18 @@ class ColorizeVideo(io.ComfyNode):
                 "SHOTS; give one of each for every film."
             )
         # As ComfyUI does for nodes that take no lists: the last value counts on.
-        return io.NodeOutput(
-            [
+        colored, maps = zip(
+            *(
                 cls._colorize(
                     **{name: values[min(film, len(values) - 1)] for name, values in inputs.items()},
                     **given[film],
                 )
                 for film in range(films)
-            ]
+            ),
+            strict=True,
         )
+        shown = [picture for pictures in maps for picture in pictures]
+        return io.NodeOutput(list(colored), ui=ui.SavedImages(shown) if shown else None)
 
     @classmethod
     def _colorize(
@@ -168,7 +180,11 @@ class ColorizeVideo(io.ComfyNode):
         look="natural",
         strokes=False,
         compare="off",
+        score_prefix="",
     ):
+        """The coloured film, and pictures of how well its colours are known from keyframes."""
+        if score_prefix and keyframes is None:
+            raise ValueError("The score tells of keyframes; link those, or empty score_prefix.")
         host = current()
         options = color_options(model, render_size, strength, saturation, quality, look=look)
         source, start, duration = host.video_source(video)
@@ -184,6 +200,7 @@ class ColorizeVideo(io.ComfyNode):
         frames = clip.frames(start, duration or None)
         network = model.load(options, 1, clip.height, clip.width, film=True)
         saved = host.output_path("colorizationnet", suffix, folder="temp")
+        confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
             colorize_film(
                 clip,
@@ -201,5 +218,16 @@ class ColorizeVideo(io.ComfyNode):
                 kept=TaughtNetworks(host.taught_folder()),
                 on_progress=progress.report,
                 check=host.check_cancelled,
+                on_confidence=confidence.hear,
             )
-        return host.video_from_file(saved.path)
+        colored = host.video_from_file(saved.path)
+        if keyframes is None:
+            return colored, []
+        share = 100 * confidence.mean
+        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
+        if score_prefix:
+            scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
+            with AtomicOutput(scores.path) as part:
+                confidence.write(part, clip)
+        maps = ui.PreviewImage(confidence.pictures(clip, frames), cls=cls)
+        return colored, maps.as_dict()["images"]

@@ -1,3 +1,4 @@
+import logging
 from dataclasses import replace
 
 import torch
@@ -7,8 +8,20 @@ from torch import Tensor
 from ..files import AtomicOutput
 from ..host import current, io, ui
 from ..options import ShotOptions
-from ..pipeline import Clip, ClipShots, find_shots, load_keyframes, probe
+from ..pipeline import (
+    Clip,
+    ClipShots,
+    find_shots,
+    load_keyframes,
+    probe,
+    suggest_keyframes,
+    with_keyframes,
+)
 from .types import Shots
+
+MAX_MORE = 64
+
+log = logging.getLogger(__name__)
 
 
 class ShotKeyframes(io.ComfyNode):
@@ -58,6 +71,15 @@ class ShotKeyframes(io.ComfyNode):
                     tooltip="Give only this shot's keyframes, to paint or colour them by "
                     "themselves; SHOTS stays whole. 0 gives all.",
                 ),
+                io.Int.Input(
+                    "more",
+                    default=0,
+                    min=0,
+                    max=MAX_MORE,
+                    optional=True,
+                    tooltip="So many keyframes beside, where in the whole film one more helps "
+                    "most: in frames that show what no keyframe shows.",
+                ),
             ],
             outputs=[
                 io.Image.Output("keyframes", tooltip="All shots' keyframes, in order."),
@@ -66,7 +88,7 @@ class ShotKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video, keyframes_per_shot, sensitivity, shot=0) -> io.NodeOutput:
+    def execute(cls, video, keyframes_per_shot, sensitivity, shot=0, more=0) -> io.NodeOutput:
         host = current()
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
@@ -79,16 +101,35 @@ class ShotKeyframes(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )
+        if more:
+            with host.progress(len(frames)) as progress:
+                found = suggest_keyframes(
+                    clip,
+                    shots,
+                    _load(clip, shots, frames),
+                    more,
+                    frames=frames,
+                    on_progress=progress.report,
+                    check=host.check_cancelled,
+                )
+            numbers = sorted(suggestion.frame for suggestion in found)
+            log.info("%s: more keyframes help most at frames %s", source.name, numbers)
+            shots = with_keyframes(shots, [*shots.keyframes, *numbers])
         wanted = _only(shots, shot)
-        images = load_keyframes(
-            clip,
-            wanted,
-            frames=frames,
-            free_memory=host.free_memory(torch.device("cpu")),
-            check=host.check_cancelled,
-        )
+        images = _load(clip, wanted, frames)
         shown = _preview(images, wanted, clip, frames)
         return io.NodeOutput(host.to_output(images), shots, ui=shown)
+
+
+def _load(clip: Clip, shots: ClipShots, frames: range) -> Tensor:
+    host = current()
+    return load_keyframes(
+        clip,
+        shots,
+        frames=frames,
+        free_memory=host.free_memory(torch.device("cpu")),
+        check=host.check_cancelled,
+    )
 
 
 def _only(shots: ClipShots, number: int) -> ClipShots:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
         ShotOptions,
         TeachOptions,
     )
-    from ..video import FORMATS, Clip, VideoError, find_format, probe
+    from ..video import (
+        FORMATS,
+        Clip,
+        VideoError,
+        find_format,
+        is_pattern,
+        probe,
+        probe_pictures,
+    )
+    from .confidence import FilmConfidence
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
     from .images import colorize_images
@@ -36,6 +45,7 @@ __all__ = [
     "ClipShots",
     "ColorOptions",
     "EncodeOptions",
+    "FilmConfidence",
     "FilmOptions",
     "LoadedFrames",
     "Network",
@@ -54,6 +64,7 @@ __all__ = [
     "find_shots",
     "in_order",
     "is_kept",
+    "is_pattern",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
@@ -61,6 +72,7 @@ __all__ = [
     "match_keyframes",
     "painted_pixels",
     "probe",
+    "probe_pictures",
     "read_photo",
     "result_suffix",
     "save_frames",
@@ -79,7 +91,8 @@ __getattr__ = imported_on_demand(
     {
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
-        "..video": "FORMATS Clip VideoError find_format probe",
+        "..video": "FORMATS Clip VideoError find_format is_pattern probe probe_pictures",
+        ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",
         ".images": "colorize_images",

@@ -81,8 +81,8 @@ def colorize_film(
     or some of them (`match_keyframes`), each shot is coloured by a copy of ``network`` taught on
     its own keyframes by ``teaching`` when its turn comes; a shot whose keyframes have no colour
     stays grey, one without any is left to ``network``. Where a surface of the keyframes is seen
-    again, it has the colour that they show. ``strokes``: the keyframes are
-    grey but for what is painted on them, and only that teaches. Without, the film's
+    again, it has the colour that they show. ``strokes``: the keyframes are grey frames with colour
+    painted on them, and only pixels in colour count. Without keyframes, the film's
     cuts are found on the way. A network without detail of its own looks at every other frame, as
     far as those between lie midway (`looks`).
 
@@ -101,9 +101,8 @@ def colorize_film(
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
         shots, keyframes = match_keyframes(shots, keyframes)
-        parts = shot_colors(shots, keyframes)
-        if not strokes:  # what is not painted is not known to be grey
-            references = shot_references(shots, keyframes, color.saturation)
+        parts = shot_colors(shots, keyframes, strokes=strokes)
+        references = shot_references(shots, keyframes, color.saturation, strokes=strokes)
     painter = _FilmPainter(
         network,
         color,
@@ -151,6 +150,7 @@ class _FilmPainter:
     ) -> None:
         self.network, self.color, self.film = network, color, film
         self.shots, self.teaching, self.kept, self.device = shots, teaching, kept, device
+        self.strokes = strokes
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)

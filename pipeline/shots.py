@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..callbacks import Check, OnProgress
 from ..model import (
@@ -24,6 +26,7 @@ from ..model import (
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
 from .frames import refuse_if_too_large, to_images
+from .teaching import painted_pixels
 
 DEFAULTS = ShotOptions()
 SMALL_SIDE = 48  # px on the short side at which frames are compared
@@ -95,31 +98,38 @@ class ShotColors:
     grey: bool = False
 
 
-def shot_colors(shots: ClipShots, keyframes: Sequence[Tensor]) -> list[ShotColors]:
+def shot_colors(
+    shots: ClipShots, keyframes: Sequence[Tensor], *, strokes: bool = False
+) -> list[ShotColors]:
     """What each of ``shots`` gets of its coloured ``keyframes``, each ``(H, W, C)``.
 
     A shot whose keyframes have no colour, as a title card, stays grey; one without keyframes is
-    left to the network as it is. Raises ``ValueError`` when
-    the pictures are not the shots' keyframes, or when none of them has any colour.
+    left to the network as it is. With ``strokes`` only keyframes on which something is painted
+    count. Raises ``ValueError`` when the pictures are not the shots' keyframes, or when none of
+    them has any colour.
     """
     shots.check_pictures(keyframes)
+    has_colour = _is_painted if strokes else _has_colour
     images = iter(keyframes)
     parts = [[next(images)[..., :3] for _ in shot.keyframes] for shot in shots.shots]
-    coloured = [any(map(_has_colour, part)) for part in parts]
-    if not any(coloured):
+    coloured = [list(map(has_colour, part)) for part in parts]
+    if not any(map(any, coloured)):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
     return [
-        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=len(part) > 0)
+        ShotColors(shot.first, list(compress(part, in_colour)) if strokes else part)
+        if any(in_colour)
+        else ShotColors(shot.first, grey=len(part) > 0)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
 
 
 def shot_references(
-    shots: ClipShots, keyframes: Sequence[Tensor], gain: float
+    shots: ClipShots, keyframes: Sequence[Tensor], gain: float, *, strokes: bool = False
 ) -> Iterator[Reference]:
     """The coloured ``keyframes``, each ``(H, W, C)``, as references of their shots, in order.
 
-    ``gain`` on their chroma, as on the network's.
+    ``gain`` on their chroma, as on the network's. With ``strokes`` they are references of the
+    painted pixels alone.
     """
     images = iter(keyframes)
     stops = [shot.first for shot in shots.shots[1:]] + [shots.frame_count]
@@ -127,8 +137,27 @@ def shot_references(
         for frame in shot.keyframes:
             image = next(images)[..., :3].permute(2, 0, 1).float()
             size = match_size(*image.shape[1:])
-            luma, chroma = rgb_to_luma(image), rgb_to_chroma(image) * gain
-            yield Reference(frame, shot.first, stop, resize(luma, size), resize(chroma, size))
+            luma, chroma = resize(rgb_to_luma(image), size), rgb_to_chroma(image) * gain
+            weight = None
+            if strokes:
+                weight = painted_pixels(image.permute(1, 2, 0))[None]
+                if not weight.any():
+                    continue
+                chroma, weight = _shrink_painted(chroma, weight, size)
+            else:
+                chroma = resize(chroma, size)
+            yield Reference(frame, shot.first, stop, luma, chroma, weight)
+
+
+def _shrink_painted(chroma: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """``chroma`` ``(2, H, W)`` and its ``weight``; a thin stroke keeps its colour."""
+    planes = torch.cat((chroma * weight, weight))[None]
+    (planes,) = interpolate(planes, size, mode="bilinear", antialias=True)
+    return planes[:2] / planes[2:].clamp_min(1e-6), planes[2:]
+
+
+def _is_painted(image: Tensor) -> bool:
+    return bool(painted_pixels(image).any())
 
 
 def _has_colour(image: Tensor) -> bool:

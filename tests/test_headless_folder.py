@@ -139,6 +139,16 @@ def test_a_broken_file_fails_each_time_and_the_others_once(scans, run):
     assert said[0].startswith("scans/bad.png: ") and said[-1].startswith("1 of 9 files failed")
 
 
+def test_damaged_photos_are_done_and_counted(scans, run):
+    Image.linear_gradient("L").save("whole.jpg", quality=95)
+    data = Path("whole.jpg").read_bytes()
+    for name in "wxyz":
+        Path(f"scans/{name}.jpg").write_bytes(data[: len(data) * 2 // 3])
+    code, _, said = run("scans", "-o", "done")
+    assert code == 0 and any("w.jpg: damaged (the file ends early)" in line for line in said)
+    assert any("4 of damaged sources: w.jpg, x.jpg, y.jpg and 1 more" in line for line in said)
+
+
 @pytest.mark.parametrize("option", ["--skip-colour", "--skip-color"])
 def test_photos_in_colour_are_left_when_asked(scans, run, option):
     code, saved, said = run("scans", "-o", "done", option)

@@ -205,7 +205,7 @@ def test_a_film_carries_it_and_makes_itself_again(run, suffix, format):
     found = read_tags(made)
     assert (found["title"], found["source_prompt"]) == ("A walk", "old")
     settings = json.loads(found["colorizationnet"])["settings"]
-    assert settings["film"] == {"stability": 0.25}
+    assert settings["film"]["stability"] == 0.25
     assert settings["format"] == format
     (again,) = run("run", made)
     assert frame_hashes(made)[1] == frame_hashes(again)[1]

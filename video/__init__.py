@@ -6,8 +6,9 @@ from .decoder import SCALER
 from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
+from .pictures import is_pattern
 from .planes import PlaneFormat
-from .probe import as_clip, probe
+from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
 from .recolor import recolor
 from .streams import copied_streams
@@ -34,8 +35,10 @@ __all__ = [
     "ffmetadata",
     "find_format",
     "input_file",
+    "is_pattern",
     "matrix_for_size",
     "probe",
+    "probe_pictures",
     "ratio",
     "read_audio",
     "read_frames",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +14,10 @@ from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
+from .mp4_times import set_creation_time
 from .tags import tag_pictures
+
+log = logging.getLogger(__name__)
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
 
@@ -23,9 +28,11 @@ class Encoder:
     It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
     ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options. Of
     ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
-    own options are among ``outputs``. The pictures are shown ``delay`` seconds late. ``check`` is
-    called while waiting; what it raises ends the encoding. As a context manager it leaves no
-    process and no part.
+    own options are among ``outputs``. Of the inputs ``heard`` all streams are read. An MP4 has tags
+    of any name unless ``plain_tags`` says that it has the usual ones and cover art. The pictures
+    are shown ``delay`` seconds late. ``created`` is when an MP4 or MOV says that it was made.
+    ``check`` is called while waiting; what it raises ends the encoding. As a context manager it
+    leaves no process and no part.
 
     Raises `VideoError` when ``path`` has a suffix that the format does not take or its folder is
     missing, and ``FileExistsError`` when it exists and is not to be overwritten.
@@ -39,7 +46,10 @@ class Encoder:
         *,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
+        heard: Sequence[int] = (),
+        plain_tags: bool = False,
         delay: Fraction = Fraction(0),
+        created: datetime | None = None,
         check: Callable[[], None] | None = None,
     ) -> None:
         container = find_format(encode.format).container(path)
@@ -48,6 +58,7 @@ class Encoder:
         except FileNotFoundError as error:
             raise VideoError(str(error)) from None
         self._check = check
+        self._created = created if container.is_mp4 else None
         arguments = ["-itsoffset", f"{float(delay):.6f}", "-f", "matroska", "-i", "pipe:0", *inputs]
         outputs = list(outputs)
         part = url(self._output.part)
@@ -68,7 +79,11 @@ class Encoder:
                 # Ahead of the source's: a tag that is there already is not replaced.
                 outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
+            if container.is_mp4 and not plain_tags:
+                outputs += ["-movflags", "+use_metadata_tags"]
             outputs += [*container.options, "-f", container.muxer, "-y", part]
+            for number in heard:
+                outputs += ["-map", str(number), "-ignore_unknown", "-c", "copy", "-f", "null", "-"]
             self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
             self.write(head)
             self._opened = opened.pop_all()
@@ -89,6 +104,16 @@ class Encoder:
         if self._process.wait(self._check) != 0:
             self._fail()
         tag_pictures(self._output.part, self._tags)
+        # Times that stand still for a packet are no damage; MPEG's program streams have them.
+        if errors := [line for line in self._process.errors if "non monotonically" not in line]:
+            log.warning(
+                "%s: ffmpeg met %d errors in what is copied, it may be damaged (%s)",
+                self._output.path,
+                len(errors),
+                errors[0],
+            )
+        if self._created:
+            set_creation_time(self._output.part, self._created)
         self._output.commit()
 
     def kill(self) -> None:

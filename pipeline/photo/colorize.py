@@ -69,6 +69,11 @@ class PhotoResult:
     is_bilevel: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether not all of the source could be read."""
+        return any(note.startswith("damaged") for note in self.notes)
+
 
 DEFAULTS = ColorOptions()
 
