@@ -79,7 +79,6 @@ def test_node_ids_and_tooltips():
         "ColorizationNetLoadKeyframes",
         "ColorizationNetColorizeFolder",
         "ColorizationNetStabilizeColors",
-        "ColorizationNetColorizeFolder",
     } == set(BY_ID)
     for found in NODES:
         for socket in found.GET_SCHEMA().inputs:
