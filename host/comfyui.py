@@ -29,6 +29,7 @@ from ..files import AtomicOutput
 from ..options import SHIPPED_WEIGHTS
 from . import paths
 from .base import Progress, VideoSource
+from .describe import answer_descriptions
 from .origin import made_by
 from .paths import SavePath
 
@@ -46,6 +47,7 @@ class ComfyUIHost:
 
     def extension(self, nodes: list[type[io.ComfyNode]]) -> ComfyExtension:
         _offer_samples()
+        answer_descriptions(nodes)
 
         class Extension(ComfyExtension):
             async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -109,6 +109,16 @@ class LoadVideoFrames(io.ComfyNode):
         return True
 
     @classmethod
+    def describe(cls, file: str) -> dict[str, float]:
+        """What the widgets' 0 stands for with the clip ``file``, by their names."""
+        clip = probe(current().input_path(file, "video"))
+        return {
+            "frame_count": clip.frame_count,
+            "rate": round(float(clip.fps), 3),
+            "short_side": min(clip.width, clip.height),
+        }
+
+    @classmethod
     def fingerprint_inputs(cls, file, **_):
         stat = current().input_path(file, "video").stat()
         return stat.st_mtime_ns, stat.st_size

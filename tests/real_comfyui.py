@@ -1,6 +1,7 @@
 """A real ComfyUI with the pack in it, for the tests in tests/host and tests/page."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -46,6 +47,15 @@ def running(base, *options):
     finally:
         process.terminate()
         process.wait(30)
+
+
+def skip_without_its_nodes(url, workflow):
+    """Skip where this ComfyUI is older than a core node of the ``workflow``, in either form."""
+    nodes = workflow["nodes"] if "nodes" in workflow else workflow.values()
+    kinds = {node.get("type") or node["class_type"] for node in nodes} - {"MarkdownNote"}
+    with urlopen(f"{url}/object_info") as answer:
+        if missing := kinds - set(json.load(answer)):
+            pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
 
 
 def _wait(url, process, log):

@@ -77,8 +77,8 @@ def test_node_ids_and_tooltips():
         "ColorizationNetTeach",
         "ColorizationNetShotKeyframes",
         "ColorizationNetLoadKeyframes",
-        "ColorizationNetStabilizeColors",
         "ColorizationNetColorizeFolder",
+        "ColorizationNetStabilizeColors",
     } == set(BY_ID)
     for found in NODES:
         for socket in found.GET_SCHEMA().inputs:
@@ -631,3 +631,13 @@ def test_a_saturation_beyond_the_slider_is_taken(folders, name):
     for value in (11.0, [-1.0], float("nan")):
         verdict = node(name).validate_inputs(**inputs, saturation=value)
         assert "choose a value from 0 to 10" in verdict
+
+
+def test_the_loader_tells_what_its_widgets_zeros_stand_for(clip):
+    assert node("LoadVideo").describe("clip.mkv") == {
+        "frame_count": 25,
+        "rate": 29.97,
+        "short_side": 64,
+    }
+    with pytest.raises(FileNotFoundError):
+        node("LoadVideo").describe("gone.mkv")

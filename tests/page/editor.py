@@ -3,11 +3,13 @@
 import base64
 import json
 import time
+from itertools import count
 from urllib.request import Request, urlopen
 
 PACK = "colorizationnet"
 LOADED = "window.app?.extensionManager && window.app.graph && window.app.canvas"
 RUN_TIMEOUT = 600
+SATURATIONS = (1 + step / 100 for step in count(1))
 
 # Left, top, right, bottom of each node on the canvas, with all that it shows.
 BOXES = """() => {
@@ -72,9 +74,6 @@ class Editor:
         self.page = browser.new_page(viewport={"width": 1600, "height": 950})
         self.page.goto(server)
         self.page.wait_for_function(LOADED, timeout=120_000)
-        self.page.get_by_test_id("side-toolbar").or_(
-            self.page.locator(".side-tool-bar")
-        ).first.wait_for()
         # What ComfyUI's own default workflow lacks is told of by now.
         self.page.wait_for_load_state("networkidle")
         self.page.on("console", self._hear)
@@ -99,14 +98,18 @@ class Editor:
         self.page.evaluate("name => app.extensionManager.command.execute(name)", name)
 
     def template(self, name):
-        """Choose a template of the pack as a user does."""
+        """Open a template of the pack."""
+        self.choose(name)
+        self.page.wait_for_function("app.graph.nodes.some(node => node.type == 'MarkdownNote')")
+        self.settle()
+
+    def choose(self, name):
+        """Click on a template of the pack where the editor lists them."""
         self.command("Comfy.BrowseTemplates")
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_text(PACK, exact=True).first.click()
         dialog.get_by_test_id(f"template-workflow-{name}").click()
-        dialog.wait_for(state="detached")
-        self.page.wait_for_function("app.graph.nodes.some(node => node.type == 'MarkdownNote')")
-        self.settle()
+        dialog.filter(has_text=PACK).wait_for(state="detached")
 
     def settle(self):
         """Wait until no box changes any more."""
@@ -144,6 +147,10 @@ class Editor:
         }"""
         self.page.evaluate(change, [node, widget, value])
 
+    def vary(self, node):
+        """Another saturation than ever before, so that ComfyUI has no result of it yet."""
+        self.set(node, "saturation", next(SATURATIONS))
+
     def press_run(self):
         """Start the workflow; gives its number."""
         before = set(self.ask("history"))
@@ -168,8 +175,11 @@ class Editor:
 
     def search(self, word):
         """Names of the nodes that the search lists for ``word``, in its order."""
-        self.page.evaluate("app.canvas.ds.offset[0] += 10000")  # to an empty place
-        self.page.mouse.dblclick(700, 500)
+        if self.types():
+            self.command("Comfy.NewBlankWorkflow")
+            self.wait(lambda: self.types() == [])
+        self.command("Workspace.SearchBox.Toggle")
+        self.page.wait_for_function("document.activeElement?.tagName == 'INPUT'")
         self.page.keyboard.type(word)
         self.page.get_by_role("option").first.wait_for()
         self.page.wait_for_timeout(700)  # the list follows the keys with a delay
