@@ -105,6 +105,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="JSON",
         help="write here how well each frame's colours are known from the keyframes, 0 to 1",
     )
+    film.add_argument(
+        "--whole",
+        action="store_true",
+        help="colour long clips in one piece, not in segments that a later run can go on from",
+    )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
     parser.set_defaults(main=main)
@@ -296,7 +301,7 @@ class _Painter:
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import colorize_film, probe
+        from ..pipeline import colorize_film, colorize_long_film, probe
         from .keyframes import read_references
 
         args = self._args
@@ -304,7 +309,8 @@ class _Painter:
         shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
         confidence: list[float] = []
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
-        colorize_film(
+        # A run that goes on does not see all frames, of which the scores tell.
+        (colorize_film if args.whole or scores else colorize_long_film)(
             clip,
             job.target,
             self._network,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
     from .photo import PhotoError, colorize_photo, read_photo, write_photo
     from .reference_names import find_references
+    from .segments import colorize_long_film
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
     from .stabilize import stabilize_images
     from .teaching import is_kept, painted_pixels, teach
@@ -45,6 +46,7 @@ __all__ = [
     "VideoError",
     "colorize_film",
     "colorize_images",
+    "colorize_long_film",
     "colorize_photo",
     "find_format",
     "find_references",
@@ -80,6 +82,7 @@ __getattr__ = imported_on_demand(
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
         ".photo": "PhotoError colorize_photo read_photo write_photo",
         ".reference_names": "find_references",
+        ".segments": "colorize_long_film",
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
         ".stabilize": "stabilize_images",
         ".teaching": "is_kept painted_pixels teach",

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -95,18 +96,27 @@ def colorize_film(
         shots.check_clip(clip, frames)
         parts = shot_colors(shots, keyframes)
         references = shot_references(shots, keyframes, color.saturation)
-    painter = _FilmPainter(
+    taught = sum(part.keyframes is not None for part in parts)
+    progress = FilmProgress(on_progress, len(frames) + taught * teaching.steps)
+    painter = FilmPainter(
         network,
         color,
         film,
         parts,
         references,
-        teaching,
-        torch.device(device),
-        frames,
-        on_progress,
-        on_confidence,
-        check,
+        device=torch.device(device),
+        first_frame=frames.start,
+        taught_network=partial(
+            taught_network,
+            network,
+            teaching=teaching,
+            device=device,
+            progress=progress,
+            check=check,
+        ),
+        progress=progress,
+        on_confidence=on_confidence,
+        check=check,
     )
     return recolor(
         clip,
@@ -119,8 +129,47 @@ def colorize_film(
     )
 
 
-class _FilmPainter:
-    """What colours a film's Y planes, with the state of its progress."""
+def taught_network(
+    network: Network,
+    shot: ShotColors,
+    *,
+    teaching: TeachOptions,
+    device: torch.device | str,
+    progress: FilmProgress,
+    check: Check | None,
+) -> Network:
+    """A copy of ``network`` that has learned the shot's keyframes."""
+    return teach(
+        network,
+        [] if shot.keyframes is None else list(shot.keyframes),
+        teaching,
+        device=device,
+        on_progress=lambda *_: progress.add(1),
+        check=check,
+    )
+
+
+class FilmProgress:
+    """Counts what is done of a film: its frames, and the steps of teaching beside them."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int, done: int = 0) -> None:
+        self.on_progress, self.done, self.total = on_progress, done, max(1, total)
+
+    def add(self, steps: int, preview: Callable[[], Tensor] | None = None) -> None:
+        self.done = min(self.done + steps, self.total)
+        if self.on_progress:
+            self.on_progress(self.done, self.total, preview)
+
+
+class FilmPainter:
+    """What colours a film's Y planes.
+
+    ``shots`` and ``references`` count from the film's beginning, of which the first frame that is
+    painted is number ``start``; ``first_frame`` is that one's number in the clip. Whether a frame
+    begins a shot is found in the luma where ``shots`` is but one. ``taught_network`` gives the
+    network of a shot with keyframes. The first ``lead`` frames are thrown away: they are looked at
+    for what follows, and painted grey.
+    """
 
     def __init__(
         self,
@@ -129,37 +178,47 @@ class _FilmPainter:
         film: FilmOptions,
         shots: Sequence[ShotColors],
         references: Iterable[Reference] | None,
-        teaching: TeachOptions,
+        *,
         device: torch.device,
-        frames: range,
-        on_progress: OnProgress | None,
-        on_confidence: OnConfidence | None,
-        check: Check | None,
+        first_frame: int,
+        start: int = 0,
+        lead: int = 0,
+        taught_network: Callable[[ShotColors], Network],
+        progress: FilmProgress,
+        on_confidence: OnConfidence | None = None,
+        check: Check | None = None,
     ) -> None:
         self.network, self.color, self.film = network, color, film
-        self.shots, self.teaching, self.device = shots, teaching, device
+        self.shots, self.device = shots, device
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
-        self.check, self.on_progress, self.on_confidence = check, on_progress, on_confidence
+        self.check, self.on_confidence = check, on_confidence
         self.references = references  # of all shots, in order
-        taught = sum(shot.keyframes is not None for shot in shots)
-        self.first_frame = frames.start
-        self.done, self.total = 0, max(1, len(frames) + taught * teaching.steps)
+        self.taught_network, self.progress = taught_network, progress
+        self.first_frame, self.start, self.lead = first_frame, start, lead
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
         """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
         waiting: deque[np.ndarray] = deque()
         details: deque[_Detail] = deque()
         ready: list[Tensor] = []
+        done = 0
         batches = self._small_chroma(luma, planes, waiting, details)
         for chroma in self._steady(batches):
             ready.append(details.popleft().corrected(chroma) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
-                with limited_threads(self.threads):
-                    painted = _full_size(ready, batch, planes)
-                self._progress(len(batch), batch[-1], ready[-1] * self.color.strength, planes)
+                done += len(batch)
+                if done <= self.lead:
+                    painted = _grey(len(batch), planes)
+                else:
+                    with limited_threads(self.threads):
+                        painted = _full_size(ready, batch, planes)
+                    shown = batch[-1], ready[-1] * self.color.strength, planes
+                    self.progress.add(
+                        min(len(batch), done - self.lead), partial(small_picture, *shown)
+                    )
                 yield painted
                 ready = []
 
@@ -169,9 +228,9 @@ class _FilmPainter:
         if self.references is None:
             yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
             return
-        recalled = stabilize_recalled(batches, self.references, stability)
-        for frame, (chroma, confidence) in enumerate(recalled):
-            if self.on_confidence:
+        recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
+        for frame, (chroma, confidence) in enumerate(recalled, self.start):
+            if self.on_confidence and frame >= self.start + self.lead:
                 self.on_confidence(frame, confidence[0, 0])
             yield chroma[0]
 
@@ -183,7 +242,8 @@ class _FilmPainter:
         details: deque[_Detail],
     ) -> Iterator[ChromaBatch]:
         """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
-        first = 0
+        first = self.start
+        offset = self.first_frame - self.start
         looks = None
         for group in groups(luma, self.first_frame):
             waiting += group
@@ -195,10 +255,10 @@ class _FilmPainter:
                     looks = Looks(model, planes.luma_size, sparse=sparse)
                 with limited_threads(self.threads):
                     small = self._small_luma(looks.size, group, rows, planes)
-                    start = self.first_frame + first + rows.start
+                    number = offset + first + rows.start
                     # On the CPU: for another device the many small operations of steadying would
                     # be no quicker, and not all of them are there on each.
-                    chroma = looks.chroma(small, start, self.check).cpu()
+                    chroma = looks.chroma(small, number, self.check).cpu()
                 if self.network.detailed and self.film.stability:
                     size = stabilized_size(*small.shape[2:])
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
@@ -228,30 +288,8 @@ class _FilmPainter:
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
-            network = teach(
-                network,
-                list(shot.keyframes),
-                self.teaching,
-                device=self.device,
-                on_progress=lambda *_: self._progress(1),
-                check=self.check,
-            )
+            network = self.taught_network(shot)
         return network.chroma_model(color, self.device, film=True)
-
-    def _progress(
-        self,
-        steps: int,
-        luma: np.ndarray | None = None,
-        chroma: Tensor | None = None,
-        planes: PlaneFormat | None = None,
-    ) -> None:
-        self.done += steps
-        if self.on_progress is None:
-            return
-        if luma is None or chroma is None or planes is None:
-            self.on_progress(self.done, self.total)
-        else:
-            self.on_progress(self.done, self.total, lambda: small_picture(luma, chroma, planes))
 
 
 class _Detail(NamedTuple):
@@ -284,6 +322,11 @@ def _rows_of(group: list[np.ndarray], rows: slice) -> Iterator[np.ndarray]:
         if len(part):
             yield part
         first += len(batch)
+
+
+def _grey(count: int, planes: PlaneFormat) -> Planes:
+    plane = np.full((count, *planes.chroma_size), planes.chroma[0], planes.dtype)
+    return plane, plane
 
 
 def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> Planes:

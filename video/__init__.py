@@ -4,8 +4,9 @@ from .audio import read_audio
 from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
 from .decoder import SCALER
 from .encoder import ffmetadata
-from .ffmpeg import FFmpeg, VideoError, input_file, url
+from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
+from .parts import Part, check_recolor, count_pictures, join_parts, recolor_parts
 from .planes import PlaneFormat
 from .probe import as_clip, probe
 from .read import count_frames, read_frames, read_luma
@@ -23,16 +24,20 @@ __all__ = [
     "FFmpeg",
     "Format",
     "FrameWriter",
+    "Part",
     "PlaneFormat",
     "SubtitleStream",
     "VideoError",
     "as_clip",
+    "check_recolor",
     "copied_streams",
     "count_frames",
+    "count_pictures",
     "exact_rate",
     "ffmetadata",
     "find_format",
     "input_file",
+    "join_parts",
     "matrix_for_size",
     "probe",
     "ratio",
@@ -40,5 +45,7 @@ __all__ = [
     "read_frames",
     "read_luma",
     "recolor",
+    "recolor_parts",
     "url",
+    "versions",
 ]

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
+from .matroska import block_header
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
+PIPE = ("-f", "matroska", "-i", "pipe:0")
+COUNT = ("-progress", "pipe:1", "-stats_period", "86400")  # one report, at the end
 
 
 class Encoder:
     """An ffmpeg that takes raw pictures and writes ``path``, whole or not at all.
 
-    It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
-    ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options. Of
+    Input 0 is ``pictures``: a Matroska stream that begins with ``head`` and `write` goes on with,
+    or what else ffmpeg's arguments name, without a ``head``. ``inputs`` are its
+    arguments for what else is muxed, ``outputs`` its output options. Of
     ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
     own options are among ``outputs``. The pictures are shown ``delay`` seconds late. ``check`` is
     called while waiting; what it raises ends the encoding. As a context manager it leaves no
@@ -34,8 +41,9 @@ class Encoder:
         self,
         path: Path,
         encode: EncodeOptions,
-        head: bytes,
+        head: bytes = b"",
         *,
+        pictures: Sequence[str] = PIPE,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
         delay: Fraction = Fraction(0),
@@ -47,7 +55,7 @@ class Encoder:
         except FileNotFoundError as error:
             raise VideoError(str(error)) from None
         self._check = check
-        arguments = ["-itsoffset", f"{float(delay):.6f}", "-f", "matroska", "-i", "pipe:0", *inputs]
+        arguments = ["-itsoffset", f"{float(delay):.6f}", *pictures, *inputs]
         outputs = list(outputs)
         part = url(self._output.part)
         if container.muxer == "image2":
@@ -65,8 +73,10 @@ class Encoder:
                 outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
             outputs += [*container.options, "-f", container.muxer, "-y", part]
-            self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
-            self.write(head)
+            command = [*COUNT, *arguments, *outputs]
+            self._process = opened.enter_context(FFmpeg(command, stdin=True, stdout=True))
+            if head:
+                self.write(head)
             self._opened = opened.pop_all()
 
     def write(self, data: memoryview | bytes) -> None:
@@ -75,15 +85,31 @@ class Encoder:
         except BrokenPipeError:
             self._fail()
 
+    def write_picture(self, time: Fraction, duration: Fraction, samples: np.ndarray) -> None:
+        """Append a raw picture that is shown at ``time`` for ``duration`` seconds."""
+        self.write(block_header(time, duration, samples.nbytes))
+        self.write(samples.data.cast("B"))
+
     def _fail(self) -> None:
         self._process.wait()
         raise VideoError(f"{self._output.path} could not be written: {self._process.cause()}.")
 
-    def finish(self) -> None:
-        """Wait for the end of the encoding and put the file in its place."""
+    def finish(self, count: int | None = None) -> None:
+        """Wait for the end of the encoding and put the file in its place.
+
+        Raises `VideoError` when it has not ``count`` pictures.
+        """
         self._process.close_stdin()
         if self._process.wait(self._check) != 0:
             self._fail()
+        if count is not None:
+            found = re.findall(rb"^frame=\s*(\d+)", self._process.read_all(), re.M)
+            written = int(found[-1]) if found else 0
+            if written != count:
+                raise VideoError(
+                    f"{self._output.path}: of {count} pictures {written} were written "
+                    f"({self._process.cause()})."
+                )
         self._output.commit()
 
     def kill(self) -> None:

@@ -67,14 +67,13 @@ def recolor(
     entry = find_format(encode.format)
     entry.container(path)  # a wrong suffix is said first
     frames = checked_frames(clip, frames)
-    plane_format = _plane_format(clip, path, entry, encode.bit_depth)
-    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
-    fields = clip.field_order if entry.fields and clip.height % 4 == 0 else None
-    _log_caveats(clip, plane_format, path, fields)
+    plane_format = plane_format_for(clip, path, entry, encode.bit_depth)
+    fields = coded_fields(clip, entry)
+    log_caveats(clip, plane_format, path, fields)
     with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
     with (
         _open_encoder(clip, frames, plane_format, path, encode, fields, check) as encoder,
-        _open_decoder(clip, frames, plane_format, with_chroma=with_chroma) as decoder,
+        open_decoder(clip, frames, plane_format, with_chroma=with_chroma) as decoder,
     ):
         transcoder = Transcoder(
             decoder, encoder, plane_format, batch_size, blend, with_chroma, check
@@ -85,7 +84,7 @@ def recolor(
     return count
 
 
-def _plane_format(clip: Clip, path: Path, entry: Format, bit_depth: int | None) -> PlaneFormat:
+def plane_format_for(clip: Clip, path: Path, entry: Format, bit_depth: int | None) -> PlaneFormat:
     if entry.rgb:
         raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format.")
     if clip.color_matrix not in MATRICES:
@@ -102,7 +101,13 @@ def _plane_format(clip: Clip, path: Path, entry: Format, bit_depth: int | None) 
     )
 
 
-def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str | None) -> None:
+def coded_fields(clip: Clip, entry: Format) -> str | None:
+    """The field order with which the pictures are coded; None: as whole frames."""
+    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
+    return clip.field_order if entry.fields and clip.height % 4 == 0 else None
+
+
+def log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str | None) -> None:
     """Warn of what a viewer of the result may stumble over."""
     if clip.interlaced:
         log.warning(
@@ -136,7 +141,7 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
         )
 
 
-def _open_decoder(
+def open_decoder(
     clip: Clip, frames: range, plane_format: PlaneFormat, *, with_chroma: bool
 ) -> Decoder:
     """A decoder of Y planes, or of all three, that leaves the luma alone."""
@@ -177,32 +182,65 @@ def _open_encoder(
     fields: str | None,
     check: Callable[[], None] | None,
 ) -> Encoder:
-    entry = find_format(encode.format)
-    container = entry.container(path)
-    # A trimmed clip begins with its first frame, a whole one keeps its own beginning.
-    origin = clip.time_of(frames.start) if frames.start else Fraction(0)
-    trim = ["-ss", f"{float(origin):.6f}"] if frames.start else []
-    if frames.stop < clip.frame_count:
-        trim += ["-t", f"{float(clip.time_of(frames.stop) - origin):.6f}"]
-    tick = clip.time_base if clip.times is not None else 1 / clip.fps
+    container = find_format(encode.format).container(path)
     height, width = plane_format.luma_size
     return Encoder(
         path,
         encode,
         header(plane_format.pix_fmt, width, height, clip.fps),
-        inputs=input_file(clip.path, trim),
+        inputs=copied_input(clip, frames),
         outputs=[
-            *(("-ss", "0") if frames.start else ()),  # no copied sound from before the first frame
-            *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
-            *("-vf", _tagging_filters(clip, plane_format, fields)),
-            *("-color_range", "pc" if plane_format.full_range else "tv"),  # FFV1 looks only here
+            *before_first(frames),
+            *picture_options(clip, frames, plane_format, path, encode, fields),
             *copied_streams(clip, container, path, 1),
-            *entry.encoder_options(encode.quality, path.suffix.lower(), interlaced=bool(fields)),
-            *(() if entry.durations else _last_duration(clip, frames, tick)),
         ],
-        delay=clip.time_of(frames.start) - origin,
+        delay=delay_of(clip, frames),
         check=check,
     )
+
+
+def delay_of(clip: Clip, frames: range) -> Fraction:
+    """When the first of ``frames`` is shown: at once in a trimmed clip, else as it was."""
+    return Fraction(0) if frames.start else clip.time_of(0)
+
+
+def copied_input(clip: Clip, frames: range) -> list[str]:
+    """Input arguments for what is copied beside the picture, trimmed as the ``frames`` are."""
+    origin = clip.time_of(frames.start) if frames.start else Fraction(0)
+    trim = ["-ss", f"{float(origin):.6f}"] if frames.start else []
+    if frames.stop < clip.frame_count:
+        trim += ["-t", f"{float(clip.time_of(frames.stop) - origin):.6f}"]
+    return input_file(clip.path, trim)
+
+
+def before_first(frames: range) -> list[str]:
+    """Output options that leave out copied sound from before the first frame."""
+    return ["-ss", "0"] if frames.start else []
+
+
+def tick_of(clip: Clip) -> Fraction:
+    """The unit of the encoder's times, in seconds."""
+    return clip.time_base if clip.times is not None else 1 / clip.fps
+
+
+def picture_options(
+    clip: Clip,
+    frames: range,
+    plane_format: PlaneFormat,
+    path: Path,
+    encode: EncodeOptions,
+    fields: str | None,
+) -> list[str]:
+    """Output options that encode the raw pictures of input 0."""
+    entry = find_format(encode.format)
+    tick = tick_of(clip)
+    return [
+        *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base:v", ratio(tick)),
+        *("-vf", _tagging_filters(clip, plane_format, fields)),
+        *("-color_range", "pc" if plane_format.full_range else "tv"),  # FFV1 looks only here
+        *entry.encoder_options(encode.quality, path.suffix.lower(), interlaced=bool(fields)),
+        *(() if entry.durations else _last_duration(clip, frames, tick)),
+    ]
 
 
 def _tagging_filters(clip: Clip, plane_format: PlaneFormat, fields: str | None) -> str:
