@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -159,3 +160,12 @@ def counted_names(folder: Path, stem: str, suffix: str) -> Iterator[Path]:
     taken = [int(found[1]) for name in os.listdir(folder) if (found := row.fullmatch(name))]
     for number in count(max(taken, default=0) + 1):
         yield folder / f"{stem}_{number:05}_{suffix}"
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -16,6 +16,7 @@ QUALITIES = ("auto", "best", "full", "fast")
 LOOKS = ("natural", "vivid")
 VIVID_GAIN = 1.1
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+COMPARISONS = ("off", "half", "wipe")
 MODES = ("merge", "network")
 FORMATS = (
     "h264",
@@ -106,13 +107,17 @@ class FilmOptions:
     """How the colours of a film hold still.
 
     ``stability``: 0 (every frame by itself) to 1 (a surface keeps its mean colour for as long as
-    its luma says that it is the same).
+    its luma says that it is the same). ``compare``: ``"off"``, or a film that shows what was
+    before: ``"half"`` leaves its left half without colour, ``"wipe"`` begins without any and draws
+    it across the picture from the left.
     """
 
     stability: float = 0.5
+    compare: str = "off"
 
     def __post_init__(self) -> None:
         _check_range("stability", self.stability, 0, 1)
+        _check_choice("compare", self.compare, COMPARISONS)
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,9 @@ class EncodeOptions:
 
     ``format``: one of ``FORMATS``. ``quality``: the encoder's own number, ``None`` for the
     format's default. ``bit_depth``: bits a sample, ``None`` for the source's as far as the format
-    has it. ``metadata`` goes into the container. ``overwrite``: whether a file of that name is
-    replaced.
+    has it, but 8 for H.264, and HDR as HEVC in its place. ``metadata`` goes into the container
+    (GIF has no room for it), in the place of what the source has under the same names; an empty
+    value removes that. ``overwrite``: whether a file of that name is replaced.
     """
 
     format: str = "h264"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ..video import probe
@@ -39,6 +39,7 @@ WORKFLOWS = {
                 "codec": "h264",
                 "codec.encoding": "re-encode",
                 "codec.encoding.crf": CRF,
+                "codec.encoding.color_space": "auto",
             },
         },
     },
@@ -196,5 +197,8 @@ def _run(url: str, prompt: dict) -> None:
 
 
 def _get(request: str | Request) -> dict:
-    with urlopen(request) as answer:
-        return json.load(answer)
+    try:
+        with urlopen(request) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        raise SystemExit(f"ComfyUI refused it: {error.read().decode()}") from None

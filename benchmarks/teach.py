@@ -1,24 +1,39 @@
-"""How well a taught network colours a shot, against what else could.
+"""How well true frames given as keyframes colour their shots, stage by stage.
 
-    python -m colorizationnet.benchmarks.teach CLIPS... [--sheets DIR]
+    python -m colorizationnet.benchmarks.teach CLIPS... [--every 8] [--keep DIR] [--sheets DIR]
+    python -m colorizationnet.benchmarks.teach CLIPS... --imperfect
+    python -m colorizationnet.benchmarks.teach CLIPS... --published
 
-Each clip is read at 160 px on its short side and cut at its cuts. Of every shot one true frame (the
-keyframe) teaches, and all its other frames are coloured from their luma. Figures are PSNR of RGB
-in dB, the mean over those frames of a clip:
+Each clip is read at 160 px on its short side and cut at its cuts. Of every shot one true frame, and
+three, are the keyframes, and its other frames are coloured from their luma. With ``--published`` a
+clip shows a source and another method's result side by side; the result takes the truth's place,
+and its first frame, and every 25th, are the keyframes. Figures are PSNR of RGB in dB, the mean over
+those frames of a clip that are in no set of keyframes:
 
-- grey: no colour at all
-- shipped: the shipped weights, frame by frame, with their own render size and gain
-- lookup: the keyframe's mean chroma for each luma level, the nearest level where it has none
-- taught: by the keyframe, and by three keyframes (those are left out of both figures' frames)
+- grey: no colour at all; shipped: the shipped weights, frame by frame
+- lookup: the first keyframe's mean chroma for each luma level
+- taught: a network taught on the keyframes, alone
+- memory: the keyframes' colours where their surfaces are seen again, alone
+- both: the memory, and the taught network's guess where it does not know
+- filtered: both, held still in time, as a film gets them; early: of the first 15 frames after
+- corr: correlation of the frames' confidence and error (RMS of chroma), within the clip, and below
+  of all clips' frames together. Confidence is high where the error is low, so -1 is best
+- keyframe, cut: the most by which chroma steps more than the truth does, at a keyframe and at a cut
+  (levels of 255)
+- ms: CPU of the memory, and of memory and filter, a frame; s: CPU of teaching, a shot
 
-CPU s: processor seconds of teaching a shot from one frame, over all threads, and the longest of
-the clip's shots.
+``--imperfect`` shows what becomes of three keyframes' colours when they are spoilt as in
+`imperfect`: taught, filtered, and the mean step at keyframes and elsewhere, ours and the truth's.
+For another model's colours that model's guess at every frame is the truth. ``--keep`` keeps taught
+networks and takes them from there.
 """
+
+from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,110 +41,156 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..model import ColorizationNet, load_model, merge, rgb_to_chroma, rgb_to_luma
-from ..model.temporal import CutDetector, KeyframePicker
-from ..options import ColorOptions, TeachOptions
-from ..pipeline import colorize_images, teach
-from ..video import probe, read_frames
+from ..model import ColorizationNet, load_model, merge, resize, rgb_to_chroma, rgb_to_luma
+from ..options import TeachOptions
+from .imperfect import SPOILT
+from .keyframed import (
+    COUNTS,
+    Carried,
+    Shot,
+    carry,
+    excess_at,
+    guess,
+    psnr,
+    read_published,
+    read_shots,
+    score,
+    small,
+    steps,
+    taught_network,
+)
 
-SHORT_SIDE = 160
 COLOURLESS = 45.0  # dB of the grey clip against the clip: above, there is no colour to speak of
-COLUMNS = ("grey", "shipped", "lookup", "taught", "taught 3")
+EARLY = range(1, 16)  # frames
+STAGES = ("grey", "shipped", "lookup", "taught", "memory", "both", "filtered")
 SHEET_TIMES = 5
-Colour = Callable[[Tensor], Tensor]  # frames (n, 3, H, W) of which only the luma may be used
-
-
-@dataclass
-class Shot:
-    frames: Tensor  # (n, 3, H, W), uint8
-    keyframes: dict[int, list[int]]  # by how many
-
-    def rgb(self, indices: list[int]) -> Tensor:
-        return self.frames[indices].float().div_(255)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, help="clips, or folders of them")
+    parser.add_argument("--published", action="store_true", help="source and result side by side")
+    parser.add_argument("--imperfect", action="store_true", help="spoil the keyframes")
     parser.add_argument("--sheets", type=Path, help="folder for a contact sheet of every shot")
+    parser.add_argument("--keep", type=Path, help="folder for the taught networks")
     parser.add_argument("--steps", type=int, default=TeachOptions.steps)
     parser.add_argument("--weights", type=Path, help="to begin with (default: the shipped ones)")
-    parser.add_argument("--every", type=int, default=1, help="judge by every nth frame")
+    parser.add_argument("--every", type=int, default=8, help="judge by every nth frame")
     args = parser.parse_args()
-    files = [
-        file
-        for path in args.clips
-        for file in (sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path])
-    ]
-    print(f"{'clip':28}{'shots':>6}", *(f"{name:>9}" for name in COLUMNS), f"{'CPU s':>12}")
-    rows = []
-    for file in files:
-        shots = read_shots(file)
-        if _mean([psnr_of_grey(shot) for shot in shots]) > COLOURLESS:
-            print(f"{file.name:28}  has no colour: left out", flush=True)
-            continue
-        results = []
-        for number, shot in enumerate(shots, 1):
-            results.append(judge(shot, load_model(args.weights), args.steps, args.every))
-            if args.sheets is not None:
-                args.sheets.mkdir(parents=True, exist_ok=True)
-                sheet(shot, results[-1].taught).save(args.sheets / f"{file.stem}-{number}.png")
-        scores = [_mean(sum((r.scores[name] for r in results), [])) for name in COLUMNS]
-        rows.append(scores)
-        seconds = [r.seconds for r in results]
-        print(
-            f"{file.name:28}{len(shots):6}",
-            *(f"{score:9.2f}" for score in scores),
-            f"{_mean(seconds):6.1f}{max(seconds):6.1f}",
-            flush=True,
-        )
-    means = [_mean(column) for column in zip(*rows, strict=True)]
-    print(f"{'mean of the clips':34}", *(f"{score:9.2f}" for score in means))
-    print(f"{'gain over grey':34}", *(f"{score - means[0]:+9.2f}" for score in means))
+    start = load_model(args.weights)
+    if args.imperfect:
+        print(f"{'clip':24}{'keyframes':>14}", *(f"{name:>9}" for name in IMPERFECT_COLUMNS))
+        for file, shots in read(args):
+            imperfect(file.name, shots, start, args)
+        return
+    print(f"{'clip':24}", *(f"{name:>8}" for name in ("keys", *STAGES, *COLUMNS)))
+    rows: dict[int, list[Row]] = {count: [] for count in COUNTS}
+    for file, shots in read(args):
+        for count in COUNTS:
+            row = judge(file, shots, count, start, args)
+            rows[count].append(row)
+            print(f"{file.name[:24]:24} {count:8}", *row.cells(), flush=True)
+    for count in COUNTS:
+        if rows[count]:
+            summary(count, rows[count])
 
 
-@dataclass
-class Result:
-    scores: dict[str, list[float]]
-    taught: Colour
-    seconds: float
+def read(args: argparse.Namespace) -> Iterator[tuple[Path, list[Shot]]]:
+    """The clips that have colour, and their shots."""
+    for path in args.clips:
+        for file in sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]:
+            shots = read_published(file) if args.published else read_shots(file)
+            if _mean([psnr_of_grey(shot) for shot in shots]) > COLOURLESS:
+                print(f"{file.name:24}  has no colour: left out", flush=True)
+            else:
+                yield file, shots
 
 
-def judge(shot: Shot, shipped: ColorizationNet, steps: int, every: int) -> Result:
-    """PSNR of every way on the frames that are in neither set of keyframes."""
-    taken = {index for keyframes in shot.keyframes.values() for index in keyframes}
-    rest = [i for i in range(0, len(shot.frames), every) if i not in taken]
-    began = time.process_time()
-    taught = learn(shipped, shot, 1, steps)
-    seconds = time.process_time() - began
-    ways: dict[str, Colour] = {
-        "grey": lambda frames: rgb_to_luma(frames).expand(-1, 3, -1, -1),
-        "shipped": colour_with(shipped),
-        "lookup": lookup(shot.rgb(shot.keyframes[1])),
-        "taught": taught,
-        "taught 3": learn(shipped, shot, 3, steps),
+class Row:
+    """A clip's figures with one number of keyframes."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, list[float]] = {name: [] for name in STAGES}
+        self.early: list[float] = []
+        self.confidence: list[float] = []
+        self.error: list[float] = []
+        self.at_keyframes: list[float] = []
+        self.at_cuts: list[float] = []
+        self.costs: list[tuple[float, float]] = []
+        self.seconds: list[float] = []
+
+    def means(self) -> list[float]:
+        return [_mean(self.scores[name]) for name in STAGES]
+
+    def others(self) -> list[float]:
+        """The figures of `COLUMNS`; not-a-number where there is none."""
+        memory, filtered = zip(*self.costs, strict=True)
+        return [
+            _mean(self.early),
+            _correlation(self.confidence, self.error),
+            max(self.at_keyframes, default=np.nan),
+            max(self.at_cuts, default=np.nan),
+            _mean(memory),
+            _mean(filtered),
+            _mean(self.seconds),
+        ]
+
+    def cells(self) -> list[str]:
+        return [f"{value:8.2f}" for value in (*self.means(), *self.others())]
+
+
+COLUMNS = ("early", "corr", "keyframe", "cut", "ms", "ms all", "s")
+
+
+def judge(
+    file: Path, shots: list[Shot], count: int, start: ColorizationNet, args: argparse.Namespace
+) -> Row:
+    row = Row()
+    ends: list[tuple[Tensor, Tensor]] = []  # the last frame's chroma, ours and the truth's
+    for number, shot in enumerate(shots, 1):
+        keyframes = shot.keyframes[count]
+        references = shot.rgb(keyframes)
+        kept = args.keep and args.keep / f"{file.stem}-{number}-{count}-{args.steps}.safetensors"
+        began = time.process_time()
+        network = taught_network(start, references, args.steps, kept)
+        row.seconds.append(time.process_time() - began)
+        carried = carry(shot, keyframes, references, guess(network, shot))
+        _, truth = small(shot)
+        chroma = carried.stages["filtered"]
+        if ends:
+            ours, true = ends[-1]
+            if ours.shape == chroma.shape[1:]:
+                pairs = torch.stack((ours, chroma[0])), torch.stack((true, truth[0]))
+                change, true_change = map(steps, pairs)
+                row.at_cuts.append(float(change - true_change))
+        ends.append((chroma[-1], truth[-1]))
+        row.at_keyframes += excess_at(keyframes, chroma, truth)
+        row.costs.append(carried.milliseconds)
+        row.early += score(shot, [i for i in EARLY if i < len(truth)], chroma)
+        if args.sheets is not None:
+            args.sheets.mkdir(parents=True, exist_ok=True)
+            page = sheet(shot, keyframes, carried)
+            page.save(args.sheets / f"{file.stem}-{number}-{count}.png")
+        if judged := shot.judged(args.every):
+            stages = rivals(shot, start) | carried.stages
+            for name in STAGES:
+                row.scores[name] += score(shot, judged, stages[name])
+            row.confidence += carried.confidence[judged].mean((1, 2, 3)).tolist()
+            error = (chroma - truth)[judged].square().sum(1).mean((1, 2)).sqrt()
+            row.error += error.tolist()
+    return row
+
+
+def rivals(shot: Shot, shipped: ColorizationNet) -> dict[str, Tensor]:
+    """The chroma of the ways that need no memory; the lookup's is as large as the frames."""
+    return {
+        "grey": torch.zeros(len(shot.frames), 2, 1, 1),
+        "shipped": guess(shipped, shot),
+        "lookup": lookup(shot.rgb(shot.keyframes[1][:1]), shot),
     }
-    scores: dict[str, list[float]] = {name: [] for name in ways}
-    for start in range(0, len(rest), 32):
-        frames = shot.rgb(rest[start : start + 32])
-        for name, colour in ways.items():
-            scores[name] += psnr(colour(frames), frames)
-    return Result(scores, taught, seconds)
 
 
-def learn(network, shot: Shot, count: int, steps: int) -> Colour:
-    references = list(shot.rgb(shot.keyframes[count]).permute(0, 2, 3, 1))
-    return colour_with(teach(network, references, TeachOptions(steps)))
-
-
-def colour_with(network) -> Colour:
-    options = ColorOptions(int(network.metadata["render_size"]))
-    return lambda frames: colorize_images(network, frames.permute(0, 2, 3, 1), options).permute(
-        0, 3, 1, 2
-    )
-
-
-def lookup(reference: Tensor) -> Colour:
+def lookup(reference: Tensor, shot: Shot) -> Tensor:
     """The rival: mean chroma for each of 256 luma levels of ``reference`` ``(1, 3, H, W)``."""
     levels = rgb_to_luma(reference).mul(255).round().long().flatten()
     chroma = rgb_to_chroma(reference).transpose(0, 1).flatten(1)
@@ -137,19 +198,53 @@ def lookup(reference: Tensor) -> Colour:
     table = torch.zeros(2, 256).index_add_(1, levels, chroma) / count.clamp_min(1)
     known = count.nonzero().flatten()
     nearest = known[(torch.arange(256)[:, None] - known).abs().argmin(1)]
-    table = table[:, nearest]
-
-    def colour(frames: Tensor) -> Tensor:
-        luma = rgb_to_luma(frames)
-        chroma = table[:, luma.mul(255).round().long().squeeze(1)].transpose(0, 1)
-        return merge(luma, chroma)
-
-    return colour
+    table = table[:, nearest].half()
+    parts = [rgb_to_luma(part.float()).round().long().squeeze(1) for part in shot.frames.split(64)]
+    return torch.cat([table[:, part].transpose(0, 1) for part in parts])
 
 
-def psnr(images: Tensor, truth: Tensor) -> list[float]:
-    error = (images - truth).square().mean((1, 2, 3)).clamp_min(1e-10)
-    return (-10 * error.log10()).tolist()
+def summary(count: int, rows: list[Row]) -> None:
+    means = [_mean(column) for column in zip(*(row.means() for row in rows), strict=True)]
+    others = [_mean(column) for column in zip(*(row.others() for row in rows), strict=True)]
+    print(f"{'mean of the clips':24} {count:8}", *(f"{value:8.2f}" for value in means + others))
+    print(f"{'gain over grey':24} {'':8}", *(f"{value - means[0]:+8.2f}" for value in means))
+    worst = min(row.means()[-1] - row.means()[STAGES.index("lookup")] for row in rows)
+    pooled = _correlation(
+        sum((row.confidence for row in rows), []), sum((row.error for row in rows), [])
+    )
+    print(f"filtered against lookup, worst clip: {worst:+.2f} dB; pooled correlation {pooled:.2f}")
+
+
+IMPERFECT_COLUMNS = ("taught", "filtered", "keyframe", "true", "elsewhere", "true")
+
+
+def imperfect(
+    name: str, shots: list[Shot], start: ColorizationNet, args: argparse.Namespace
+) -> None:
+    """Print a row for each way of spoiling a clip's keyframes, three a shot."""
+    for kind, spoil in SPOILT.items():
+        scores: dict[str, list[float]] = {"taught": [], "filtered": []}
+        measured: list[list[float]] = [[], [], [], []]
+        for shot in shots:
+            keyframes = shot.keyframes[3]
+            if kind == "another model":
+                frames = [spoil(part.float() / 255) for part in shot.frames.split(32)]
+                shot = replace(shot, frames=torch.cat(frames).mul(255).round().byte())
+                references = shot.rgb(keyframes)
+            else:
+                references = spoil(shot.rgb(keyframes))
+            network = taught_network(start, references, args.steps, None)
+            carried = carry(shot, keyframes, references, guess(network, shot))
+            for stage in scores:
+                scores[stage] += score(shot, shot.judged(args.every), carried.stages[stage])
+            around = sorted({k + side for k in keyframes for side in (-1, 0)})
+            around = [step for step in around if 0 <= step < len(shot.frames) - 1]
+            for n, chroma in enumerate((carried.stages["filtered"], small(shot)[1])):
+                change = steps(chroma)
+                measured[n] += change[around].tolist()
+                measured[2 + n] += change.tolist()
+        cells = [*map(_mean, scores.values()), *map(_mean, measured)]
+        print(f"{name[:24]:24}{kind:>14}", *(f"{value:9.2f}" for value in cells), flush=True)
 
 
 def psnr_of_grey(shot: Shot) -> float:
@@ -157,40 +252,19 @@ def psnr_of_grey(shot: Shot) -> float:
     return _mean(psnr(rgb_to_luma(frames).expand(-1, 3, -1, -1), frames))
 
 
-def read_shots(file: Path) -> list[Shot]:
-    clip = probe(file)
-    scale = min(1.0, SHORT_SIDE / min(clip.width, clip.height))
-    size = round(clip.width * scale), round(clip.height * scale)
-    detector = CutDetector()
-    batches, cuts = [], []
-    for batch in read_frames(clip, size=size, alpha=False):
-        frames = torch.from_numpy(batch if batch.dtype == np.uint8 else (batch >> 8).astype("u1"))
-        frames = frames.permute(0, 3, 1, 2)
-        batches.append(frames)
-        cuts += detector(rgb_to_luma(frames.float().div_(255)))
-    shots = []
-    for frames in torch.cat(batches).tensor_split(cuts):
-        picker = KeyframePicker()
-        for part in frames.split(64):
-            picker(rgb_to_luma(part.float().div_(255)))
-        shots.append(Shot(frames, {count: picker.pick(count) for count in (1, 3)}))
-    return shots
-
-
-def sheet(shot: Shot, taught: Colour) -> Image.Image:
-    """Rows: grey, taught, truth, at five times; to the left the keyframe."""
+def sheet(shot: Shot, keyframes: list[int], carried: Carried) -> Image.Image:
+    """Rows: grey, taught, filtered, truth, at five times; to the left the first keyframe."""
     times = np.linspace(0, len(shot.frames) - 1, SHEET_TIMES).round().astype(int).tolist()
     truth = shot.rgb(times)
-    keyframe = shot.rgb(shot.keyframes[1])
-    rows = {
-        "grey": rgb_to_luma(truth).expand(-1, 3, -1, -1),
-        "taught": taught(truth),
-        "truth": truth,
-    }
-    _, _, height, width = truth.shape
+    luma, size = rgb_to_luma(truth), truth.shape[2:]
+    rows = {"grey": luma.expand(-1, 3, -1, -1)}
+    for stage in ("taught", "filtered"):
+        rows[stage] = merge(luma, resize(carried.stages[stage][times], size))
+    rows["truth"] = truth
+    height, width = size
     page = Image.new("RGB", (width * (SHEET_TIMES + 1), (height + 12) * len(rows)))
     draw = ImageDraw.Draw(page)
-    tiles = [(0, 0, "keyframe", keyframe[0])]
+    tiles = [(0, 0, f"keyframe {keyframes[0]}", shot.rgb(keyframes[:1])[0])]
     for row, (name, frames) in enumerate(rows.items()):
         tiles += [
             (column, row, f"{name} {time}", frame)
@@ -204,8 +278,14 @@ def sheet(shot: Shot, taught: Colour) -> Image.Image:
     return page
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _correlation(one: list[float], other: list[float]) -> float:
+    return float(np.corrcoef(one, other)[0, 1]) if len(one) > 2 else np.nan
+
+
+def _mean(values) -> float:
+    """The mean of the numbers among ``values``."""
+    found = [value for value in values if not np.isnan(value)]
+    return sum(found) / len(found) if found else np.nan
 
 
 if __name__ == "__main__":

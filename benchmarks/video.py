@@ -10,6 +10,7 @@ by ffmpeg (mandelbrot); the figures are medians of ``--repeat`` runs.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -23,6 +24,7 @@ import imageio_ffmpeg
 from ..video import FORMATS, FFmpeg, probe, url
 from .comfyui import report_host
 from .peak import Peak
+from .stages import report_stages
 
 SIZES = {"180p": (320, 180), "720p": (1280, 720), "1080p": (1920, 1080)}
 SOUND = "sine=f=440:r=48000"
@@ -49,6 +51,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
     parser.add_argument("--format", default="h264", choices=["h264", "hevc", "av1", "vp9", "ffv1"])
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--stages", action="store_true", help="CPU time of each stage, no more")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument(
         "--minutes",
         type=float,
@@ -60,15 +64,24 @@ def main() -> None:
     parser.add_argument("--vhs", type=Path, help="a checkout of VideoHelperSuite")
     arguments = parser.parse_args()
 
+    figures: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as folder:
         for size in arguments.sizes:
             source = Path(folder, f"{size}.mp4")
             make_source(source, SIZES[size], arguments.seconds, arguments.clip)
-            report_speed(source, arguments)
-        if "COMFYUI_DIR" in os.environ and arguments.sizes:
+            if arguments.stages:
+                target = source.with_name(f"out{FORMATS[arguments.format].suffix}")
+                figures[size] = report_stages(source, target, arguments.format)
+            else:
+                figures[size] = report_speed(source, arguments)
+        if arguments.stages:
+            arguments.minutes = []
+        elif "COMFYUI_DIR" in os.environ and arguments.sizes:
             report_host(Path(folder, f"{arguments.sizes[0]}.mp4"), arguments.vhs)
         if arguments.minutes:
-            report_memory(Path(folder), arguments)
+            figures["memory"] = report_memory(Path(folder), arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2))
 
 
 def make_source(path: Path, size: tuple[int, int], seconds: float, clip: Path | None) -> None:
@@ -115,7 +128,8 @@ def run(*arguments: str) -> None:
             raise SystemExit(process.cause())
 
 
-def report_speed(source: Path, arguments: argparse.Namespace) -> None:
+def report_speed(source: Path, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Print the table of ``source``, and give it: wall and CPU seconds and peak bytes by case."""
     clip = probe(source)
     name = arguments.format
     target = source.with_name(f"out{FORMATS[name].suffix}")
@@ -126,6 +140,7 @@ def report_speed(source: Path, arguments: argparse.Namespace) -> None:
         runs = [measure(command, target) for _ in range(arguments.repeat)]
         wall, cpu, peak = (statistics.median(values) for values in zip(*runs, strict=True))
         base = alone or (wall, cpu)
+        figures[label] = {"wall": wall, "cpu": cpu, "peak": peak}
         print(
             f"{label:24}{wall:9.2f}{cpu:9.2f}{wall / base[0]:7.2f}x{cpu / base[1]:6.2f}x"
             f"{clip.frame_count / wall:9.1f}{peak / 1e6:9.0f}",
@@ -133,6 +148,7 @@ def report_speed(source: Path, arguments: argparse.Namespace) -> None:
         )
         return wall, cpu
 
+    figures: dict[str, dict[str, float]] = {}
     alone = None
     alone = report("ffmpeg alone", pure(source, target, name))
     for case in arguments.cases:
@@ -145,12 +161,14 @@ def report_speed(source: Path, arguments: argparse.Namespace) -> None:
             f"{(found[1] - start[1]) / alone[1]:.2f}x CPU",
             flush=True,
         )
+    return figures
 
 
-def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
+def report_memory(folder: Path, arguments: argparse.Namespace) -> dict[str, int]:
+    """Print, and give, the peak bytes of clips of each length by case."""
     print(f"\npeak memory, {arguments.memory_size}, {arguments.format}, ffmpegs included")
     size = SIZES[arguments.memory_size]
-    peaks = []
+    peaks, found = [], {}
     for minutes in arguments.minutes:
         # The picture of a few seconds again and again: only the length differs.
         piece, source = folder / "piece.mp4", folder / f"{minutes}.mp4"
@@ -171,10 +189,12 @@ def report_memory(folder: Path, arguments: argparse.Namespace) -> None:
             target = source.with_name(f"out{FORMATS[arguments.format].suffix}")
             wall, _, peak = measure(CASES[case](source, target, arguments.format), target)
             peaks.append((case, peak))
+            found[f"{case}, {minutes:g} min"] = peak
             print(f"{case:12}{minutes:6g} min{peak / 1e6:9.0f} MB{wall:9.1f} s", flush=True)
     for case in arguments.cases:
         first, *_, last = [peak for name, peak in peaks if name == case]
         print(f"{case:12}last / first {last / first:.3f}")
+    return found
 
 
 def measure(command: list[str], target: Path) -> tuple[float, float, int]:

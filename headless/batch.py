@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,18 @@ MADE, FAILED, ELSEWHERE = "coloured", "failed", "in work by another process"
 TO_DO = (State.TO_DO, State.CHANGED)
 # What would meet every further file as well.
 _ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-_FULL = ("No space left on device", "Disk quota exceeded")  # in the words of ffmpeg
+_OF_THE_DISK = {  # in the words of ffmpeg
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "File too large": errno.EFBIG,
+}
 MOST_NAMES = 3  # of those that were skipped
 
 
 class Batch:
     """The work on ``jobs``; ``settings`` of a job is what its result depends on beside its source.
+
+    ``paint`` adds to ``damaged`` the sources that could not be read whole.
 
     Other processes may work on the same jobs: each file is done by one of them.
     """
@@ -43,11 +49,13 @@ class Batch:
         ledger: Ledger,
         settings: Callable[[Job], str],
         skipped: dict[str, list[Path]],
+        damaged: Sequence[Path] = (),
         *,
         overwrite: bool = False,
         traceback: bool = False,
     ) -> None:
         self._ledger, self._settings, self._skipped = ledger, settings, skipped
+        self._damaged = damaged
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
         self._begun = time.monotonic()
@@ -119,11 +127,10 @@ class Batch:
         except Ended:
             raise
         except (ValueError, RuntimeError, OSError, MemoryError) as error:
-            if any(words in str(error) for words in _FULL) and not isinstance(error, OSError):
-                raise OSError(errno.ENOSPC, _FULL[0], str(job.target)) from error
-            if isinstance(error, OSError) and _ends_all(error, job):
-                raise
-            self._fail(job, error)
+            of_disk = disk_error(error, job.target)
+            if isinstance(of_disk, OSError) and _ends_all(of_disk, job):
+                raise of_disk from error
+            self._fail(job, of_disk)
             return FAILED
 
     def _do(self, job: Job, paint: Paint, bar: Any) -> State | str:
@@ -168,14 +175,26 @@ class Batch:
                 parts.append(f"{count} {getattr(what, 'value', what)}")
         if left:
             parts.append(f"{left} not done")
+        if self._damaged:
+            parts.append(_named(f"{len(self._damaged)} of damaged sources", self._damaged))
         for reason, paths in self._skipped.items():
-            if not paths:
-                continue
-            names = ", ".join(path.name or str(path) for path in paths[:MOST_NAMES])
-            more = len(paths) - MOST_NAMES
-            names += f" and {more} more" if more > 0 else ""
-            parts.append(f"skipped {len(paths)}, {reason}: {names}")
+            if paths:
+                parts.append(_named(f"skipped {len(paths)}, {reason}", paths))
         return "; ".join(parts or ["nothing to do"]) + "."
+
+
+def _named(what: str, paths: Sequence[Path]) -> str:
+    names = ", ".join(path.name or str(path) for path in paths[:MOST_NAMES])
+    more = len(paths) - MOST_NAMES
+    return f"{what}: {names}" + (f" and {more} more" if more > 0 else "")
+
+
+def disk_error(error: Exception, target: Path) -> Exception:
+    """``error``, or where that is ffmpeg's word of a full disk and the like, the ``OSError``."""
+    for words, number in _OF_THE_DISK.items():
+        if words in str(error) and not isinstance(error, OSError):
+            return OSError(number, words, str(target))
+    return error
 
 
 def _ends_all(error: OSError, job: Job) -> bool:

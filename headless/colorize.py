@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import AtomicOutput
+from ..files import AtomicOutput, sha256_of
 from ..host import current
 from ..options import (
     FORMATS,
@@ -30,9 +31,10 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch
+from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
+from .record import Made, for_clip
 from .sources import Source, find_sources
 from .terminal import harmless
 
@@ -69,7 +71,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="leave results that are there already, as is the rule for several files",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, no more")
-    parser.add_argument("--bit-depth", type=int, help="8 or 10, of photos 8 or 16 (default: as is)")
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        help="8 or 10, of photos 8 or 16 (default: as is, but 8 for H.264 that is not HDR)",
+    )
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="leave out of the results what made them (settings, weights, a workflow)",
+    )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
     photos.add_argument(
@@ -100,10 +111,23 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "frame's number from 0 (frame_000123.png) or time (00:01:05.200.png)",
     )
     film.add_argument(
+        "--strokes",
+        action="store_true",
+        help="the keyframes are grey frames with strokes of colour painted on them",
+    )
+    film.add_argument(
         "--confidence",
         type=Path,
         metavar="JSON",
         help="write here how well each frame's colours are known from the keyframes, 0 to 1",
+    )
+    film.add_argument(
+        "--as-film",
+        action="store_true",
+        help="take each folder for a film of its pictures, in the order of their names",
+    )
+    film.add_argument(
+        "--fps", type=_rate, help="pictures a second, of --as-film and of a name like %%05d.png"
     )
     film.add_argument(
         "--whole",
@@ -136,7 +160,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
         _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
     painter = _Painter(args)
     output = Output.of(args.output, args.inputs)
-    sources = find_sources(args.inputs, output.path)
+    sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
     jobs = list(plan(sources.found, output, args.format))
     several = len(jobs) > 1 or any(path.is_dir() for path in args.inputs) or args.skip_existing
@@ -149,6 +173,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             ledger,
             painter.settings,
             sources.skipped,
+            painter.damaged,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -159,6 +184,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.load()
         with closing(batch.run(painter.paint)) as done:
             yield from done
+        _check_whole(painter.incomplete)
         return
     [job] = jobs
     if os.path.lexists(job.target) and not args.overwrite:
@@ -173,11 +199,35 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     with claimed(job.target) as mine:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
-        left = painter.paint(job, args.overwrite)
+        try:
+            left = painter.paint(job, args.overwrite)
+        except ValueError as error:
+            if (of_disk := disk_error(error, job.target)) is not error:
+                raise of_disk from error
+            raise
     if left:
         log.info("%s: left, for it is %s.", job.source.path, left)
     else:
         yield job.target
+    _check_whole(painter.incomplete)
+
+
+def _check_whole(incomplete: list[Path]) -> None:
+    """Raise ``RuntimeError`` for results that are not all that was asked for."""
+    if incomplete:
+        names = ", ".join(path.name for path in incomplete)
+        raise RuntimeError(f"Written, but frames of the source are missing: {names}.")
+
+
+def _rate(text: str) -> Fraction | float:
+    """Pictures a second: 24, 23.976 or 24000/1001."""
+    try:
+        rate = Fraction(text) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        rate = 0
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no rate; choose one up to 1000, or 24000/1001")
+    return rate
 
 
 def _check_range(option: str, value: float, range: str, holds: bool) -> None:
@@ -189,10 +239,16 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
     """Raise ``ValueError`` for options that do not go with what there is to colorize."""
     clips = [source for source in sources if source.is_clip]
     photos = [source for source in sources if not (source.is_clip or source.problem)]
+    if args.fps is None and any(source.pictures for source in sources):
+        raise ValueError("How fast do the pictures follow each other? Say it with --fps.")
+    if args.fps and not any(source.pictures for source in sources):
+        raise ValueError("--fps is for pictures: a name like %05d.png, or a folder --as-film.")
     if args.keyframes and (len(sources) != 1 or not clips or args.start):
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
+    if args.strokes and not args.keyframes:
+        raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
     if depth is None:
         return
@@ -228,11 +284,13 @@ class _Painter:
         self._film = FilmOptions(args.stability)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
+        self.damaged: list[Path] = []  # photos that could not be read whole
+        self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
-        if first is None or not first.source.is_clip:
+        if first is None or not first.source.is_clip or first.source.pictures:
             self._load()
             return
         from ..pipeline import probe
@@ -255,9 +313,28 @@ class _Painter:
     def _settings_of_photos(self) -> str:
         return _digest(self._weights, asdict(self._color), self._args.bit_depth)
 
+    def _record(self, job: Job) -> dict[str, str]:
+        """What made a result, for its metadata; nothing if that is not wanted."""
+        args = self._args
+        if args.no_metadata:
+            return {}
+        weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
+        made = Made(weights, self._color, args.bit_depth)
+        if job.source.is_clip:
+            made = replace(
+                made,
+                film=self._film,
+                encode=self._encode,
+                start=args.start,
+                duration=args.duration,
+                keyframes=args.keyframes and args.keyframes.name,
+                from_pictures=bool(job.source.pictures),
+            )
+        return made.record(job.source.path, job.target)
+
     @cached_property
     def _settings_of_clips(self) -> str:
-        part = (self._args.start, self._args.duration)
+        part = (self._args.start, self._args.duration, self._args.fps)
         options = map(asdict, (self._color, self._film, self._encode))
         return _digest(self._weights, *options, part)
 
@@ -266,7 +343,7 @@ class _Painter:
         path = self._args.model or SHIPPED_WEIGHTS
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
 
     def paint(self, job: Job, overwrite: bool, on_progress: OnProgress | None = None) -> str:
         """Colorize one file; gives why it was left, if it was."""
@@ -294,43 +371,71 @@ class _Painter:
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            record=self._record(job),
             device=current().device(),
             on_progress=report,
             check=signals.check,
         )
+        if result.is_damaged:
+            self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import colorize_film, colorize_long_film, probe
+        from ..pipeline import (
+            FilmConfidence,
+            colorize_film,
+            colorize_long_film,
+            probe,
+            probe_pictures,
+        )
+        from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
-        clip = self._probed.pop(job.source.path, None) or probe(job.source.path)
-        shots, keyframes = read_references(args.keyframes, clip) if args.keyframes else (None, None)
-        confidence: list[float] = []
+        if job.source.pictures:
+            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+        else:
+            known = self._probed.pop(job.source.path, None)
+            clip = known or probe(job.source.path, signals.check)
+            tags = read_tags(clip.path)
+        shots = keyframes = None
+        if args.keyframes:
+            shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
+        frames = clip.frames(args.start, args.duration)
+        confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
-        # A run that goes on does not see all frames, of which the scores tell.
-        (colorize_film if args.whole or scores else colorize_long_film)(
+        # A run that goes on does not hear of all frames, of which the scores tell.
+        count = (colorize_film if args.whole or scores else colorize_long_film)(
             clip,
             job.target,
             self._network,
             self._color,
             self._film,
-            replace(self._encode, overwrite=overwrite),
-            frames=clip.frames(args.start, args.duration),
+            replace(
+                self._encode,
+                metadata=for_clip(self._record(job), tags),
+                overwrite=overwrite,
+            ),
+            frames=frames,
             shots=shots,
             keyframes=keyframes,
+            strokes=args.strokes,
             device=current().device(),
             on_progress=report,
             check=signals.check,
-            on_confidence=lambda _, known: confidence.append(round(float(known.mean()), 4)),
+            on_confidence=confidence.hear,
         )
-        if confidence:
-            mean = sum(confidence) / len(confidence)
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, 100 * mean)
+        lost = len(frames) - count
+        if frames.stop == clip.frame_count:
+            lost += clip.missing_frames
+        if lost:
+            self.incomplete.append(job.target)
+        if confidence.scores:
+            share = 100 * confidence.mean
+            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
         if scores:
             with scores as part:
-                part.write_text(json.dumps({"clip": clip.path.name, "confidence": confidence}))
+                confidence.write(part, clip)
 
 
 def _digest(*values: object) -> str:

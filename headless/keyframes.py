@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,9 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     with _filled(args.output) as folder:
         for name, image in zip(names, keyframe_images(clip, shots), strict=True):
             write_photo(folder / name, image)
-        listed = asdict(shots) | {"pictures": names}
+        # By their names the pictures are known; nothing needs to be told by what they show.
+        listed = asdict(replace(shots, thumbnails=None)) | {"pictures": names}
+        del listed["thumbnails"]
         (folder / LIST).write_text(json.dumps(listed, indent=1))
     yield from (args.output / name for name in names)
 
@@ -124,23 +126,24 @@ def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
     yield from (output / name for name in names)
 
 
-def read_references(folder: Path, clip: Clip) -> tuple[ClipShots, Tensor]:
+def read_references(folder: Path, clip: Clip, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
     """The shots of ``clip`` and its coloured pictures in ``folder``, ``(n, H, W, 3)``.
 
     The folder is one made by ``keyframes``, or the pictures' names tell their frames' numbers
-    (from 0) or times.
+    (from 0) or times. Unless they are ``strokes``, which must stay whole, the pictures are made
+    small, so that there may be hundreds.
     """
     if (folder / LIST).exists():
-        return read_keyframes(folder)
+        return read_keyframes(folder, strokes=strokes)
     from ..pipeline import find_references, find_shots, with_keyframes
 
     found = find_references(folder, clip)
     shots = with_keyframes(find_shots(clip), [frame for frame, _ in found])
-    return shots, _pictures([path for _, path in found])
+    return shots, _pictures([path for _, path in found], strokes)
 
 
-def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
-    """The shots of a folder made by ``keyframes``, and its coloured pictures, ``(n, H, W, 3)``.
+def read_keyframes(folder: Path, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
+    """The shots of a folder made by ``keyframes``, and its pictures as of `read_references`.
 
     Raises ``ValueError`` for a folder without a sound list, also when a name in it leads outside,
     and ``FileNotFoundError`` when a picture is missing.
@@ -164,17 +167,22 @@ def read_keyframes(folder: Path) -> tuple[ClipShots, Tensor]:
         raise ValueError(f"{folder / LIST} names {outside[0]}, which is not in the folder.")
     if missing := [path.name for path in paths if not path.is_file()]:
         raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
-    return shots, _pictures(paths)
+    return shots, _pictures(paths, strokes)
 
 
-def _pictures(paths: list[Path]) -> Tensor:
+def _pictures(paths: list[Path], strokes: bool) -> Tensor:
     import torch
 
-    from ..pipeline import read_photo
+    from ..pipeline import read_photo, small_keyframe
 
-    images = [read_photo(path).image for path in paths]
-    if different := [p for p, i in zip(paths, images, strict=True) if i.shape != images[0].shape]:
-        raise ValueError(f"{different[0]} is not of the size of {paths[0].name}; keep the sizes.")
+    images: list[Tensor] = []
+    shape = None
+    for path in paths:
+        image = read_photo(path).image
+        shape = shape or image.shape
+        if image.shape != shape:
+            raise ValueError(f"{path} is not of the size of {paths[0].name}; keep the sizes.")
+        images.append(image if strokes else small_keyframe(image))
     return torch.stack(images)
 
 

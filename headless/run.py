@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="run a workflow here, or on a ComfyUI server",
         description="Run a workflow in this process, or on a ComfyUI server, and print the files "
         "that it saved. It may be JSON as ComfyUI's editor saves it or exports it for the API, or "
-        "a PNG, WebP, MP4, MOV or MKV that ComfyUI saved with its workflow in it.",
+        "a picture or a clip that ComfyUI or colorize saved with its workflow in it.",
     )
     parser.add_argument("workflow", type=Path, metavar="WORKFLOW")
     parser.add_argument(
@@ -56,6 +56,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="KEY",
         help=f"what a proxy in front of the server asks for (default: {API_KEY}, which other users "
         "of this machine do not see)",
+    )
+    parser.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="leave out of the results what made them (a server decides that for itself)",
     )
     parser.set_defaults(main=main)
 
@@ -92,7 +97,9 @@ def main(args: argparse.Namespace) -> list[Path]:
     from .standin.graph import Graph
     from .standin.host import StandInHost
 
-    host = StandInHost(args.input_dir, args.output_dir, args.models_dir)
+    host = StandInHost(
+        args.input_dir, args.output_dir, args.models_dir, metadata=not args.no_metadata
+    )
     registry = [*nodes.NODES, *CORE_NODES]
     with use(host):
         schemas = {schema.node_id: schema for schema in (node.GET_SCHEMA() for node in registry)}

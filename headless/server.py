@@ -148,7 +148,7 @@ class Server:
         with self._reading("a queue"):
             running = [item[1] for item in queue["queue_running"]]
             pending = [item[1] for item in sorted(queue["queue_pending"], key=lambda item: item[0])]
-        waiting = [*dict.fromkeys(running), *pending]
+            waiting = [*dict.fromkeys(running), *pending]
         if prompt_id in running:
             return 0
         return waiting.index(prompt_id) if prompt_id in waiting else None

@@ -27,13 +27,15 @@ _RAW = {
 class Source:
     """A file to colorize, and the folder it keeps below the output folder.
 
-    ``problem`` says why it cannot be done.
+    ``problem`` says why it cannot be done. ``pictures``: what names the pictures of which it is a
+    film, a folder (then ``path``) or a pattern in one.
     """
 
     path: Path
     below: Path = Path()
     is_clip: bool = False
     problem: str = ""
+    pictures: Path | None = None
 
 
 @dataclass
@@ -44,16 +46,24 @@ class Sources:
     skipped: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
 
-def find_sources(inputs: list[Path], output: Path | None) -> Sources:
+def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = False) -> Sources:
     """The photos and clips of the command line, those in folders in the order of their names.
 
+    A name such as ``%05d.png`` is a film of pictures, and so is a folder with ``as_film``.
     Of a folder, hidden files and earlier results are no sources, nor is anything in ``output``.
     Raises ``FileNotFoundError`` for a name that is missing, and ``ValueError`` for a folder
     without sources, or a single file that is none.
     """
+    from ..pipeline import is_pattern
+
     sources = Sources()
     for path in inputs:
-        if path.is_dir():
+        if path.is_dir() and as_film:
+            sources.found.append(Source(path.absolute(), is_clip=True, pictures=path))
+        elif is_pattern(path):
+            folder = path.absolute().parent
+            sources.found.append(Source(folder, is_clip=True, pictures=path))
+        elif path.is_dir():
             before = len(sources.found)
             _look_into(path, output, sources)
             if len(sources.found) == before:

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from .base import Host, Progress, VideoSource
+from .origin import KEY, made_by, record
 from .paths import SUFFIXES, SavePath
 
 # ComfyUI imports both before it loads any custom node; nothing else brings them in.
@@ -25,7 +26,20 @@ if TYPE_CHECKING or not IN_COMFYUI:
 else:
     from comfy_api.latest import io, ui
 
-__all__ = ["SUFFIXES", "Host", "Progress", "SavePath", "VideoSource", "current", "io", "ui", "use"]
+__all__ = [
+    "KEY",
+    "SUFFIXES",
+    "Host",
+    "Progress",
+    "SavePath",
+    "VideoSource",
+    "current",
+    "io",
+    "made_by",
+    "record",
+    "ui",
+    "use",
+]
 
 _current: ContextVar[Host | None] = ContextVar("host", default=None)
 AnyHost = TypeVar("AnyHost", bound=Host)

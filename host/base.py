@@ -140,8 +140,19 @@ class Host(Protocol):
         """
         ...
 
+    def output_folder(self, name: str) -> Path:
+        """The folder ``name`` below the output folder, made when it is missing.
+
+        Raises ``ValueError`` for a name that leads outside.
+        """
+        ...
+
     def temp_folder(self) -> Path:
         """Where files may be put that the host deletes when it ends."""
+        ...
+
+    def taught_folder(self) -> Path:
+        """Where what was taught is kept, so that nothing is taught twice; it may not exist yet."""
         ...
 
     def models_folder(self) -> Path:
@@ -160,7 +171,10 @@ class Host(Protocol):
         ...
 
     def metadata(self, cls: type[io.ComfyNode]) -> dict[str, str]:
-        """Prompt and workflow as JSON for the file that node ``cls`` writes, if they are wanted."""
+        """What made the file that node ``cls`` writes, as JSON by name, if that is wanted.
+
+        ``prompt`` and ``workflow`` as ComfyUI has them, and `made_by`'s.
+        """
         ...
 
     def video_from_file(self, path: str | Path) -> Any:

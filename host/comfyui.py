@@ -29,6 +29,8 @@ from ..files import AtomicOutput
 from ..options import SHIPPED_WEIGHTS
 from . import paths
 from .base import Progress, VideoSource
+from .describe import answer_descriptions
+from .origin import made_by
 from .paths import SavePath
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class ComfyUIHost:
 
     def extension(self, nodes: list[type[io.ComfyNode]]) -> ComfyExtension:
         _offer_samples()
+        answer_descriptions(nodes)
 
         class Extension(ComfyExtension):
             async def get_node_list(self) -> list[type[io.ComfyNode]]:
@@ -105,10 +108,17 @@ class ComfyUIHost:
     ) -> SavePath:
         return paths.free_path(_folder(folder), paths.expand(prefix, width, height), suffix, folder)
 
+    def output_folder(self, name: str) -> Path:
+        return paths.find_folder(_folder("output"), paths.expand(name, 0, 0), "output")
+
     def temp_folder(self) -> Path:
         folder = Path(_folder("temp"))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def taught_folder(self) -> Path:
+        # A folder of the program, which no page of its server can read.
+        return Path(folder_paths.get_system_user_directory("colorizationnet"), "taught")
 
     def models_folder(self) -> Path:
         return Path(folder_paths.get_folder_paths(MODELS)[0])
@@ -130,7 +140,8 @@ class ComfyUIHost:
         if args.disable_metadata:
             return {}
         values = {"prompt": cls.hidden.prompt} | (cls.hidden.extra_pnginfo or {})
-        return {key: json.dumps(value) for key, value in values.items() if value is not None}
+        texts = {key: json.dumps(value) for key, value in values.items() if value is not None}
+        return texts | made_by(cls.hidden.prompt or {}, self.model_path)
 
     def video_from_file(self, path: str | Path) -> Input.Video:
         return InputImpl.VideoFromFile(str(path))
@@ -189,22 +200,23 @@ def _register_models() -> None:
 def _offer_samples() -> None:
     """Put the templates' pictures and clips into the input folder; what is there stays.
 
-    Right in it, not in a folder below: ComfyUI's loaders list no others, and its editor marks a
-    template red that names a file which is not in the list.
+    Right in it but for the album: ComfyUI's loaders list no others, and its editor marks a template
+    red that names a file which is not in the list.
     """
     folder = Path(_folder("input"))
-    samples = [file for file in sorted(SAMPLES.glob("colorizationnet_*")) if file.is_file()]
-    missing = [file for file in samples if not (folder / file.name).exists()]
+    files = (file for file in sorted(SAMPLES.rglob("*")) if file.suffix != ".md")
+    samples = [file.relative_to(SAMPLES) for file in files if file.is_file()]
+    missing = [name for name in samples if not (folder / name).exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in missing:
-            with AtomicOutput(folder / file.name) as part:
-                shutil.copyfile(file, part)
+        for name in missing:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with AtomicOutput(folder / name) as part:
+                shutil.copyfile(SAMPLES / name, part)
     except OSError as error:
         log.warning("ColorizationNet's samples are not in the input folder: %s", error)
         return
     if missing:
-        names = ", ".join(file.name for file in missing)
+        names = ", ".join(map(str, missing))
         log.info("ColorizationNet's samples are in the input folder: %s", names)
 
 

@@ -90,6 +90,18 @@ def list_files(folder: str, kind: str) -> list[str]:
     )
 
 
+def find_folder(folder: str, name: str, kind: str) -> Path:
+    """The folder `name` below `folder`, made when it is missing.
+
+    Raises ValueError for a name that leads outside.
+    """
+    target = Path(folder, name)
+    if not is_within(folder, target):
+        raise ValueError(f"{name!r} leads outside the {kind} folder; choose a folder in it.")
+    target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 def expand(prefix: str, width: int, height: int) -> str:
     """`prefix` with ComfyUI's %width%, %height%, %year% ... %second% filled in."""
     now = time.localtime()

@@ -2,8 +2,8 @@
 
 from .architectures import ARCHITECTURES, Architecture, load_model
 from .chroma_model import ChromaModel, Network
-from .color import KB, KG, KR, merge, rgb_to_chroma, rgb_to_luma
-from .colorizationnet import COLOURLESS, ColorizationNet, save_model, teach
+from .color import KB, KG, KR, interleaved_luma, merge, rgb_to_chroma, rgb_to_luma
+from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
 from .resize import resize, resize_columns, resize_rows, scaled
@@ -16,6 +16,7 @@ from .temporal import (
     Reference,
     ReferenceAdvisor,
     filter_size,
+    keyframe_thumbnail,
     mark_shots,
     match_size,
     recall_chroma,
@@ -32,6 +33,7 @@ __all__ = [
     "KR",
     "LOOK_AHEAD",
     "MAX_FRAMES",
+    "TEACHING",
     "Architecture",
     "ChromaBatch",
     "ChromaModel",
@@ -45,10 +47,12 @@ __all__ = [
     "WeightsFile",
     "chroma_planes",
     "filter_size",
+    "keyframe_thumbnail",
     "limited_threads",
     "load_model",
     "mark_shots",
     "match_size",
+    "interleaved_luma",
     "merge",
     "parallel_map",
     "recall_chroma",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..options import SHIPPED_WEIGHTS
 from . import colorizationnet, ddcolor
 from .chroma_model import Network
-from .weights_file import WeightsError, WeightsFile
+from .weights_file import WeightsError, WeightsFile, short
 
 
 class Architecture(NamedTuple):
@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike | None = None) -> Network:
     for architecture in ARCHITECTURES:
         if architecture.detect(file.shapes):
             return architecture.load(file)
-    few = ", ".join(name[:60] for name in islice(file.shapes, 3)) or "none"
+    few = ", ".join(short(name) for name in islice(file.shapes, 3)) or "none"
     known = ", ".join(architecture.name for architecture in ARCHITECTURES)
     raise WeightsError(
         f"{file.path} holds the weights of another network ({len(file.shapes)} tensors: {few} "

@@ -17,6 +17,11 @@ def rgb_to_luma(rgb: Tensor) -> Tensor:
     return (red * KR).add_(green, alpha=KG).add_(blue, alpha=KB).unsqueeze(-3)
 
 
+def interleaved_luma(images: Tensor) -> Tensor:
+    """Luma ``(..., H, W)`` float32 of ``images`` ``(..., H, W, 3)``, channels last."""
+    return images.float() @ torch.tensor((KR, KG, KB), device=images.device)
+
+
 def rgb_to_chroma(rgb: Tensor) -> Tensor:
     """Chroma ``(..., 2, H, W)`` of ``rgb`` ``(..., 3, H, W)``."""
     luma = rgb_to_luma(rgb)
@@ -24,11 +29,12 @@ def rgb_to_chroma(rgb: Tensor) -> Tensor:
     return torch.cat((blue / CB_SCALE, red / CR_SCALE), dim=-3)
 
 
-def merge(luma: Tensor, chroma: Tensor) -> Tensor:
+def merge(luma: Tensor, chroma: Tensor, out: Tensor | None = None) -> Tensor:
     """RGB ``(..., 3, H, W)`` in [0, 1] with exactly this luma and as much of this chroma as fits.
 
     A colour outside the gamut keeps its hue and its luma: the chroma vector is scaled towards
     grey until the last channel is in range. Clipping channels would change the luminance.
+    ``out``: where the result goes, of any strides.
     """
     blue = chroma[..., :1, :, :] * CB_SCALE
     red = chroma[..., 1:, :, :] * CR_SCALE
@@ -41,8 +47,10 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     torch.minimum(least, blue, out=least).neg_().clamp_min_(1e-12)
     above = (1 - luma).div_(most)
     scale = torch.minimum(above, torch.div(luma, least, out=least), out=above).clamp_(0, 1)
-    # Not broadcast_shapes, which imports sympy: 40 MB.
-    rgb = luma.new_empty(*torch.broadcast_tensors(luma, red)[0].shape[:-3], 3, *luma.shape[-2:])
+    if out is None:
+        # Not broadcast_shapes, which imports sympy: 40 MB.
+        shape = torch.broadcast_tensors(luma, red)[0].shape
+        out = luma.new_empty(*shape[:-3], 3, *shape[-2:])
     for channel, offset in enumerate((red, green, blue)):
-        torch.addcmul(luma, offset, scale, out=rgb[..., channel : channel + 1, :, :])
-    return rgb
+        torch.addcmul(luma, offset, scale, out=out[..., channel : channel + 1, :, :])
+    return out

@@ -97,7 +97,7 @@ def chroma_planes(
         covered = planes[index, rows.start * steps[0] : rows.stop * steps[0]]
         scale = _gamut_scale(cb, cr, covered, steps, coding)
         for plane, values in ((u, cb), (v, cr)):
-            np.copyto(plane[piece], _quantized(values.mul_(scale), coding), casting="unsafe")
+            np.copyto(plane[piece], _quantized(values, scale, coding), casting="unsafe")
 
     parallel_map(widen, range(len(planes)))
     parallel_map(paint, product(range(len(planes)), _bands(*size)))
@@ -170,7 +170,8 @@ def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray
     return plane
 
 
-def _quantized(chroma: Tensor, coding: PlaneCoding) -> np.ndarray:
-    """The codes of ``chroma``, which is used up, as floats to be cut off."""
+def _quantized(chroma: Tensor, scale: Tensor, coding: PlaneCoding) -> np.ndarray:
+    """The codes of ``scale * chroma``, in whose memory they are, as floats to be cut off."""
     neutral, span = coding.chroma
-    return chroma.mul_(span).add_(neutral + 0.5).clamp_(0, (1 << coding.depth) - 1).numpy()
+    codes = torch.addcmul(torch.tensor(neutral + 0.5), chroma, scale, value=span, out=chroma)
+    return codes.clamp_(0, (1 << coding.depth) - 1).numpy()

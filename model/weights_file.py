@@ -50,5 +50,12 @@ class WeightsFile:
 
     def _unreadable(self, error: Exception) -> WeightsError:
         return WeightsError(
-            f"{self.path} cannot be read as safetensors ({error}); download or save it again."
+            f"{self.path} cannot be read as safetensors ({short(str(error), 200)}); download or "
+            "save it again."
         )
+
+
+def short(text: str, longest: int = 60) -> str:
+    """What a file says, for a message: on one line, cut, harmless to a terminal."""
+    text = text if len(text) <= longest else f"{text[:longest]} ..."
+    return text if text.isprintable() else text.encode("unicode_escape").decode()

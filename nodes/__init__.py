@@ -1,5 +1,6 @@
 """The nodes, one file each; their ids are saved in people's workflows and never change."""
 
+from .colorize_folder import ColorizeFolder
 from .colorize_images import ColorizeImages
 from .colorize_video import ColorizeVideo
 from .load_keyframes import LoadKeyframes
@@ -14,6 +15,7 @@ NODES = [
     LoadModel,
     ColorizeImages,
     ColorizeVideo,
+    ColorizeFolder,
     LoadVideoFrames,
     SaveVideoFrames,
     ShotKeyframes,

@@ -1,6 +1,13 @@
 from ..host import current, io
 from ..pipeline import colorize_images
-from .types import ColorizationModel, color_options, colour_inputs, look_input, quality_input
+from .types import (
+    ColorizationModel,
+    check_saturation,
+    color_options,
+    colour_inputs,
+    look_input,
+    quality_input,
+)
 
 MODES = {"keep luma": "merge", "network RGB": "network"}
 
@@ -54,6 +61,10 @@ class ColorizeImages(io.ComfyNode):
             ],
             outputs=[io.Image.Output(display_name="images")],
         )
+
+    @classmethod
+    def validate_inputs(cls, saturation=1.0):
+        return check_saturation(saturation)
 
     @classmethod
     def execute(

@@ -1,12 +1,14 @@
 import logging
 from dataclasses import replace
 
-from ..host import current, io
-from ..options import MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
-from ..pipeline import FORMATS, colorize_film, probe
+from ..files import AtomicOutput
+from ..host import current, io, ui
+from ..options import COMPARISONS, MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
+from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
     ColorizationModel,
     Shots,
+    check_saturation,
     color_options,
     colour_inputs,
     look_input,
@@ -46,6 +48,7 @@ class ColorizeVideo(io.ComfyNode):
                 "deoldify",
                 "ddcolor",
             ],
+            is_input_list=True,  # keyframes may come one by one
             inputs=[
                 ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
                 io.Video.Input("video", tooltip="Any VIDEO; a trim is honoured."),
@@ -54,8 +57,8 @@ class ColorizeVideo(io.ComfyNode):
                 io.Image.Input(
                     "keyframes",
                     optional=True,
-                    tooltip="Coloured keyframes of Shot Keyframes: each shot is then coloured by "
-                    "a network taught on its own.",
+                    tooltip="Coloured keyframes of Shot Keyframes, in a batch or a list, of all "
+                    "shots or some: each shot is then coloured by a network taught on its own.",
                 ),
                 Shots.Input("shots", optional=True, tooltip="From Shot Keyframes."),
                 io.Int.Input(
@@ -91,13 +94,76 @@ class ColorizeVideo(io.ComfyNode):
                     "format's default.",
                 ),
                 look_input(),
+                io.Boolean.Input(
+                    "strokes",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="The keyframes are grey with strokes of colour painted on them: only "
+                    "what is painted teaches.",
+                ),
+                io.Combo.Input(
+                    "compare",
+                    options=list(COMPARISONS),
+                    default="off",
+                    optional=True,
+                    advanced=True,
+                    tooltip="To show people the difference: half leaves the left half grey, wipe "
+                    "begins in grey and draws the colour across the picture.",
+                ),
+                io.String.Input(
+                    "score_prefix",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Writes a .json of this name below the output folder: how well each "
+                    "frame's colours are known from the keyframes, 0 to 1. Empty writes none.",
+                ),
             ],
-            outputs=[io.Video.Output("video")],
+            outputs=[io.Video.Output("video", is_output_list=True)],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
-    def execute(
+    def validate_inputs(cls, saturation=1.0):
+        return check_saturation(saturation)
+
+    @classmethod
+    def execute(cls, keyframes=None, shots=None, **inputs) -> io.NodeOutput:
+        if (keyframes is None) != (shots is None):
+            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+        films = max(map(len, inputs.values()))
+        if shots is None:
+            given = [{}] * films
+        elif films == 1:
+            pictures = [picture for batch in keyframes for picture in batch]
+            given = [{"keyframes": pictures, "shots": shots[0]}]
+        elif len(keyframes) == len(shots) == films:
+            given = [
+                {"keyframes": list(batch), "shots": found}
+                for batch, found in zip(keyframes, shots, strict=True)
+            ]
+        else:
+            raise ValueError(
+                f"There are {films} films, {len(keyframes)} batches of keyframes and {len(shots)} "
+                "SHOTS; give one of each for every film."
+            )
+        # As ComfyUI does for nodes that take no lists: the last value counts on.
+        colored, maps = zip(
+            *(
+                cls._colorize(
+                    **{name: values[min(film, len(values) - 1)] for name, values in inputs.items()},
+                    **given[film],
+                )
+                for film in range(films)
+            ),
+            strict=True,
+        )
+        shown = [picture for pictures in maps for picture in pictures]
+        return io.NodeOutput(list(colored), ui=ui.SavedImages(shown) if shown else None)
+
+    @classmethod
+    def _colorize(
         cls,
         model,
         video,
@@ -112,9 +178,13 @@ class ColorizeVideo(io.ComfyNode):
         format="h264",
         crf=-1,
         look="natural",
-    ) -> io.NodeOutput:
-        if (keyframes is None) != (shots is None):
-            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+        strokes=False,
+        compare="off",
+        score_prefix="",
+    ):
+        """The coloured film, and pictures of how well its colours are known from keyframes."""
+        if score_prefix and keyframes is None:
+            raise ValueError("The score tells of keyframes; link those, or empty score_prefix.")
         host = current()
         options = color_options(model, render_size, strength, saturation, quality, look=look)
         source, start, duration = host.video_source(video)
@@ -130,20 +200,36 @@ class ColorizeVideo(io.ComfyNode):
         frames = clip.frames(start, duration or None)
         network = model.load(options, 1, clip.height, clip.width, film=True)
         saved = host.output_path("colorizationnet", suffix, folder="temp")
+        scores = None
+        if score_prefix:
+            scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
+        confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
             colorize_film(
                 clip,
                 saved.path,
                 network,
                 options,
-                FilmOptions(stability),
+                FilmOptions(stability, compare),
                 EncodeOptions(format, None if crf < 0 else crf, metadata=host.metadata(cls)),
                 frames=frames,
                 shots=shots,
                 keyframes=keyframes,
+                strokes=strokes,
                 teaching=TeachOptions(teach_steps),
                 device=host.device(),
+                kept=TaughtNetworks(host.taught_folder()),
                 on_progress=progress.report,
                 check=host.check_cancelled,
+                on_confidence=confidence.hear,
             )
-        return io.NodeOutput(host.video_from_file(saved.path))
+        colored = host.video_from_file(saved.path)
+        if keyframes is None:
+            return colored, []
+        share = 100 * confidence.mean
+        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
+        if scores:
+            with AtomicOutput(scores.path) as part:
+                confidence.write(part, clip)
+        maps = ui.PreviewImage(confidence.pictures(clip, frames), cls=cls)
+        return colored, maps.as_dict()["images"]

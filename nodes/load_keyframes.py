@@ -1,7 +1,7 @@
 import torch
 
 from ..host import current, io
-from ..pipeline import read_photo
+from ..pipeline import in_order, read_photo
 
 
 class LoadKeyframes(io.ComfyNode):
@@ -11,8 +11,9 @@ class LoadKeyframes(io.ComfyNode):
             node_id="ColorizationNetLoadKeyframes",
             display_name="Load Keyframes",
             category="video",
-            description="Reads the pictures of a folder in the order of the numbers in their "
-            "names: keyframes that were saved, coloured in another program and come back.",
+            description="Reads the pictures of a folder in the order of the frames, times or "
+            "numbers in their names: keyframes that were saved, coloured in another program and "
+            "come back.",
             search_aliases=["keyframe", "keyframes", "load images from folder", "load folder"],
             inputs=[
                 io.String.Input(
@@ -43,7 +44,7 @@ class LoadKeyframes(io.ComfyNode):
     @classmethod
     def execute(cls, folder) -> io.NodeOutput:
         host = current()
-        files = host.folder_files(folder, "image")
+        files = in_order(host.folder_files(folder, "image"))
         images = []
         with host.progress(len(files)) as progress:
             for done, file in enumerate(files, 1):

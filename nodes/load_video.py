@@ -109,6 +109,16 @@ class LoadVideoFrames(io.ComfyNode):
         return True
 
     @classmethod
+    def describe(cls, file: str) -> dict[str, float]:
+        """What the widgets' 0 stands for with the clip ``file``, by their names."""
+        clip = probe(current().input_path(file, "video"))
+        return {
+            "frame_count": clip.frame_count,
+            "rate": round(float(clip.fps), 3),
+            "short_side": min(clip.width, clip.height),
+        }
+
+    @classmethod
     def fingerprint_inputs(cls, file, **_):
         stat = current().input_path(file, "video").stat()
         return stat.st_mtime_ns, stat.st_size
@@ -138,7 +148,8 @@ class LoadVideoFrames(io.ComfyNode):
                 short_side=short_side or None,
                 keep_alpha=keep_alpha,
                 free_memory=host.free_memory(torch.device("cpu")),
-                on_progress=progress.report,
+                # The node plays the clip already; a second picture would only push others away.
+                on_progress=lambda done, total, _: progress.report(done, total),
                 check=host.check_cancelled,
             )
         audio = None

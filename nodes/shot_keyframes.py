@@ -1,3 +1,6 @@
+import logging
+from dataclasses import replace
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -5,8 +8,20 @@ from torch import Tensor
 from ..files import AtomicOutput
 from ..host import current, io, ui
 from ..options import ShotOptions
-from ..pipeline import Clip, ClipShots, find_shots, load_keyframes, probe
+from ..pipeline import (
+    Clip,
+    ClipShots,
+    find_shots,
+    load_keyframes,
+    probe,
+    suggest_keyframes,
+    with_keyframes,
+)
 from .types import Shots
+
+MAX_MORE = 64
+
+log = logging.getLogger(__name__)
 
 
 class ShotKeyframes(io.ComfyNode):
@@ -45,6 +60,26 @@ class ShotKeyframes(io.ComfyNode):
                     step=0.05,
                     tooltip="Higher finds more cuts.",
                 ),
+                io.Int.Input(
+                    "shot",
+                    display_name="shot (0 = all)",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Give only this shot's keyframes, to paint or colour them by "
+                    "themselves; SHOTS stays whole. 0 gives all.",
+                ),
+                io.Int.Input(
+                    "more",
+                    default=0,
+                    min=0,
+                    max=MAX_MORE,
+                    optional=True,
+                    tooltip="So many keyframes beside, where in the whole film one more helps "
+                    "most: in frames that show what no keyframe shows.",
+                ),
             ],
             outputs=[
                 io.Image.Output("keyframes", tooltip="All shots' keyframes, in order."),
@@ -53,7 +88,7 @@ class ShotKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video, keyframes_per_shot, sensitivity) -> io.NodeOutput:
+    def execute(cls, video, keyframes_per_shot, sensitivity, shot=0, more=0) -> io.NodeOutput:
         host = current()
         source, start, duration = host.video_source(video)
         clip = probe(source, host.check_cancelled)
@@ -66,15 +101,51 @@ class ShotKeyframes(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )
-        images = load_keyframes(
-            clip,
-            shots,
-            frames=frames,
-            free_memory=host.free_memory(torch.device("cpu")),
-            check=host.check_cancelled,
-        )
-        shown = _preview(images, shots, clip, frames)
+        if more:
+            with host.progress(len(frames)) as progress:
+                found = suggest_keyframes(
+                    clip,
+                    shots,
+                    _load(clip, shots, frames),
+                    more,
+                    frames=frames,
+                    on_progress=progress.report,
+                    check=host.check_cancelled,
+                )
+            numbers = sorted(suggestion.frame for suggestion in found)
+            log.info("%s: more keyframes help most at frames %s", source.name, numbers)
+            shots = with_keyframes(shots, [*shots.keyframes, *numbers])
+        wanted = _only(shots, shot)
+        images = _load(clip, wanted, frames)
+        shown = _preview(images, wanted, clip, frames)
         return io.NodeOutput(host.to_output(images), shots, ui=shown)
+
+
+def _load(clip: Clip, shots: ClipShots, frames: range) -> Tensor:
+    host = current()
+    return load_keyframes(
+        clip,
+        shots,
+        frames=frames,
+        free_memory=host.free_memory(torch.device("cpu")),
+        check=host.check_cancelled,
+    )
+
+
+def _only(shots: ClipShots, number: int) -> ClipShots:
+    """The shots, none with keyframes but this one, counted from 1; with 0 all."""
+    if number > len(shots.shots):
+        raise ValueError(
+            f"There is no shot {number}: the clip has {len(shots.shots)}; lower shot, or raise "
+            "sensitivity to find more cuts."
+        )
+    if not number:
+        return shots
+    kept = [
+        found if place == number else replace(found, keyframes=())
+        for place, found in enumerate(shots.shots, 1)
+    ]
+    return replace(shots, shots=tuple(kept), thumbnails=None)
 
 
 def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.SavedImages:
@@ -84,7 +155,7 @@ def _preview(images: Tensor, shots: ClipShots, clip: Clip, frames: range) -> ui.
     numbers = [number for number, shot in enumerate(shots.shots, 1) for _ in shot.keyframes]
     for image, number, frame in zip(images, numbers, shots.keyframes, strict=True):
         seconds = float(clip.time_of(frames[frame]))
-        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:05.2f}s"
+        name = f"shot {number:03} at {int(seconds // 60)}m{seconds % 60:06.3f}s"
         saved = host.output_path(name, ".png", folder="temp")
         levels = image.mul(255).round().clamp(0, 255).byte().cpu().numpy()
         with AtomicOutput(saved.path) as part:

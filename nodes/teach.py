@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..host import current, io, ui
 from ..options import MAX_TEACH_STEPS, SHIPPED_WEIGHTS, ColorOptions, TeachOptions
-from ..pipeline import colorize_images, is_kept, save_model, teach
+from ..pipeline import TaughtNetworks, colorize_images, is_kept, save_model, teach
 from .types import ColorizationModel, Model
 
 
@@ -94,6 +94,7 @@ class Teach(io.ComfyNode):
                 masks=None if mask is None else list(mask.expand(len(images), -1, -1)),
                 strokes=strokes,
                 device=host.device(),
+                kept=TaughtNetworks(host.taught_folder()),
                 on_progress=progress.report,
                 check=host.check_cancelled,
             )

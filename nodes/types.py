@@ -85,11 +85,20 @@ def colour_inputs() -> list:
             "saturation",
             default=1.0,
             min=0.0,
-            max=MAX_SATURATION,
+            max=2.0,  # of the slider; `check_saturation` takes more
             step=0.05,
             tooltip="Gain on the network's colours; 1 is what the weights were calibrated for.",
         ),
     ]
+
+
+def check_saturation(value: float | list[float] | None) -> bool | str:
+    """What ``validate_inputs`` says of a saturation: more than the slider has is well too."""
+    # Nodes that take lists are asked with one, and None is what a link will bring.
+    values = value if isinstance(value, list) else [value]
+    if all(one is None or 0 <= one <= MAX_SATURATION for one in values):
+        return True
+    return f"saturation is {values[0]}; choose a value from 0 to {MAX_SATURATION:g}."
 
 
 def quality_input():

@@ -17,16 +17,27 @@ if TYPE_CHECKING:
         ShotOptions,
         TeachOptions,
     )
-    from ..video import FORMATS, Clip, VideoError, find_format, probe
+    from ..video import (
+        FORMATS,
+        Clip,
+        VideoError,
+        find_format,
+        is_pattern,
+        probe,
+        probe_pictures,
+    )
+    from .confidence import FilmConfidence
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
     from .images import colorize_images
+    from .keyframe_match import match_keyframes
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
-    from .photo import PhotoError, colorize_photo, read_photo, write_photo
-    from .reference_names import find_references
+    from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
+    from .reference_names import find_references, in_order
     from .segments import colorize_long_film
-    from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes
+    from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes, small_keyframe
     from .stabilize import stabilize_images
+    from .taught_networks import TaughtNetworks
     from .teaching import is_kept, painted_pixels, teach
 
 __all__ = [
@@ -35,6 +46,7 @@ __all__ = [
     "ClipShots",
     "ColorOptions",
     "EncodeOptions",
+    "FilmConfidence",
     "FilmOptions",
     "LoadedFrames",
     "Network",
@@ -42,6 +54,7 @@ __all__ = [
     "Shot",
     "ShotOptions",
     "Suggestion",
+    "TaughtNetworks",
     "TeachOptions",
     "VideoError",
     "colorize_film",
@@ -51,16 +64,22 @@ __all__ = [
     "find_format",
     "find_references",
     "find_shots",
+    "in_order",
     "is_kept",
+    "is_pattern",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
     "load_model",
+    "match_keyframes",
     "painted_pixels",
     "probe",
+    "probe_pictures",
     "read_photo",
+    "result_suffix",
     "save_frames",
     "save_model",
+    "small_keyframe",
     "stabilize_images",
     "suggest_keyframes",
     "teach",
@@ -75,16 +94,19 @@ __getattr__ = imported_on_demand(
     {
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
-        "..video": "FORMATS Clip VideoError find_format probe",
+        "..video": "FORMATS Clip VideoError find_format is_pattern probe probe_pictures",
+        ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",
         ".images": "colorize_images",
+        ".keyframe_match": "match_keyframes",
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
-        ".photo": "PhotoError colorize_photo read_photo write_photo",
-        ".reference_names": "find_references",
+        ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
+        ".reference_names": "find_references in_order",
         ".segments": "colorize_long_film",
-        ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes",
+        ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes small_keyframe",
         ".stabilize": "stabilize_images",
+        ".taught_networks": "TaughtNetworks",
         ".teaching": "is_kept painted_pixels teach",
     },
 )

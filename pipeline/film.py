@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -37,9 +37,11 @@ from ..model import (
 )
 from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
+from .keyframe_match import match_keyframes
 from .looks import Looks, groups
 from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
+from .taught_networks import TaughtNetworks
 from .teaching import teach
 
 DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
@@ -61,8 +63,10 @@ def colorize_film(
     *,
     frames: range | None = None,
     shots: ClipShots | None = None,
-    keyframes: Tensor | None = None,
+    keyframes: Sequence[Tensor] | None = None,
+    strokes: bool = False,
     teaching: TeachOptions = DEFAULT_TEACHING,
+    kept: TaughtNetworks | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -74,14 +78,17 @@ def colorize_film(
     luma, the times of the frames, sound, subtitles, chapters and tags are the source's. Memory
     does not grow with the length of the clip. ``frames`` (of the clip, step 1) trims it.
 
-    With ``shots`` (of the trimmed clip) and their coloured ``keyframes`` ``(n, H, W, 3)`` in
-    [0, 1], each shot is coloured by a copy of ``network`` taught on its own keyframes by
-    ``teaching`` when its turn comes; a shot whose keyframes have no colour stays grey. Where a
-    surface of the keyframes is seen again, it has the colour that they show. Without, the film's
+    With ``shots`` (of the trimmed clip) and coloured ``keyframes`` ``(H, W, 3)`` in [0, 1] of all
+    or some of them (`match_keyframes`), each shot is coloured by a copy of ``network`` taught on
+    its own keyframes by ``teaching`` when its turn comes; a shot whose keyframes have no colour
+    stays grey, one without any is left to ``network``. Where a surface of the keyframes is seen
+    again, it has the colour that they show. ``strokes``: the keyframes are grey frames with colour
+    painted on them, and only pixels in colour count. Without keyframes, the film's
     cuts are found on the way. A network without detail of its own looks at every other frame, as
     far as those between lie midway (`looks`).
 
-    ``on_progress`` counts frames, and the steps of teaching beside them. ``on_confidence`` hears of
+    ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
+    steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
     each frame coloured by keyframes its number and how well its colours are known from them, a map
     ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
@@ -91,30 +98,17 @@ def colorize_film(
         raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
-    parts, references = [ShotColors(0)], None
+    colors = FilmColors(network, strokes=strokes, teaching=teaching, kept=kept)
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
-        parts = shot_colors(shots, keyframes)
-        references = shot_references(shots, keyframes, color.saturation)
-    taught = sum(part.keyframes is not None for part in parts)
-    progress = FilmProgress(on_progress, len(frames) + taught * teaching.steps)
+        colors = colors.by_keyframes(shots, keyframes, color)
     painter = FilmPainter(
-        network,
+        colors,
         color,
         film,
-        parts,
-        references,
-        device=torch.device(device),
-        first_frame=frames.start,
-        taught_network=partial(
-            taught_network,
-            network,
-            teaching=teaching,
-            device=device,
-            progress=progress,
-            check=check,
-        ),
-        progress=progress,
+        torch.device(device),
+        frames,
+        progress=FilmProgress(on_progress, len(frames) + colors.steps),
         on_confidence=on_confidence,
         check=check,
     )
@@ -129,24 +123,38 @@ def colorize_film(
     )
 
 
-def taught_network(
-    network: Network,
-    shot: ShotColors,
-    *,
-    teaching: TeachOptions,
-    device: torch.device | str,
-    progress: FilmProgress,
-    check: Check | None,
-) -> Network:
-    """A copy of ``network`` that has learned the shot's keyframes."""
-    return teach(
-        network,
-        [] if shot.keyframes is None else list(shot.keyframes),
-        teaching,
-        device=device,
-        on_progress=lambda *_: progress.add(1),
-        check=check,
-    )
+@dataclass(frozen=True)
+class FilmColors:
+    """What a film's colours come from.
+
+    ``shots`` and ``references`` (made anew at each call) count from the film's first frame. Where
+    there is but one shot, cuts are found in the luma. A shot with keyframes has a network of its
+    own, which is looked for in ``kept`` first.
+    """
+
+    network: Network
+    shots: Sequence[ShotColors] = (ShotColors(0),)
+    references: Callable[[], Iterable[Reference]] | None = None
+    strokes: bool = False
+    teaching: TeachOptions = DEFAULT_TEACHING
+    kept: TaughtNetworks | None = None
+
+    def by_keyframes(
+        self, shots: ClipShots, keyframes: Sequence[Tensor], color: ColorOptions
+    ) -> FilmColors:
+        """The same with the colours of these ``keyframes`` of ``shots``."""
+        shots, pictures = match_keyframes(shots, keyframes)
+        gain, strokes = color.saturation, self.strokes
+        return replace(
+            self,
+            shots=shot_colors(shots, pictures, strokes=strokes),
+            references=lambda: shot_references(shots, pictures, gain, strokes=strokes),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of teaching, for all shots together."""
+        return self.teaching.steps * sum(shot.keyframes is not None for shot in self.shots)
 
 
 class FilmProgress:
@@ -155,72 +163,83 @@ class FilmProgress:
     def __init__(self, on_progress: OnProgress | None, total: int, done: int = 0) -> None:
         self.on_progress, self.done, self.total = on_progress, done, max(1, total)
 
-    def add(self, steps: int, preview: Callable[[], Tensor] | None = None) -> None:
-        self.done = min(self.done + steps, self.total)
+    def reach(self, done: int, preview: Callable[[], Tensor] | None = None) -> None:
+        self.done = min(done, self.total)
         if self.on_progress:
             self.on_progress(self.done, self.total, preview)
 
 
 class FilmPainter:
-    """What colours a film's Y planes.
+    """What colours the Y planes of consecutive frames of a film.
 
-    ``shots`` and ``references`` count from the film's beginning, of which the first frame that is
-    painted is number ``start``; ``first_frame`` is that one's number in the clip. Whether a frame
-    begins a shot is found in the luma where ``shots`` is but one. ``taught_network`` gives the
-    network of a shot with keyframes. The first ``lead`` frames are thrown away: they are looked at
-    for what follows, and painted grey.
+    ``frames`` of the clip are the film; the first that is painted is ``first`` (None: the film's).
+    Of those, ``lead`` are thrown away: they are looked at for what follows, and painted grey.
     """
 
     def __init__(
         self,
-        network: Network,
+        colors: FilmColors,
         color: ColorOptions,
         film: FilmOptions,
-        shots: Sequence[ShotColors],
-        references: Iterable[Reference] | None,
-        *,
         device: torch.device,
-        first_frame: int,
-        start: int = 0,
+        frames: range,
+        *,
+        first: int | None = None,
         lead: int = 0,
-        taught_network: Callable[[ShotColors], Network],
-        progress: FilmProgress,
+        progress: FilmProgress | None = None,
         on_confidence: OnConfidence | None = None,
         check: Check | None = None,
     ) -> None:
-        self.network, self.color, self.film = network, color, film
-        self.shots, self.device = shots, device
+        self.colors, self.network, self.color, self.film = colors, colors.network, color, film
+        self.shots, self.device = colors.shots, device
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
         self.check, self.on_confidence = check, on_confidence
-        self.references = references  # of all shots, in order
-        self.taught_network, self.progress = taught_network, progress
-        self.first_frame, self.start, self.lead = first_frame, start, lead
+        self.references = colors.references and colors.references()  # of all shots, in order
+        self.progress = progress or FilmProgress(None, 0)
+        self.first_frame, self.frame_count = frames.start, len(frames)
+        self.start = 0 if first is None else first - frames.start  # counted in the film
+        self.painted = self.start
+        self.counted = self.start + lead  # the first frame that is kept
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
         """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
         waiting: deque[np.ndarray] = deque()
         details: deque[_Detail] = deque()
         ready: list[Tensor] = []
-        done = 0
         batches = self._small_chroma(luma, planes, waiting, details)
         for chroma in self._steady(batches):
             ready.append(details.popleft().corrected(chroma) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
-                done += len(batch)
-                if done <= self.lead:
-                    painted = _grey(len(batch), planes)
-                else:
-                    with limited_threads(self.threads):
-                        painted = _full_size(ready, batch, planes)
-                    shown = batch[-1], ready[-1] * self.color.strength, planes
-                    self.progress.add(
-                        min(len(batch), done - self.lead), partial(small_picture, *shown)
-                    )
+                self.painted += len(batch)
+                if self.painted <= self.counted:
+                    yield _grey(len(batch), planes)
+                    ready = []
+                    continue
+                with limited_threads(self.threads):
+                    painted = _full_size(ready, batch, planes)
+                self._compare(painted, planes)
+                shown = batch[-1], ready[-1] * self.color.strength, planes
+                new = min(len(batch), self.painted - self.counted)
+                self.progress.reach(self.progress.done + new, partial(small_picture, *shown))
                 yield painted
                 ready = []
+
+    def _compare(self, painted: Planes, planes: PlaneFormat) -> None:
+        """Take the colour off what shall be seen as it was before."""
+        if self.film.compare == "off":
+            return
+        none, _ = planes.chroma
+        width = planes.chroma_size[1]
+        first = self.painted - len(painted[0])
+        for number in range(len(painted[0])):
+            before = slice(width // 2)
+            if self.film.compare == "wipe":
+                before = slice(width * (first + number) // max(1, self.frame_count - 1), None)
+            for plane in painted:
+                plane[number, :, before] = none
 
     def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[Tensor]:
         """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match."""
@@ -230,7 +249,7 @@ class FilmPainter:
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
         for frame, (chroma, confidence) in enumerate(recalled, self.start):
-            if self.on_confidence and frame >= self.start + self.lead:
+            if self.on_confidence and frame >= self.counted:
                 self.on_confidence(frame, confidence[0, 0])
             yield chroma[0]
 
@@ -243,9 +262,8 @@ class FilmPainter:
     ) -> Iterator[ChromaBatch]:
         """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
         first = self.start
-        offset = self.first_frame - self.start
         looks = None
-        for group in groups(luma, self.first_frame):
+        for group in groups(luma, self.first_frame + first):
             waiting += group
             count = sum(map(len, group))
             for begins, shot, rows in _by_shot(self.shots, first, count):
@@ -255,10 +273,10 @@ class FilmPainter:
                     looks = Looks(model, planes.luma_size, sparse=sparse)
                 with limited_threads(self.threads):
                     small = self._small_luma(looks.size, group, rows, planes)
-                    number = offset + first + rows.start
+                    start = self.first_frame + first + rows.start
                     # On the CPU: for another device the many small operations of steadying would
                     # be no quicker, and not all of them are there on each.
-                    chroma = looks.chroma(small, number, self.check).cpu()
+                    chroma = looks.chroma(small, start, self.check).cpu()
                 if self.network.detailed and self.film.stability:
                     size = stabilized_size(*small.shape[2:])
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
@@ -288,8 +306,27 @@ class FilmPainter:
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
-            network = self.taught_network(shot)
+            network = self._taught(shot.keyframes)
         return network.chroma_model(color, self.device, film=True)
+
+    def _taught(self, keyframes: list[Tensor]) -> Network:
+        before, colors = self.progress.done, self.colors
+
+        def report(done: int, total: int, preview: object = None) -> None:
+            self.progress.reach(before + done, lambda: small_image(keyframes[0]))
+
+        taught = teach(
+            self.network,
+            keyframes,
+            colors.teaching,
+            strokes=colors.strokes,
+            device=self.device,
+            kept=colors.kept,
+            on_progress=report,
+            check=self.check,
+        )
+        self.progress.done = before + colors.teaching.steps  # it may have ended early
+        return taught
 
 
 class _Detail(NamedTuple):
@@ -339,6 +376,12 @@ def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> P
         done = rows.stop
     u, v = zip(*parts, strict=True)
     return np.concatenate(u), np.concatenate(v)
+
+
+def small_image(image: Tensor) -> Tensor:
+    """An image ``(H, W, 3)``, at most `PREVIEW_WIDTH` wide."""
+    size = scaled((image.shape[0], image.shape[1]), min(1.0, PREVIEW_WIDTH / image.shape[1]))
+    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1)
 
 
 def small_picture(plane: np.ndarray, chroma: Tensor, planes: PlaneFormat) -> Tensor:

@@ -210,5 +210,5 @@ def to_frames(images: Tensor, bit_depth: int) -> Iterator[np.ndarray]:
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     white = np.iinfo(dtype).max
     for image in images:
-        levels = image.to("cpu", torch.float32, copy=True).mul_(white).add_(0.5).clamp_(0, white)
+        levels = (image.to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
         yield levels.numpy().astype(dtype)[None]

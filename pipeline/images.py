@@ -12,17 +12,17 @@ from ..callbacks import Check, OnProgress
 from ..model import (
     ChromaModel,
     Network,
+    interleaved_luma,
     merge,
     parallel_map,
     resize_columns,
     resize_rows,
-    rgb_to_luma,
 )
 from ..options import ColorOptions
 
 DEFAULTS = ColorOptions()
 BATCH, BATCH_PIXELS = 8, 1 << 24  # the most frames, and pixels of them, in work at once
-BAND = 1 << 18  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
+BAND = 1 << 17  # full-size pixels worked on at a time on the CPU, so that they stay in its cache
 DEVICE_BAND = 1 << 23  # elsewhere
 
 
@@ -67,13 +67,14 @@ def colorize_images(
     result[..., 3:] = images[..., 3:]
     together = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
     for start in range(0, len(images), together):
-        batch = images[start : start + together, ..., :3]
-        small = torch.stack([shrink_luma(image, model) for image in batch])
+        lumas = [_luma(image[..., :3]) for image in images[start : start + together]]
+        small = torch.stack([_shrunk(luma, model) for luma in lumas])
         predict = model.rgb if options.mode == "network" else model.chroma
         for index, color in enumerate(predict(small, check), start):
             weight = None if mask is None else mask[min(index, len(mask) - 1)]
             colored = result[index, ..., :3]
-            paint(images[index, ..., :3], color, options, colored, weight, model.device)
+            luma = lumas[index - start]
+            _paint(images[index, ..., :3], luma, color, options, colored, weight, model.device)
             if check:
                 check()
             if on_progress:
@@ -81,16 +82,28 @@ def colorize_images(
     return result
 
 
-def shrink_luma(image: Tensor, model: ChromaModel) -> Tensor:
-    """The luma ``(1, h, w)`` of ``image`` ``(H, W, 3)`` at the size at which ``model`` looks."""
-    height, width = model.input_size(*image.shape[:2])
-    # Interleaved channels are but longer rows; the luma of few rows is soon made.
-    rgb = resize_rows(image.to(model.device).flatten(1), height).unflatten(1, (-1, 3))
-    return resize_columns(rgb_to_luma(rgb.permute(2, 0, 1)), width).clamp_(0, 1)
+def _luma(image: Tensor) -> Tensor:
+    """The luma ``(H, W)`` float32 of ``image`` ``(H, W, 3)``, where that is."""
+    luma = torch.empty(image.shape[:2], device=image.device)
+
+    def work(rows: slice) -> None:
+        luma[rows] = interleaved_luma(image[rows])
+
+    height, width = luma.shape
+    _by_bands(work, height, width, luma.device)
+    return luma
 
 
-def paint(
+def _shrunk(luma: Tensor, model: ChromaModel) -> Tensor:
+    """``luma`` ``(H, W)`` as ``(1, h, w)`` at the size at which ``model`` looks, on its device."""
+    height, width = model.input_size(*luma.shape)
+    rows = resize_rows(luma.to(model.device)[None], height)
+    return resize_columns(rows, width).clamp_(0, 1)
+
+
+def _paint(
     image: Tensor,
+    luma: Tensor,
     color: Tensor,
     options: ColorOptions,
     result: Tensor,
@@ -104,16 +117,24 @@ def paint(
         from .masks import stretched
 
         mask = stretched(mask.to(device, torch.float32), height, width)
+    # What is merged goes straight to its place, where nothing is left to be done with it.
+    is_final = mask is None and options.strength == 1
+    is_final = is_final and result.dtype == torch.float32 and result.device == device
 
     def work(rows: slice) -> None:
-        rgb = image[rows].to(device, torch.float32).permute(2, 0, 1)
         color = resize_columns(narrow[:, rows], width)
-        colored = color.clamp(0, 1) if options.mode == "network" else merge(rgb_to_luma(rgb), color)
-        if mask is not None:
-            colored = torch.lerp(rgb, colored, mask[rows] * options.strength)
-        elif options.strength < 1:
-            colored = torch.lerp(rgb, colored, options.strength)
-        result[rows] = colored.permute(1, 2, 0)
+        place = result[rows].permute(2, 0, 1)
+        if options.mode == "network":
+            colored = color.clamp(0, 1)
+        else:
+            colored = merge(luma[rows].to(device)[None], color, out=place if is_final else None)
+            if is_final:
+                return
+        if mask is not None or options.strength < 1:
+            weight = options.strength if mask is None else mask[rows] * options.strength
+            own = image[rows].to(device, torch.float32).permute(2, 0, 1)
+            colored = torch.lerp(own, colored, weight)
+        place.copy_(colored)
 
     _by_bands(work, height, width, device)
 

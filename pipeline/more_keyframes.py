@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,7 +28,7 @@ class Suggestion:
 def suggest_keyframes(
     source: Clip | str | os.PathLike,
     shots: ClipShots,
-    keyframes: Tensor,
+    keyframes: Sequence[Tensor],
     count: int,
     *,
     frames: range | None = None,
@@ -37,8 +37,8 @@ def suggest_keyframes(
 ) -> list[Suggestion]:
     """Up to ``count`` frames of the film that help most beside its ``keyframes``, best first.
 
-    The film is matched to the keyframes ``(n, H, W, C)`` of ``shots`` as when it is coloured; no
-    network looks at it. Shots without any keyframe are wholly unknown.
+    The film is matched to the keyframes of ``shots``, each ``(H, W, C)``, as when it is coloured;
+    no network looks at it. Shots without any keyframe are wholly unknown.
     """
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
@@ -74,4 +74,4 @@ def with_keyframes(shots: ClipShots, frames: list[int]) -> ClipShots:
     by_shot: list[list[int]] = [[] for _ in firsts]
     for frame in sorted(frames):
         by_shot[bisect_right(firsts, frame) - 1].append(frame)
-    return replace(shots, shots=tuple(map(Shot, firsts, map(tuple, by_shot))))
+    return replace(shots, shots=tuple(map(Shot, firsts, map(tuple, by_shot))), thumbnails=None)

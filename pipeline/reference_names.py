@@ -9,6 +9,9 @@ from ..video import Clip
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 # 00:01:05.200 and, where a file system has no colons, 00-01-05.200 or 00_01_05.200
+SAVED = re.compile(r"_\d{5}_$")  # the counter that ComfyUI's Save Image puts behind a name
+# 1m05.200s, as in the names of Shot Keyframes' previews
+MINUTES = re.compile(r"(?<!\d)(\d+)m(\d{2}(?:[.,]\d{1,6})?)s$")
 TIME = re.compile(r"(?<!\d)(\d{1,2})[:_-](\d{2})[:_-](\d{2}(?:[.,]\d{1,6})?)$")
 NUMBER = re.compile(r"(\d+)$")
 
@@ -16,18 +19,37 @@ NUMBER = re.compile(r"(\d+)$")
 def frame_or_time(name: str) -> int | Fraction:
     """A frame's number, or its time in seconds as a ``Fraction``, as ``name`` without suffix ends.
 
-    ``frame_000123`` is frame 123, and ``00:01:05.200`` is 65.2 seconds. Raises ``ValueError`` for
-    a name that ends with neither.
+    ``frame_000123`` is frame 123, ``00:01:05.200`` and ``1m05.200s`` are 65.2 seconds. The counter
+    of ComfyUI's Save Image behind it (``_00001_``) counts for nothing. Raises ``ValueError`` for a
+    name that ends with neither.
     """
+    whole, name = name, SAVED.sub("", name)
+    if match := MINUTES.search(name):
+        return 60 * int(match[1]) + Fraction(match[2].replace(",", "."))
     if match := TIME.search(name):
         hours, minutes, seconds = match.groups()
         return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds.replace(",", "."))
     if match := NUMBER.search(name):
         return int(match[1])
     raise ValueError(
-        f"{name} names no frame; name the picture by its frame's number (frame_000123.png) "
+        f"{whole} names no frame; name the picture by its frame's number (frame_000123.png) "
         "or time (00:01:05.200.png)."
     )
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Pictures in the order of the film: by the frames, or by the times, that their names tell.
+
+    Where not every name tells one, by all the numbers in their names.
+    """
+    files = sorted(files)
+    try:
+        places = [frame_or_time(file.stem) for file in files]
+    except ValueError:
+        places = []
+    if len({type(place) for place in places}) == 1:
+        return [file for _, file in sorted(zip(places, files, strict=True))]
+    return sorted(files, key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)])
 
 
 def find_references(folder: Path, clip: Clip) -> list[tuple[int, Path]]:
@@ -39,7 +61,7 @@ def find_references(folder: Path, clip: Clip) -> list[tuple[int, Path]]:
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
     if not files:
         raise ValueError(f"There is no picture in {folder}; put the coloured frames there.")
-    return _in_order((_frame(file, clip), file) for file in files)
+    return _by_frame((_frame(file, clip), file) for file in files)
 
 
 def _frame(file: Path, clip: Clip) -> int:
@@ -54,7 +76,7 @@ def _frame(file: Path, clip: Clip) -> int:
     return frame
 
 
-def _in_order(found: Iterable[tuple[int, Path]]) -> list[tuple[int, Path]]:
+def _by_frame(found: Iterable[tuple[int, Path]]) -> list[tuple[int, Path]]:
     result = sorted(found)
     for (frame, file), (other, second) in zip(result, result[1:], strict=False):
         if frame == other:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..callbacks import Check, OnProgress
 from ..model import (
@@ -24,8 +26,10 @@ from ..model import (
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
 from .frames import refuse_if_too_large, to_images
+from .teaching import painted_pixels
 
 DEFAULTS = ShotOptions()
+KEPT_SIDE = 224  # px on the short side: twice of what keyframes are matched and taught at
 SMALL_SIDE = 48  # px on the short side at which frames are compared
 ASPECT_TOLERANCE = 0.02
 
@@ -46,6 +50,8 @@ class ClipShots:
     height: int
     frame_count: int  # of the trimmed clip
     shots: tuple[Shot, ...]
+    thumbnails: Tensor | None = field(default=None, compare=False, repr=False)
+    """Small luma of each keyframe, ``(n, pixels)``: what a coloured picture of it is known by."""
 
     @property
     def keyframes(self) -> list[int]:
@@ -60,56 +66,71 @@ class ClipShots:
                 f"{self.frame_count}; give Shot Keyframes the same clip with the same trim."
             )
 
-    def check_pictures(self, keyframes: Tensor) -> None:
-        """Raise ``ValueError`` when ``keyframes`` ``(n, H, W, C)`` cannot be those of the shots."""
-        if len(keyframes) != len(self.keyframes):
+    def check_pictures(self, pictures: Sequence[Tensor], *, fewer: bool = False) -> None:
+        """Raise ``ValueError`` when ``pictures`` ``(H, W, C)`` cannot be those of the shots.
+
+        ``fewer``: not every keyframe needs to be there.
+        """
+        count, wanted = len(pictures), len(self.keyframes)
+        if count > wanted or (count < wanted and not fewer):
             raise ValueError(
-                f"There are {len(keyframes)} coloured keyframes for {len(self.keyframes)} of "
+                f"There are {count} coloured keyframes for {wanted} of "
                 "SHOTS; give every keyframe once, in order."
             )
-        height, width = keyframes.shape[1:3]
-        if abs(width * self.height / (height * self.width) - 1) > ASPECT_TOLERANCE:
-            raise ValueError(
-                f"The keyframes are {width}x{height} and the clip {self.width}x{self.height}, "
-                "another aspect ratio; colour them without cropping or stretching."
-            )
+        for picture in pictures:
+            height, width = picture.shape[:2]
+            if abs(width * self.height / (height * self.width) - 1) > ASPECT_TOLERANCE:
+                raise ValueError(
+                    f"The keyframes are {width}x{height} and the clip {self.width}x{self.height}, "
+                    "another aspect ratio; colour them without cropping or stretching."
+                )
 
 
 @dataclass(frozen=True)
 class ShotColors:
     """Where a shot begins and what its colours come from.
 
-    ``keyframes`` ``(n, H, W, 3)`` are what a network is taught for it; ``None``: the network as
+    ``keyframes``, each ``(H, W, 3)``, are what a network is taught for it; ``None``: the network as
     it is, or, where the shot is ``grey``, no colour at all.
     """
 
     first: int
-    keyframes: Tensor | None = None
+    keyframes: list[Tensor] | None = None
     grey: bool = False
 
 
-def shot_colors(shots: ClipShots, keyframes: Tensor) -> list[ShotColors]:
-    """What each of ``shots`` gets of its coloured ``keyframes`` ``(n, H, W, C)``.
+def shot_colors(
+    shots: ClipShots, keyframes: Sequence[Tensor], *, strokes: bool = False
+) -> list[ShotColors]:
+    """What each of ``shots`` gets of its coloured ``keyframes``, each ``(H, W, C)``.
 
     A shot whose keyframes have no colour, as a title card, stays grey; one without keyframes is
-    left to the network as it is. Raises ``ValueError`` when
-    the pictures are not the shots' keyframes, or when none of them has any colour.
+    left to the network as it is. With ``strokes`` only keyframes on which something is painted
+    count. Raises ``ValueError`` when the pictures are not the shots' keyframes, or when none of
+    them has any colour.
     """
     shots.check_pictures(keyframes)
-    parts = keyframes[..., :3].split([len(shot.keyframes) for shot in shots.shots])
-    coloured = [any(map(_has_colour, part)) for part in parts]
-    if not any(coloured):
+    has_colour = _is_painted if strokes else _has_colour
+    images = iter(keyframes)
+    parts = [[next(images)[..., :3] for _ in shot.keyframes] for shot in shots.shots]
+    coloured = [list(map(has_colour, part)) for part in parts]
+    if not any(map(any, coloured)):
         raise ValueError("None of the keyframes has any colour to learn; colour them first.")
     return [
-        ShotColors(shot.first, part) if in_colour else ShotColors(shot.first, grey=len(part) > 0)
+        ShotColors(shot.first, list(compress(part, in_colour)) if strokes else part)
+        if any(in_colour)
+        else ShotColors(shot.first, grey=len(part) > 0)
         for shot, part, in_colour in zip(shots.shots, parts, coloured, strict=True)
     ]
 
 
-def shot_references(shots: ClipShots, keyframes: Tensor, gain: float) -> Iterator[Reference]:
-    """The coloured ``keyframes`` ``(n, H, W, C)`` as references of their shots, small, in order.
+def shot_references(
+    shots: ClipShots, keyframes: Sequence[Tensor], gain: float, *, strokes: bool = False
+) -> Iterator[Reference]:
+    """The coloured ``keyframes``, each ``(H, W, C)``, as references of their shots, in order.
 
-    ``gain`` on their chroma, as on the network's.
+    ``gain`` on their chroma, as on the network's. With ``strokes`` they are references of the
+    painted pixels alone.
     """
     images = iter(keyframes)
     stops = [shot.first for shot in shots.shots[1:]] + [shots.frame_count]
@@ -117,8 +138,36 @@ def shot_references(shots: ClipShots, keyframes: Tensor, gain: float) -> Iterato
         for frame in shot.keyframes:
             image = next(images)[..., :3].permute(2, 0, 1).float()
             size = match_size(*image.shape[1:])
-            luma, chroma = rgb_to_luma(image), rgb_to_chroma(image) * gain
-            yield Reference(frame, shot.first, stop, resize(luma, size), resize(chroma, size))
+            luma, chroma = resize(rgb_to_luma(image), size), rgb_to_chroma(image) * gain
+            weight = None
+            if strokes:
+                weight = painted_pixels(image.permute(1, 2, 0))[None]
+                if not weight.any():
+                    continue
+                chroma, weight = _shrink_painted(chroma, weight, size)
+            else:
+                chroma = resize(chroma, size)
+            yield Reference(frame, shot.first, stop, luma, chroma, weight)
+
+
+def small_keyframe(image: Tensor) -> Tensor:
+    """A coloured ``image`` ``(H, W, 3)`` as large as keyframes need be, so that many fit in memory.
+
+    Not for painted strokes, which would lose what is thin.
+    """
+    size = scaled((image.shape[0], image.shape[1]), min(1.0, KEPT_SIDE / min(image.shape[:2])))
+    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1).contiguous()
+
+
+def _shrink_painted(chroma: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """``chroma`` ``(2, H, W)`` and its ``weight``; a thin stroke keeps its colour."""
+    planes = torch.cat((chroma * weight, weight))[None]
+    (planes,) = interpolate(planes, size, mode="bilinear", antialias=True)
+    return planes[:2] / planes[2:].clamp_min(1e-6), planes[2:]
+
+
+def _is_painted(image: Tensor) -> bool:
+    return bool(painted_pixels(image).any())
 
 
 def _has_colour(image: Tensor) -> bool:
@@ -141,10 +190,12 @@ def find_shots(
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
     shots: list[Shot] = []
+    thumbnails: list[Tensor] = []
     first, picker = 0, KeyframePicker()
 
     def close() -> None:
         keyframes = picker.pick(options.keyframes)
+        thumbnails.extend(map(picker.thumbnail, keyframes))
         shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
 
     size = scaled((clip.height, clip.width), SMALL_SIDE / min(clip.width, clip.height))
@@ -155,7 +206,8 @@ def find_shots(
             first, picker = frame, KeyframePicker()
         picker(small[None])
     close()
-    return ClipShots(clip.width, clip.height, len(frames), tuple(shots))
+    size_and_count = clip.width, clip.height, len(frames)
+    return ClipShots(*size_and_count, tuple(shots), torch.stack(thumbnails))
 
 
 def keyframe_images(

@@ -15,6 +15,7 @@ from .. import model
 from ..callbacks import Check, OnProgress
 from ..model import ColorizationNet, Network, load_model, rgb_to_chroma
 from ..options import TeachOptions
+from .taught_networks import TaughtNetworks, teaching_key
 
 DEFAULTS = TeachOptions()
 PAINTED = 0.03  # of chroma: more than JPEG leaves on grey
@@ -28,6 +29,7 @@ def teach(
     masks: Sequence[Tensor | None] | None = None,
     strokes: bool = False,
     device: torch.device | str = "cpu",
+    kept: TaughtNetworks | None = None,
     on_progress: OnProgress | None = None,
     check: Check | None = None,
 ) -> ColorizationNet:
@@ -36,7 +38,7 @@ def teach(
     ``references``: images ``(H, W, 3)`` in [0, 1], of any sizes. ``masks``: for each of them
     ``None`` or ``(H, W)`` in [0, 1], 1 where it counts. ``strokes``: they are grey frames with
     colour painted on them, and only pixels in colour count. The result is on ``device`` and says
-    in its ``metadata`` what taught it.
+    in its ``metadata`` what taught it. ``kept``: where it is looked for first, and kept afterwards.
 
     Raises ``ValueError`` for references that cannot teach, and for a network that cannot learn.
     """
@@ -52,6 +54,11 @@ def teach(
             part if mask is None else part * mask
             for part, mask in zip(painted, masks or [None] * len(painted), strict=True)
         ]
+    key = "" if kept is None else teaching_key(network, references, options, masks, device)
+    if kept is not None and (found := kept.find(key)) is not None:
+        if on_progress is not None:
+            on_progress(options.steps, options.steps)
+        return found.to(device)
     taught = model.teach(
         cast(ColorizationNet, network),  # the one that is teachable
         references,
@@ -65,6 +72,8 @@ def teach(
         "mask": "none" if given is None else _digest(given),
         "strokes": "yes" if strokes else "no",
     }
+    if kept is not None:
+        kept.keep(key, taught)
     return taught
 
 

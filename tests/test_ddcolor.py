@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from colorizationnet.headless import cli
+from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.host import use
 from colorizationnet.model import WeightsError, load_model, rgb_to_chroma, rgb_to_luma
+from colorizationnet.nodes import NODES
 from colorizationnet.options import ColorOptions, EncodeOptions
 from colorizationnet.pipeline import colorize_film, colorize_images, teach
 from colorizationnet.video import FrameWriter, probe, read_frames
@@ -138,6 +141,66 @@ def test_a_host_is_told_its_memory(ddcolor):
     one = ddcolor.memory_required(ColorOptions(), 1, 512, 512)
     assert ddcolor.memory_required(ColorOptions(), 2, 512, 512) == 2 * one
     assert ddcolor.memory_required(ColorOptions(), 100, 512, 512) == 2 * one
+
+
+VARIANTS = {
+    "one scale's decoder": {"decoder_name": "SingleColorDecoder", "dec_layers": 9},
+    "batch norm": {"last_norm": "Batch"},
+    "weight norm": {"last_norm": "Weight"},
+    "larger encoder": {"encoder_name": "convnext-s"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_the_variant_is_told_by_the_tensors_alone(variant, tmp_path):
+    torch.manual_seed(0)
+    tiny = {"encoder_name": "convnext-t", "last_norm": "Spectral", "num_queries": 5}
+    network = arch.DDColor(**tiny | {"num_output_channels": 2, "dec_layers": 3} | variant).eval()
+    save_file(dict(network.state_dict()), tmp_path / "any name.safetensors")
+    loaded = load_model(tmp_path / "any name.safetensors")
+    assert loaded.ddcolor.hyperparameters == network.hyperparameters
+    grey = torch.rand(1, 1, 64, 64)
+    expected = network(grey.expand(-1, 3, -1, -1))
+    found = loaded.chroma_model(ColorOptions(render_size=0)).predict_ab(grey)
+    assert (found - expected).abs().max() < 1e-4
+
+
+def test_the_head_that_published_files_carry_is_left_out(weights, tmp_path, ddcolor):
+    state = dict(ddcolor.ddcolor.state_dict())
+    state |= {"encoder.arch.head_cls.weight": torch.ones(3, 768)}
+    state |= {"encoder.arch.head_cls.bias": torch.ones(3)}
+    save_file({key: tensor.half() for key, tensor in state.items()}, tmp_path / "half.safetensors")
+    loaded = load_model(tmp_path / "half.safetensors").ddcolor.refine_net[0][0].bias
+    assert torch.equal(loaded, torch.tensor([25.0, -20.0]))  # float32 again
+
+
+@pytest.fixture
+def nodes(weights, tmp_path):
+    """The nodes on the stand-in host, with the weights in its models folder."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "ddcolor.safetensors").symlink_to(weights)
+    with use(StandInHost(tmp_path, tmp_path / "output", tmp_path / "models")):
+        yield {node.GET_SCHEMA().node_id.removeprefix("ColorizationNet"): node for node in NODES}
+
+
+def test_the_nodes_list_it_and_colour_with_it(nodes):
+    assert "ddcolor.safetensors" in nodes["LoadModel"].define_schema().inputs[0].options
+    model = nodes["LoadModel"].execute("ddcolor.safetensors", "auto")[0]
+    images = torch.rand(1, 40, 70, 3)
+    natural, vivid = (
+        nodes["ColorizeImages"].execute(model, images, 32, 1.0, 1.0, look=look)[0]
+        for look in ("natural", "vivid")
+    )
+    calm, strong = (rgb_to_chroma(x.permute(0, 3, 1, 2)) for x in (natural, vivid))
+    assert 0.02 < calm.abs().mean() < strong.abs().mean()
+
+
+def test_the_teach_node_says_that_it_cannot_be_taught_and_what_can_be_done(nodes):
+    model = nodes["LoadModel"].execute("ddcolor.safetensors", "auto")[0]
+    with pytest.raises(ValueError, match="cannot be taught; colour keyframes") as raised:
+        nodes["Teach"].execute(model, torch.rand(1, 32, 32, 3), False, 10)
+    assert str(raised.value).count(". ") == 0  # one sentence
 
 
 def test_without_the_package_one_sentence_says_what_to_install(weights, monkeypatch):

@@ -51,5 +51,10 @@ def test_more_frames_are_named_for_a_folder_of_coloured_ones(tmp_path, clip, col
     assert not set(names) & {path.name for path in (tmp_path / "again").iterdir()}
 
 
+def test_strokes_need_the_frames_that_they_are_painted_on(tmp_path, clip, capsys):
+    assert main(["colorize", str(clip), "--strokes", "-o", str(tmp_path / "film.mp4")]) == 2
+    assert "--strokes tells how --keyframes are painted" in capsys.readouterr().err
+
+
 def test_more_needs_the_frames_that_are_there(tmp_path, clip, capsys):
     assert main(["keyframes", str(clip), "--more", "2", "-o", str(tmp_path / "more")]) != 0

@@ -139,6 +139,16 @@ def test_a_broken_file_fails_each_time_and_the_others_once(scans, run):
     assert said[0].startswith("scans/bad.png: ") and said[-1].startswith("1 of 9 files failed")
 
 
+def test_damaged_photos_are_done_and_counted(scans, run):
+    Image.linear_gradient("L").save("whole.jpg", quality=95)
+    data = Path("whole.jpg").read_bytes()
+    for name in "wxyz":
+        Path(f"scans/{name}.jpg").write_bytes(data[: len(data) * 2 // 3])
+    code, _, said = run("scans", "-o", "done")
+    assert code == 0 and any("w.jpg: damaged (the file ends early)" in line for line in said)
+    assert any("4 of damaged sources: w.jpg, x.jpg, y.jpg and 1 more" in line for line in said)
+
+
 @pytest.mark.parametrize("option", ["--skip-colour", "--skip-color"])
 def test_photos_in_colour_are_left_when_asked(scans, run, option):
     code, saved, said = run("scans", "-o", "done", option)
@@ -196,7 +206,7 @@ def test_a_full_disk_ends_a_folder_of_films(scans, run, monkeypatch):
         tried.append(target)
         raise VideoError(f"{target} could not be written: No space left on device.")
 
-    monkeypatch.setattr("colorizationnet.pipeline.colorize_film", full)
+    monkeypatch.setattr("colorizationnet.pipeline.colorize_long_film", full)
     Path("films").mkdir()
     for name in ("a.gif", "b.gif"):
         grey().save(f"films/{name}", save_all=True, append_images=[grey(9)])

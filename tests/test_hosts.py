@@ -61,9 +61,9 @@ def test_comfyui_gets_the_nodes(pack):
     assert Path(pack.__file__).parent.joinpath(pack.WEB_DIRECTORY, "docs").is_dir()
     extension = asyncio.run(pack.comfy_entrypoint())
     nodes = asyncio.run(extension.get_node_list())
-    assert len(nodes) == 9 and all(issubclass(node, schema.ComfyNode) for node in nodes)
+    assert len(nodes) == 10 and all(issubclass(node, schema.ComfyNode) for node in nodes)
     ids = {node.GET_SCHEMA().node_id for node in nodes}
-    assert all(name.startswith("ColorizationNet") for name in ids) and len(ids) == 9
+    assert all(name.startswith("ColorizationNet") for name in ids) and len(ids) == 10
 
 
 @pytest.mark.parametrize(

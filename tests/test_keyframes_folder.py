@@ -34,6 +34,14 @@ def test_what_keyframes_wrote_is_read(keys):
     assert shots.keyframes == [3] and images.shape == (1, 24, 32, 3)
 
 
+def test_pictures_are_kept_small_unless_they_are_painted(keys):
+    Image.new("RGB", (600, 450), (200, 90, 60)).save(keys / "a.png")
+    folder = listed(keys, width=600, height=450)
+    (small,), (whole,) = (read_keyframes(folder, strokes=strokes)[1] for strokes in (False, True))
+    assert small.shape == (224, 299, 3) and whole.shape == (450, 600, 3)
+    assert (small - whole[0, 0]).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "sub/../../secret.png"])
 def test_names_that_lead_outside_the_folder_are_refused(keys, name):
     with pytest.raises(ValueError, match="which is not in the folder"):

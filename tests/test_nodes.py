@@ -77,6 +77,7 @@ def test_node_ids_and_tooltips():
         "ColorizationNetTeach",
         "ColorizationNetShotKeyframes",
         "ColorizationNetLoadKeyframes",
+        "ColorizationNetColorizeFolder",
         "ColorizationNetStabilizeColors",
     } == set(BY_ID)
     for found in NODES:
@@ -170,9 +171,18 @@ def test_colorize_images_keeps_luma(model):
     assert (luma[0] - luma[1]).abs().max() < 1e-5
 
 
+def colorize_video(model, video, saturation=1.0, **given):
+    """The film that Colorize Video makes of one; its inputs come as lists."""
+    given = {"model": model, "video": video, "render_size": -1, "strength": 1.0} | given
+    given |= {"saturation": saturation, "stability": 0.5}
+    lists = {name: [value] for name, value in given.items()}
+    ((colored,),) = node("ColorizeVideo").execute(**lists).args
+    return colored
+
+
 def test_colorize_video_keeps_the_luma_plane(clip, model):
     video = VideoFromFile(clip)
-    (colored,) = node("ColorizeVideo").execute(model, video, -1, 1.0, 5.0, 0.5, format="ffv1").args
+    colored = colorize_video(model, video, 5.0, format="ffv1")
     planes = []
     for path in (clip, colored.get_stream_source()):
         exe = imageio_ffmpeg.get_ffmpeg_exe()
@@ -190,9 +200,7 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     for frame, channel in zip(keyframes, (0, 2), strict=True):
         frame.copy_(tinted(frame, channel))
     given = {"keyframes": keyframes, "shots": shots, "teach_steps": 60}
-    (colored,) = (
-        node("ColorizeVideo").execute(model, video, -1, 1.0, 1.0, 0.5, format="ffv1", **given).args
-    )
+    colored = colorize_video(model, video, format="ffv1", **given)
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
@@ -232,13 +240,77 @@ def test_keyframes_come_back_by_the_numbers_in_their_names(folders):
     assert "leads outside the output folder" in load.validate_inputs("../keys [output]")
 
 
-def test_keyframes_must_be_as_many_as_the_shots_ask_for(clip, model):
+def test_more_keyframes_than_shots_are_refused(clip, model):
     video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
-    with pytest.raises(ValueError, match="1 coloured keyframes for 2"):
-        node("ColorizeVideo").execute(
-            model, video, -1, 1.0, 1.0, 0.5, keyframes=keyframes[:1], shots=shots
-        )
+    keyframes = torch.cat([keyframes, keyframes[:1]])
+    with pytest.raises(ValueError, match="3 coloured keyframes for 2"):
+        colorize_video(model, video, keyframes=keyframes, shots=shots)
+
+
+def red_and_blue(frames):
+    """How much redder than blue each frame of a clip is."""
+    frames = np.concatenate(list(read_frames(frames.get_stream_source()))).astype(float)
+    return (frames[..., 0] - frames[..., 2]).mean((1, 2))
+
+
+def test_one_shots_keyframe_is_painted_by_itself(clip, model):
+    """Shot Keyframes gives that of the second shot alone; the first is left to the network."""
+    video = VideoFromFile(clip)
+    keyframe, shots = node("ShotKeyframes").execute(video, 1, 0.5, 2).args
+    whole, _ = node("ShotKeyframes").execute(video, 1, 0.5).args
+    assert torch.equal(keyframe, whole[1:]) and len(shots.keyframes) == 2
+    given = {"keyframes": tinted(keyframe), "shots": shots, "teach_steps": 60}
+    redness = red_and_blue(colorize_video(model, video, format="ffv1", **given))
+    alone = red_and_blue(colorize_video(model, video, format="ffv1"))
+    assert (redness[13:] > 5).all() and np.abs(redness[:13] - alone[:13]).max() < 1
+    with pytest.raises(ValueError, match="no shot 3: the clip has 2"):
+        node("ShotKeyframes").execute(video, 1, 0.5, 3)
+
+
+def test_keyframes_come_one_by_one_of_any_size_and_in_any_order(clip, model):
+    video = VideoFromFile(clip)
+    keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
+    red, blue = tinted(keyframes[:1], 0), tinted(keyframes[1:], 2)
+    red = torch.nn.functional.interpolate(red.movedim(-1, 1), scale_factor=2).movedim(1, -1)
+    lists = {"model": [model], "video": [video], "render_size": [-1], "strength": [1.0]}
+    lists |= {"saturation": [1.0], "stability": [0.5], "format": ["ffv1"], "teach_steps": [60]}
+    found = node("ColorizeVideo").execute(keyframes=[blue, red], shots=[shots], **lists)
+    redness = red_and_blue(found.args[0][0])
+    assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
+
+
+def test_a_picture_of_something_else_is_refused(clip, model):
+    video = VideoFromFile(clip)
+    _, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
+    other = torch.rand(1, 64, 96, 3).round()
+    with pytest.raises(ValueError, match="keyframe 1 looks like none"):
+        colorize_video(model, video, keyframes=other, shots=shots)
+
+
+def test_strokes_on_a_keyframe_teach_and_its_grey_does_not(clip, model):
+    video = VideoFromFile(clip)
+    keyframe, shots = node("ShotKeyframes").execute(video, 1, 0.5, 1).args
+    painted = keyframe.mean(-1, keepdim=True).repeat(1, 1, 1, 3)
+    painted[:, 8:56:8] = tinted(keyframe)[:, 8:56:8]
+    given = {"keyframes": painted, "shots": shots, "teach_steps": 60, "format": "ffv1"}
+    redness = [
+        red_and_blue(colorize_video(model, video, strokes=strokes, **given))[:13].mean()
+        for strokes in (True, False)
+    ]
+    assert redness[0] > 2 * max(redness[1], 1)
+
+
+def test_several_films_and_settings_come_out_one_by_one(clip, model):
+    video = VideoFromFile(clip)
+    lists = {"model": [model], "video": [video, video], "render_size": [-1], "strength": [1.0, 0.0]}
+    lists |= {"saturation": [3.0], "stability": [0.5], "format": ["ffv1"]}
+    (films,) = node("ColorizeVideo").execute(**lists).args
+    spread = [
+        np.ptp(np.concatenate(list(read_frames(film.get_stream_source()))), axis=-1).mean()
+        for film in films
+    ]
+    assert 1 < spread[0] < 50 < spread[1]  # the clip is in colour, and 0 leaves it so
 
 
 def tinted(keyframes, channel=0):
@@ -252,10 +324,8 @@ def test_a_shot_with_grey_keyframes_stays_grey(clip, model):
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     keyframes = tinted(keyframes)
     keyframes[1] = keyframes[1].mean(-1, keepdim=True)
-    (colored,) = node("ColorizeVideo").execute(
-        model, video, -1, 1.0, 1.0, 0.5, format="ffv1",
-        keyframes=keyframes, shots=shots, teach_steps=20,
-    ).args  # fmt: skip
+    given = {"keyframes": keyframes, "shots": shots, "teach_steps": 20}
+    colored = colorize_video(model, video, format="ffv1", **given)
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     spread = np.ptp(frames, axis=-1).mean((1, 2))
     assert (spread[:13] > 2).all() and (spread[13:] == 0).all()
@@ -266,7 +336,7 @@ def test_keyframes_without_any_colour_are_refused(clip, model):
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     grey = keyframes.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
     with pytest.raises(ValueError, match="None of the keyframes has any colour"):
-        node("ColorizeVideo").execute(model, video, -1, 1.0, 1.0, 0.5, keyframes=grey, shots=shots)
+        colorize_video(model, video, keyframes=grey, shots=shots)
 
 
 def test_shots_of_another_clip_are_refused(clip, model):
@@ -278,9 +348,7 @@ def test_shots_of_another_clip_are_refused(clip, model):
         (keyframes, replace(shots, frame_count=24), "clip.mkv has 25 frames .* with 24"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            node("ColorizeVideo").execute(
-                model, video, -1, 1.0, 1.0, 0.5, keyframes=tinted(pictures), shots=wrong
-            )
+            colorize_video(model, video, keyframes=tinted(pictures), shots=wrong)
 
 
 def test_keyframes_that_do_not_fit_in_memory_are_refused(clip, monkeypatch):
@@ -376,9 +444,7 @@ def test_subtitles_that_save_video_cannot_copy_are_left_out(folders, model, capl
     path = folders / "input" / "words.mkv"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-i", folders / "words.srt",
            "-frames:v", "10", path)  # fmt: skip
-    video = node("ColorizeVideo").execute(
-        model, VideoFromFile(path), -1, 1.0, 1.0, 0.5, format=format
-    )[0]
+    video = colorize_video(model, VideoFromFile(path), format=format)
     assert len(probe(video.get_stream_source()).subtitles) == kept
     assert ("subtitles" in caplog.text) != kept
 
@@ -496,17 +562,8 @@ def test_shot_keyframes_takes_the_hdr_clips_that_colorize_video_keeps(folders, m
     )
     keyframes, shots = node("ShotKeyframes").execute(VideoFromFile(path), 1, 0.5).args
     assert keyframes.shape == (1, 64, 96, 3) and keyframes.std() > 0.1
-    video = node("ColorizeVideo").execute(
-        model,
-        VideoFromFile(path),
-        -1,
-        1.0,
-        1.0,
-        0.5,
-        keyframes=tinted(keyframes),
-        shots=shots,
-        teach_steps=3,
-    )[0]
+    given = {"keyframes": tinted(keyframes), "shots": shots, "teach_steps": 3}
+    video = colorize_video(model, VideoFromFile(path), **given)
     assert probe(video.get_stream_source()).color_trc == hdr
 
 
@@ -521,3 +578,66 @@ def test_the_pixels_aspect_comes_through_both_frame_nodes(folders):
     node("SaveVideo").execute(frames, [fps], ["clip"], ["h264"], pixel_aspect=[aspect])
     saved = probe(current().output / "clip_00001_.mp4")
     assert float(saved.sample_aspect_ratio) == pytest.approx(aspect, abs=1e-4)
+
+
+def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, model):
+    album = folders / "input" / "album"
+    album.mkdir()
+    for number, size in enumerate([(40, 30), (30, 50), (64, 64)]):
+        ramp = np.tile(np.linspace(0, 255, size[0], dtype=np.uint8), (size[1], 1))
+        Image.fromarray(ramp).save(album / f"photo {number}.png")
+    (album / "torn.png").write_bytes(b"no picture")
+    inputs = {"folder": "album", "output_folder": "coloured/album", "render_size": -1}
+    inputs |= {"strength": 1.0, "saturation": 5.0}
+    shown = node("ColorizeFolder").execute(model, **inputs).ui.as_dict()["images"]
+    result = folders / "output" / "coloured" / "album"
+    assert [picture["filename"] for picture in shown] == [f"photo {n}.png" for n in range(3)]
+    assert sorted(path.name for path in result.iterdir()) == [f"photo {n}.png" for n in range(3)]
+    for path in result.iterdir():
+        with Image.open(path) as after, Image.open(album / path.name) as before:
+            assert after.size == before.size
+            assert np.ptp(np.asarray(after.convert("RGB")).astype(int), axis=-1).max() > 5
+    first = {path.name: path.stat().st_mtime_ns for path in result.iterdir()}
+    Image.new("L", (9, 9), 99).save(album / "new.png")
+    node("ColorizeFolder").execute(model, **inputs)
+    second = {path.name: path.stat().st_mtime_ns for path in result.iterdir()}
+    assert second.pop("new.png") and second == first
+    with pytest.raises(ValueError, match="among the photos"):
+        node("ColorizeFolder").execute(model, **inputs | {"folder": "coloured/album [output]"})
+    with pytest.raises(ValueError, match="leads outside the output folder"):
+        node("ColorizeFolder").execute(model, **inputs | {"output_folder": "../elsewhere"})
+
+
+@pytest.mark.parametrize("compare", ["half", "wipe"])
+def test_a_film_shows_what_was_before_beside_what_is_now(clip, model, compare):
+    film = colorize_video(model, VideoFromFile(clip), 3.0, format="ffv1", compare=compare)
+    frames = np.concatenate(list(read_frames(film.get_stream_source()))).astype(int)
+    spread = np.ptp(frames, axis=-1)
+    half = spread.shape[2] // 2
+    if compare == "half":
+        assert spread[:, :, : half - 2].max() <= 2 and spread[:, :, half + 2 :].max() > 5
+    else:
+        coloured = (spread.max(1) > 3).mean(1)  # of the columns
+        assert coloured[0] == 0 and coloured[-1] > 0.5 and coloured[0] < coloured[12] < 0.8
+
+
+@pytest.mark.parametrize("name", ["ColorizeImages", "ColorizeVideo", "ColorizeFolder"])
+def test_a_saturation_beyond_the_slider_is_taken(folders, name):
+    (folders / "input" / "album").mkdir()
+    Image.new("L", (9, 9)).save(folders / "input" / "album" / "a.png")
+    inputs = {"folder": "album"} if name == "ColorizeFolder" else {}
+    for value in (10.0, [10.0], None, [None]):
+        assert node(name).validate_inputs(**inputs, saturation=value) is True
+    for value in (11.0, [-1.0], float("nan")):
+        verdict = node(name).validate_inputs(**inputs, saturation=value)
+        assert "choose a value from 0 to 10" in verdict
+
+
+def test_the_loader_tells_what_its_widgets_zeros_stand_for(clip):
+    assert node("LoadVideo").describe("clip.mkv") == {
+        "frame_count": 25,
+        "rate": 29.97,
+        "short_side": 64,
+    }
+    with pytest.raises(FileNotFoundError):
+        node("LoadVideo").describe("gone.mkv")

@@ -175,3 +175,14 @@ def test_a_name_that_is_no_photos_is_refused(tmp_path):
     with pytest.raises(PhotoError, match="PGM holds no colour; end it in .ppm"):
         write_photo(tmp_path / "b.pgm", photo.image, photo)
     assert not list(tmp_path.glob("b*"))
+
+
+@pytest.mark.parametrize(("pix_fmt", "deep"), [("yuv420p10le", True), ("yuv420p", False)])
+def test_avif_of_ten_bits_says_that_it_is_read_with_eight(tmp_path, caplog, pix_fmt, deep):
+    caplog.set_level("INFO")
+    scene().save(tmp_path / "a.png")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "a.png"]
+    command += ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", pix_fmt]
+    subprocess.run([*command, tmp_path / "a.avif"], check=True)
+    read_photo(tmp_path / "a.avif")
+    assert ("finer than 8 bits are read with 8 bits" in caplog.text) == deep

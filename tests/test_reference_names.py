@@ -1,7 +1,12 @@
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
-from colorizationnet.pipeline.reference_names import find_references, frame_or_time
+from colorizationnet.pipeline.reference_names import (
+    find_references,
+    frame_or_time,
+    in_order,
+)
 from colorizationnet.video import probe
 from PIL import Image
 from video_clips import make_clip
@@ -18,6 +23,9 @@ from video_clips import make_clip
         ("film 00-01-05.200", Fraction("65.2")),
         ("1:02:03", 3723),
         ("take_2_00_00_04,5", Fraction("4.5")),
+        ("shot 001 at 1m05.200s", Fraction("65.2")),
+        ("shot 001 at 1m05.200s_00001_", Fraction("65.2")),
+        ("frame_000123_00001_", 123),
     ],
 )
 def test_a_name_ends_with_a_frames_number_or_time(name, place):
@@ -27,6 +35,21 @@ def test_a_name_ends_with_a_frames_number_or_time(name, place):
 def test_a_name_that_tells_neither_is_refused():
     with pytest.raises(ValueError, match=r"hat names no frame.*frame_000123\.png"):
         frame_or_time("hat")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["key_00002_.png", "key_00010_.png"],  # as Save Image counts
+        ["shot_0002_frame_000100.png", "shot_0001_frame_000310.png"],
+        ["00-01-05.2.png", "00-01-05.30.png", "00-01-06.000.png"],
+        ["shot 002 at 0m09.500s.png", "shot 001 at 1m00.000s.png"],
+        ["a2.png", "a10.png", "hat11.png"],
+        ["a.png", "b.png"],
+    ],
+)
+def test_pictures_lie_in_the_order_of_the_film(names):
+    assert [path.name for path in in_order(map(Path, reversed(names)))] == names
 
 
 def folder_of(path, *names):

@@ -56,15 +56,56 @@ def test_a_references_colours_follow_their_surfaces_in_both_directions(keyframe)
         film, [reference(keyframe, film[keyframe, None], truth[keyframe, None])]
     )
     inner = slice(14, -14)  # what came into view is not in the reference
-    assert error(found[..., inner], truth[..., inner]).max() < 0.03
-    assert confidence[..., inner].mean() > 0.8
+    assert error(found[..., inner], truth[..., inner]).max() < 0.012
+    assert confidence[..., inner].mean() > 0.95
+
+
+@pytest.mark.parametrize("speed", [0.37, 2.6, 4.0])
+def test_slow_and_quick_surfaces_are_followed_to_a_fraction_of_a_pixel(speed):
+    luma, chroma = scene()
+    film, truth = pan(luma, 8, speed), pan(chroma, 8, speed)
+    found, confidence = recalled(film, [reference(0, film[:1], truth[:1])])
+    inner = slice(36, -36)
+    assert error(found[..., inner], truth[..., inner]).max() < 0.006
+    assert confidence[..., inner].mean() > 0.95
+
+
+def test_a_reference_that_lies_a_little_off_is_put_in_its_place():
+    luma, chroma = scene()
+    film, truth = pan(luma, 8), pan(chroma, 8)
+    off = reference(0, moved(luma, 2), moved(chroma, 2))
+    inner = slice(14, -14)
+    for references in ([off], [off, reference(7, film[7:], truth[7:])]):
+        found, _ = recalled(film, references)
+        assert error(found[..., inner], truth[..., inner]).max() < 0.005
+
+
+def test_noise_in_a_reference_stays_in_its_own_size():
+    luma, chroma = scene()
+    film, truth = pan(luma, 8), pan(chroma, 8)
+    random = torch.Generator().manual_seed(3)
+    noise = 0.02 * torch.randn(1, 3, HEIGHT, WIDTH, generator=random)
+    found, _ = recalled(film, [reference(0, luma + noise[:, :1], chroma + noise[:, 1:])])
+    inner = slice(14, -14)
+    # Two planes with noise of 0.02 each: no more than is in the reference itself.
+    assert error(found[1:, ..., inner], truth[1:, ..., inner]).max() < 0.03
+
+
+def test_a_light_that_fades_does_not_take_the_colours():
+    luma, chroma = scene()
+    film, truth = pan(luma, 8), pan(chroma, 8)
+    fading = film * torch.linspace(1, 0.85, 8).view(-1, 1, 1, 1)
+    found, confidence = recalled(fading, [reference(0, luma, chroma)])
+    inner = slice(14, -14)
+    assert error(found[..., inner], truth[..., inner]).max() < 0.04  # a third of the colour's RMS
+    assert confidence[7, ..., inner].mean() > 0.6
 
 
 def test_a_frame_that_is_a_reference_has_its_colours():
     luma, chroma = scene()
     found, confidence = recalled(luma, [reference(0, luma, chroma)])
     assert (found - chroma).abs().max() < 1e-3
-    assert confidence.min() > 0.99
+    assert confidence.min() > 0.995
 
 
 def test_the_guess_fills_what_no_reference_shows():
@@ -74,10 +115,10 @@ def test_the_guess_fills_what_no_reference_shows():
     film = film.expand(3, -1, -1, -1)
     guess = torch.full((3, 2, HEIGHT, WIDTH), 0.1)
     found, confidence = recalled(film, [reference(-1, luma, chroma)], guess=guess)
-    assert error(found[..., :42], chroma[..., :42].expand(3, -1, -1, -1)).max() < 0.02
+    assert error(found[..., :42], chroma[..., :42].expand(3, -1, -1, -1)).max() < 0.005
     remembered = error(guess[..., 56:], chroma[..., 56:].expand(3, -1, -1, -1))
-    assert (error(found[..., 56:], guess[..., 56:]) < 0.75 * remembered).all()
-    assert confidence[..., :42].mean() > 2 * confidence[..., 56:].mean()
+    assert (error(found[..., 56:], guess[..., 56:]) < 0.4 * remembered).all()
+    assert confidence[..., :42].mean() > 0.98 > 0.5 > confidence[..., 56:].mean()
 
 
 def test_a_surface_seen_again_after_it_was_hidden_is_found_again():
@@ -86,7 +127,7 @@ def test_a_surface_seen_again_after_it_was_hidden_is_found_again():
     film = torch.cat((luma, other, other, moved(luma, 9)))
     found, _ = recalled(film, [reference(0, luma, chroma)])
     truth = moved(chroma, 9)
-    assert error(found[3:, :, :, 16:], truth[..., 16:]).max() < 0.05
+    assert error(found[3:, :, :, 16:], truth[..., 16:]).max() < 0.02
 
 
 def test_colours_end_with_their_shot():
@@ -114,7 +155,7 @@ def test_references_that_disagree_pass_over_evenly():
     course = found[:, 1].mean((1, 2))
     assert course[0] > 0.095 and course[20] < -0.095
     assert (course[1:] <= course[:-1] + 1e-4).all()
-    assert (course[:-1] - course[1:]).max() < 0.2 / 20 * 1.6
+    assert (course[:-1] - course[1:]).max() < 0.2 / 20 * 1.4
 
 
 def test_batches_of_any_size_give_the_same():
@@ -132,7 +173,8 @@ def test_strokes_count_where_they_are_painted():
     weight[..., :40] = 1
     film = luma.expand(3, -1, -1, -1)
     found, confidence = recalled(film, [reference(0, luma, chroma, weight=weight)])
-    assert error(found[..., :36], chroma[..., :36].expand(3, -1, -1, -1)).max() < 0.01
+    assert error(found[..., :36], chroma[..., :36].expand(3, -1, -1, -1)).max() < 0.003
+    assert confidence[..., :36].mean() > 0.98
     assert not confidence[..., 44:].any()
 
 

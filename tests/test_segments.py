@@ -1,6 +1,7 @@
 """A long film in segments: equal to one piece, gone on with after any end, nothing done twice."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -256,33 +257,35 @@ def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, ne
 
 @pytest.mark.slow
 def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
-    from colorizationnet.pipeline import film as room
+    from colorizationnet.pipeline import teaching as room
 
     taught = []
 
     def teach(*arguments, **options):
+        network = original(*arguments, **options)
         taught.append(len(arguments[1]))
-        return original(*arguments, **options)
+        return network
 
-    original = room.teach
-    monkeypatch.setattr(room, "teach", teach)
-    shots = ClipShots(160, 90, 288, (Shot(0, (10,)), Shot(96, ()), Shot(192, (200,))))
+    original = room.model.teach
+    monkeypatch.setattr(room.model, "teach", teach)
+    frames = range(66, 126)  # the cut is at 30
     keyframes = torch.rand(2, 90, 160, 3, generator=torch.Generator().manual_seed(1))
     how = {
         "encode": FFV1,
-        "shots": shots,
+        "frames": frames,
+        "shots": ClipShots(160, 90, 60, (Shot(0, (10,)), Shot(30, (50,)))),
         "keyframes": keyframes,
         "teaching": TeachOptions(steps=3),
     }
     colorize_film(reel, tmp_path / "one.mkv", network, **how)
     assert taught == [1, 1]
     target = tmp_path / "out.mkv"
-    how |= {"length": 30, "from_length": 100}
+    how |= {"length": 15, "from_length": 50}
     with pytest.raises(Stop):
         colorize_long_film(reel, target, network, **how, check=stopped_after(1, target))
     colorize_long_film(reel, target, network, **how)
     assert taught == [1, 1, 1, 1]
-    assert luma_hashes(target) == luma_hashes(reel)
+    assert luma_hashes(target) == luma_hashes(tmp_path / "one.mkv")
     assert np.abs(chroma(target) - chroma(tmp_path / "one.mkv")).mean() < 0.2
 
 
@@ -290,22 +293,27 @@ def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_killed_command_goes_on_and_leaves_nothing(tmp_path):
     source = make_clip(
-        tmp_path / "film.mp4", "-pix_fmt", "yuv420p", "-preset", "ultrafast", frames=2600
+        tmp_path / "film.mp4", "-pix_fmt", "yuv420p", "-preset", "ultrafast", frames=400
     )
-    command = [sys.executable, "-m", "colorizationnet", "colorize", source, "-o", tmp_path / "out"]
+    code = """
+import sys
+from colorizationnet.headless import cli
+from colorizationnet.pipeline.segments import film
+film.colorize_long_film.__kwdefaults__ |= {"length": 50, "from_length": 200}
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "colorize", source, "-o", tmp_path / "out"]
     command += ["--format", "ffv1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as program:
-        for _ in range(1200):
+        for _ in range(2400):
             if len(list(tmp_path.glob("out/.colorizationnet-film-*/0*.mkv"))) >= 2:
                 break
             time.sleep(0.05)
         program.kill()
-    assert sorted(path.name[:21] for path in hidden(tmp_path / "out")) == [
-        ".colorizationnet-clai",
-        ".colorizationnet-film",
-    ]
+    left = sorted(path.name[:21] for path in hidden(tmp_path / "out"))
+    assert left == [".colorizationnet-clai", ".colorizationnet-film"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "of them finished before, kept in" in done.stderr
+    assert re.search(r"film\.mp4: 8 segments, [2-7] of them finished before, kept in", done.stderr)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["film-color.mkv"]
     assert luma_hashes(tmp_path / "out/film-color.mkv") == luma_hashes(source)

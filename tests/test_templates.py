@@ -14,13 +14,15 @@ from PIL import Image
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 SAMPLES = WORKFLOWS / "samples"
-TEMPLATES = sorted(WORKFLOWS.glob("*.json"))
+APPS = sorted(WORKFLOWS.glob("*.app.json"))
+TEMPLATES = sorted({*WORKFLOWS.glob("*.json")} - {*APPS})
 SCHEMAS = {node.GET_SCHEMA().node_id: node.GET_SCHEMA() for node in [*NODES, *CORE_NODES]}
 LOADERS = {"LoadImage": "image", "LoadVideo": "file", "ColorizationNetLoadVideo": "file"}
 WITH_PICTURE = {
-    "LoadImage", "LoadVideo", "SaveImage", "SaveVideo", "ImageCompare", "ColorizationNetLoadVideo",
+    "LoadImage", "LoadVideo", "SaveImage", "SaveVideo", "ColorizationNetLoadVideo",
     "ColorizationNetSaveVideo", "ColorizationNetTeach", "ColorizationNetShotKeyframes",
     "ColorizationNetColorizeVideo", "ColorizationNetColorizeImages",
+    "ColorizationNetColorizeFolder",
 }  # fmt: skip
 TITLE, ROW, WIDGET, PICTURE = 40, 26, 32, 240  # pixels, of the roomier of the two renderings
 
@@ -46,7 +48,7 @@ def box(node):
 
 
 def test_photo_is_the_first_in_the_list():
-    assert TEMPLATES[0].stem == "1 Colorize Photo"
+    assert TEMPLATES[0].stem == "01 Colorize Photo"
     assert [int(path.stem.split()[0]) for path in TEMPLATES] == [*range(1, len(TEMPLATES) + 1)]
 
 
@@ -138,7 +140,7 @@ def test_the_note_is_two_lines_that_fit(path):
     (note,) = [node for node in read(path)["nodes"] if node["type"] == "MarkdownNote"]
     lines = [line for line in note["widgets_values"][0].splitlines() if line]
     assert len(lines) == 2
-    assert max(map(len, lines)) * 8 < note["size"][0]
+    assert max(map(len, lines)) * 11 < note["size"][0]
 
 
 @each
@@ -154,6 +156,21 @@ def test_every_file_that_is_named_is_a_sample(path):
     for node in read(path)["nodes"]:
         if node["type"] in LOADERS:
             assert (SAMPLES / node["widgets_values"][0]).is_file()
+        if node["type"] == "ColorizationNetColorizeFolder":
+            assert (SAMPLES / node["widgets_values"][0]).is_dir()
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.stem)
+def test_an_app_is_its_template_with_widgets_and_results_that_are_there(path):
+    app, template = read(path), read(path.with_name(path.name.replace(".app", "")))
+    assert (app["nodes"], app["links"]) == (template["nodes"], template["links"])
+    assert app["extra"]["linearMode"] is True
+    nodes = {str(node["id"]): node for node in app["nodes"]}
+    for key, widget in app["extra"]["linearData"]["inputs"]:
+        assert widget in [socket.id for socket in SCHEMAS[nodes[key]["type"]].inputs]
+    for key in app["extra"]["linearData"]["outputs"]:
+        assert nodes[key]["type"].startswith("Save")
+    assert path.with_suffix(".jpg").is_file()
 
 
 def load(comfyui):
@@ -161,18 +178,24 @@ def load(comfyui):
         asyncio.run(pack.comfy_entrypoint())
 
 
+def files_below(folder):
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
 def test_the_samples_are_offered_and_nothing_is_overwritten(tmp_path):
     comfyui = ComfyUI(tmp_path)
     own = tmp_path / "input" / "colorizationnet_tower.png"
     own.write_bytes(b"my own")
     load(comfyui)
-    found = {file.name: file.read_bytes() for file in (tmp_path / "input").iterdir()}
+    found = files_below(tmp_path / "input")
     assert found.pop(own.name) == b"my own"
-    assert found == {
-        file.name: file.read_bytes()
-        for file in SAMPLES.glob("colorizationnet_*")
-        if file.name != own.name
-    }
+    samples = files_below(SAMPLES)
+    assert samples.pop("CREDITS.md") and samples.pop(own.name)
+    assert found == samples
 
 
 def test_an_input_folder_that_takes_nothing_hinders_nothing(tmp_path, caplog):
@@ -189,5 +212,26 @@ def test_a_help_page_has_a_picture_that_exists_and_names_templates_that_exist(no
     text = (docs / f"{node.GET_SCHEMA().node_id}.md").read_text()
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     assert pictures and all((docs / picture).is_file() for picture in pictures)
-    named = re.findall(r"\*\*(\d [^*]+)\*\*", text)
+    named = re.findall(r"\*\*(\d\d [^*]+)\*\*", text)
     assert named and set(named) <= {path.stem for path in TEMPLATES}
+
+
+BLUEPRINTS = sorted((WORKFLOWS.parent / "subgraphs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_is_one_node_whose_links_and_widgets_agree(path):
+    (node,), (graph,) = read(path)["nodes"], read(path)["definitions"]["subgraphs"]
+    assert node["type"] == graph["id"] and node["title"] == graph["name"] == path.stem
+    inside = {str(one["id"]): one for one in graph["nodes"]}
+    ends = {"-10": [{"outputs": graph["inputs"]}], "-20": [{"inputs": graph["outputs"]}]}
+    for link in graph["links"]:
+        sources = ends.get(str(link["origin_id"])) or [inside[str(link["origin_id"])]]
+        targets = ends.get(str(link["target_id"])) or [inside[str(link["target_id"])]]
+        source = sources[0]["outputs"][link["origin_slot"]]
+        target = targets[0]["inputs"][link["target_slot"]]
+        assert source["type"] == target["type"] == link["type"]
+        assert link["id"] in source.get("links", source.get("linkIds"))
+        assert link["id"] in target.get("linkIds", [target.get("link")])
+    for key, widget in node["properties"]["proxyWidgets"]:
+        assert widget in [socket["name"] for socket in inside[key]["inputs"] if "widget" in socket]

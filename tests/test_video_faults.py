@@ -588,7 +588,7 @@ def test_a_clip_that_is_cut_off_while_it_is_read(tmp_path):
             plane = np.full((len(luma), *planes.chroma_size), 128, planes.dtype)
             yield plane, plane
 
-    with pytest.raises(VideoError, match=r"clip.mkv changed while it was read; start again"):
+    with pytest.raises(VideoError, match=r"clip.mkv changed while .*: \d+ frames could not"):
         recolor(path, tmp_path / "out.mkv", cutting)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
 
@@ -605,3 +605,42 @@ def test_errors_in_pictures_are_told_of(tmp_path, caplog, suffix):
     missing = 50 - recolor(path, tmp_path / "out.mkv", grey)
     told = f"or cut off: {missing} frames are missing" if missing else "ffmpeg met"
     assert f"{path} is damaged" in caplog.text and told in caplog.text
+
+
+@pytest.mark.parametrize(("lost", "more"), [(1, 0), (40, 1)])
+def test_packets_that_a_ts_has_lost_are_told_of(tmp_path, caplog, lost, more):
+    """A receiver drops packets of 188 bytes; nothing of it need be an error to a decoder."""
+    path = make_clip(
+        tmp_path / "in.ts", "-pix_fmt", "yuv420p", "-b:v", "2M", size="320x240", frames=50
+    )
+    packets = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 188)
+    middle = len(packets) // 2
+    path.write_bytes(np.delete(packets, slice(middle, middle + lost), axis=0).tobytes())
+    count = recolor(path, tmp_path / "out.mkv", grey)
+    missing = probe(path).missing_frames + probe(path).frame_count - count
+    assert "is damaged" in caplog.text and missing >= more
+    if missing:
+        assert f"{missing} frames are missing" in caplog.text
+
+
+def test_only_the_part_that_was_asked_for_must_be_whole(tmp_path, caplog):
+    whole = make_clip(tmp_path / "whole.mkv", "-pix_fmt", "yuv420p", "-g", "5", frames=75)
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    recolor(path, tmp_path / "part.mkv", grey, frames=range(5, 15))
+    assert "damaged" not in caplog.text
+    recolor(path, tmp_path / "out.mkv", grey)
+    assert "damaged" in caplog.text
+
+
+def test_empty_packets_are_no_frames(tmp_path, caplog):
+    """Theora writes one where a picture is shown on."""
+    path = tmp_path / "in.ogv"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=5:d=2,fps=25", "-pix_fmt", "yuv420p"),
+        *("-c:v", "libtheora", "-q:v", "8", path),
+    )
+    clip = probe(path)
+    assert clip.frame_count < 50
+    assert recolor(clip, tmp_path / "out.mkv", grey) == clip.frame_count
+    assert "damaged" not in caplog.text

@@ -367,7 +367,10 @@ def test_output_is_tagged(tmp_path, format, suffix, size, tags, expected):
     clip = probe(target)
     assert seen == [expected[0]]
     assert (clip.color_matrix, clip.color_primaries, clip.color_trc) == expected
-    assert (clip.color_range, clip.bit_depth) == ("tv", 10)
+    # Few players show more than 8 bits of H.264, and HDR in 8 bits has bands.
+    kept = clip.is_hdr or format != "h264"
+    assert (clip.color_range, clip.bit_depth) == ("tv", 10 if kept else 8)
+    assert clip.codec == ("hevc" if clip.is_hdr and format == "h264" else clip.codec)
 
 
 def test_hdr_is_said(tmp_path, caplog):

@@ -166,7 +166,7 @@ def run(capsys, *arguments):
 
 def test_export_writes_the_api_form(tmp_path, capsys):
     target = tmp_path / "api.json"
-    workflow = TEMPLATES / "1 Colorize Photo.json"
+    workflow = TEMPLATES / "01 Colorize Photo.json"
     setting = ["--set", "SaveImage.filename_prefix=mine"]
     assert run(capsys, workflow, "--export", target, *setting) == (0, [str(target)], "")
     prompt = json.loads(target.read_text())
@@ -180,7 +180,7 @@ def test_a_picture_makes_itself_again(tmp_path, capsys):
     """What Save Image writes carries both forms, and running it gives the same picture."""
     inputs = ["--input-dir", TEMPLATES / "samples", "--set", "3.render_size=64"]
     first = tmp_path / "first"
-    workflow = TEMPLATES / "1 Colorize Photo.json"
+    workflow = TEMPLATES / "01 Colorize Photo.json"
     code, (saved,), error = run(capsys, workflow, *inputs, "--output-dir", first)
     assert code == 0, error
     found = read_workflow(saved)
@@ -195,7 +195,7 @@ def test_a_picture_makes_itself_again(tmp_path, capsys):
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "-1e400"])
 def test_a_setting_that_is_no_number(capsys, value):
     code, _, error = run(
-        capsys, TEMPLATES / "1 Colorize Photo.json", "--set", f"3.strength={value}"
+        capsys, TEMPLATES / "01 Colorize Photo.json", "--set", f"3.strength={value}"
     )
     assert code == 2 and f"{value} is no number" in error
 
@@ -203,7 +203,7 @@ def test_a_setting_that_is_no_number(capsys, value):
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_setting_that_reads_as_no_number(capsys, value):
     code, _, error = run(
-        capsys, TEMPLATES / "1 Colorize Photo.json", "--set", f"3.strength={value}"
+        capsys, TEMPLATES / "01 Colorize Photo.json", "--set", f"3.strength={value}"
     )
     assert code == 2 and f"the input strength is '{value}', which is no FLOAT" in error
 

@@ -6,12 +6,14 @@ from .decoder import SCALER
 from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
-from .parts import Part, check_recolor, count_pictures, join_parts, recolor_parts
+from .parts import Part, count_pictures, join_parts, recolor_parts
+from .pictures import is_pattern
 from .planes import PlaneFormat
-from .probe import as_clip, probe
+from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
-from .recolor import recolor
+from .recolor import check_recolor, recolor
 from .streams import copied_streams
+from .tags import read_tags
 from .transcode import ColourStream
 from .write import FrameWriter
 
@@ -37,13 +39,16 @@ __all__ = [
     "ffmetadata",
     "find_format",
     "input_file",
+    "is_pattern",
     "join_parts",
     "matrix_for_size",
     "probe",
+    "probe_pictures",
     "ratio",
     "read_audio",
     "read_frames",
     "read_luma",
+    "read_tags",
     "recolor",
     "recolor_parts",
     "url",

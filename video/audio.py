@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import struct
+from fractions import Fraction
 
 import numpy as np
 
 from .clip import Clip
 from .ffmpeg import FFmpeg, VideoError, input_file
 from .probe import as_clip
+from .streams import RESTARTING
 
 
 def read_audio(
@@ -26,13 +28,19 @@ def read_audio(
     if not clip.audio:
         return None
     begin = float(clip.start) + start
+    early = float(clip.seek_before(Fraction(begin)))
+    filters = "aresample=async=1:first_pts=0"
+    if early < begin:
+        filters = f"atrim=start={begin - early:.6f},asetpts=PTS-{begin - early:.6f}/TB,{filters}"
+    heard = clip.container.startswith(RESTARTING)
     with FFmpeg(
         [
-            *input_file(clip.path, ("-ss", f"{begin:.6f}") if begin else ()),
+            *input_file(clip.path, ("-ss", f"{early:.6f}") if early else ()),
             *("-map", "0:a:0"),
-            *("-af", "aresample=async=1:first_pts=0"),
+            *("-af", filters),
             *(("-t", f"{duration:.6f}") if duration is not None else ()),
             *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
+            *(("-map", "0", "-ignore_unknown", "-c", "copy", "-f", "null", "-") if heard else ()),
         ],
         stdout=True,
     ) as process:

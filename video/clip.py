@@ -1,6 +1,7 @@
 """What a clip is: the facts that `probe` finds."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,9 +26,38 @@ class AudioStream:
 
 @dataclass(frozen=True)
 class SubtitleStream:
-    """``codec`` is ffmpeg's name of it."""
+    """``codec`` is ffmpeg's name of it.
+
+    ``cues`` are the seconds at which each begins and ends, ``(count, 2)``, counted as the clip's
+    times; one that ends with the next has no end of its own and lasts to there.
+    """
 
     codec: str
+    cues: np.ndarray = field(default_factory=lambda: np.empty((0, 2)), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream as the log names it: ``index`` in the file, ``kind`` such as "video" or "data".
+
+    ``four_cc``: the container's own name of the codec, or "". ``tags`` include the language.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    four_cc: str = ""
+    dispositions: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def tag(self, name: str) -> str | None:
+        """The tag of that name, whatever its case."""
+        return next((self.tags[key] for key in self.tags if key.lower() == name), None)
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one picture (cover art, thumbnails) rather than film."""
+        return bool({"attached_pic", "timed_thumbnails"} & set(self.dispositions))
 
 
 @dataclass(frozen=True)
@@ -35,17 +65,23 @@ class Clip:
     """A video file's facts. Times count from the container's start.
 
     Sizes are as shown, rotation applied. ``frame_count`` is counted (packets of the stream), and
-    ``missing_frames`` estimates what a truncated file has lost against its own header.
+    ``missing_frames`` estimates what a truncated file has lost against its own header;
+    ``corrupt_packets`` (of all streams) are those whose container says that parts are lost.
     ``fps`` is the exact constant rate, or the average when ``times`` is given: the frames' own
     times, in order, in units of ``time_base`` (None: frame i is at ``start + i / fps`` exactly).
-    ``timed`` says that each packet bears its time, which raw streams and old AVI files lack.
+    ``timed`` says that each packet bears its time, which raw streams and old AVI files lack;
+    ``jumps`` that times begin anew in the midst of the file. ``container`` has ffmpeg's names
+    of it, and ``origin`` is its start on the file's own clock, in seconds.
     ``variable_rate`` says that the constant ``fps`` would show some frame more than half a frame
     away from its time.
     ``color_range`` is "tv" or "pc" and ``color_matrix`` ffmpeg's name of the YUV matrix, both
     resolved: what an untagged file leaves open follows its pixel format and its size (BT.709 from
     720 lines or 1280 columns up, else BT.601). ``color_primaries`` and ``color_trc`` are None
     when untagged. ``field_order`` is "tff" or "bff" where the frames themselves say that they are
-    interlaced; ``interlaced`` is also true of unflagged frames that look so.
+    interlaced; ``interlaced`` is also true of unflagged frames that look so. ``video`` is the
+    stream of the picture, ``others`` are all those that are neither it nor sound nor subtitles,
+    and ``tags`` are the container's. ``pictures`` are the files of a clip that is a folder of them,
+    one a frame.
     """
 
     path: Path
@@ -71,8 +107,21 @@ class Clip:
     field_order: str | None
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
+    corrupt_packets: int = 0
     timed: bool = True
+    jumps: bool = False
+    container: str = ""
+    origin: Fraction = Fraction(0)
+    video: Stream | None = field(default=None, compare=False)
+    others: tuple[Stream, ...] = field(default=(), repr=False, compare=False)
+    tags: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    pictures: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     times: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def picture(self) -> str:
+        """The stream of the picture as ffmpeg's ``-map`` takes it."""
+        return "V:0" if self.video is None else str(self.video.index)
 
     def time_of(self, frame: int) -> Fraction:
         """When ``frame`` is shown, in seconds from the container's start."""
@@ -102,6 +151,16 @@ class Clip:
                 f"the clip lasts {self.duration:g} s."
             )
         return frames
+
+    def seek_before(self, seconds: Fraction) -> Fraction:
+        """From where to read so that no sound of ``seconds`` and later is passed over.
+
+        ffmpeg seeks by the index of most containers. In MPEG-TS it looks for the picture's packets,
+        and in program streams it often lands too late, so they are read from their beginning.
+        """
+        if self.container.startswith("mpeg") and not self.container.startswith("mpegts"):
+            return Fraction(0)
+        return max(Fraction(0), seconds - 2) if self.container == "mpegts" else seconds
 
     @property
     def constant_rate(self) -> Fraction:

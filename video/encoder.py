@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +18,10 @@ from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
 from .matroska import block_header
+from .mp4_times import set_creation_time
+from .tags import tag_pictures
+
+log = logging.getLogger(__name__)
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
 PIPE = ("-f", "matroska", "-i", "pipe:0")
@@ -29,9 +35,11 @@ class Encoder:
     or what else ffmpeg's arguments name, without a ``head``. ``inputs`` are its
     arguments for what else is muxed, ``outputs`` its output options. Of
     ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
-    own options are among ``outputs``. The pictures are shown ``delay`` seconds late. ``check`` is
-    called while waiting; what it raises ends the encoding. As a context manager it leaves no
-    process and no part.
+    own options are among ``outputs``. Of the inputs ``heard`` all streams are read. An MP4 has tags
+    of any name unless ``plain_tags`` says that it has the usual ones and cover art. The pictures
+    are shown ``delay`` seconds late. ``created`` is when an MP4 or MOV says that it was made.
+    ``check`` is called while waiting; what it raises ends the encoding. As a context manager it
+    leaves no process and no part.
 
     Raises `VideoError` when ``path`` has a suffix that the format does not take or its folder is
     missing, and ``FileExistsError`` when it exists and is not to be overwritten.
@@ -46,7 +54,10 @@ class Encoder:
         pictures: Sequence[str] = PIPE,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
+        heard: Sequence[int] = (),
+        plain_tags: bool = False,
         delay: Fraction = Fraction(0),
+        created: datetime | None = None,
         check: Callable[[], None] | None = None,
     ) -> None:
         container = find_format(encode.format).container(path)
@@ -55,6 +66,7 @@ class Encoder:
         except FileNotFoundError as error:
             raise VideoError(str(error)) from None
         self._check = check
+        self._created = created if container.is_mp4 else None
         arguments = ["-itsoffset", f"{float(delay):.6f}", *pictures, *inputs]
         outputs = list(outputs)
         part = url(self._output.part)
@@ -64,15 +76,22 @@ class Encoder:
             opened.callback(self._output.discard)
             if container.muxer == "image2":
                 self._output.part.mkdir()
-            if encode.metadata:
+            self._tags = {key: value for key, value in encode.metadata.items() if value}
+            for key in encode.metadata.keys() - self._tags.keys():
+                outputs += ["-metadata", f"{key}="]
+            if self._tags:
                 # Through a file: a workflow may be longer than a command line.
                 folder = opened.enter_context(TemporaryDirectory(prefix=temp_prefix()))
                 listing = Path(folder, "metadata")
-                listing.write_text(ffmetadata(encode.metadata), encoding="utf-8")
+                listing.write_text(ffmetadata(self._tags), encoding="utf-8")
                 # Ahead of the source's: a tag that is there already is not replaced.
                 outputs = ["-map_metadata", str(arguments.count("-i")), *outputs]
                 arguments += input_file(listing, demuxer="ffmetadata")
+            if container.is_mp4 and not plain_tags:
+                outputs += ["-movflags", "+use_metadata_tags"]
             outputs += [*container.options, "-f", container.muxer, "-y", part]
+            for number in heard:
+                outputs += ["-map", str(number), "-ignore_unknown", "-c", "copy", "-f", "null", "-"]
             command = [*COUNT, *arguments, *outputs]
             self._process = opened.enter_context(FFmpeg(command, stdin=True, stdout=True))
             if head:
@@ -110,6 +129,17 @@ class Encoder:
                     f"{self._output.path}: of {count} pictures {written} were written "
                     f"({self._process.cause()})."
                 )
+        tag_pictures(self._output.part, self._tags)
+        # Times that stand still for a packet are no damage; MPEG's program streams have them.
+        if errors := [line for line in self._process.errors if "non monotonically" not in line]:
+            log.warning(
+                "%s: ffmpeg met %d errors in what is copied, it may be damaged (%s)",
+                self._output.path,
+                len(errors),
+                errors[0],
+            )
+        if self._created:
+            set_creation_time(self._output.part, self._created)
         self._output.commit()
 
     def kill(self) -> None:

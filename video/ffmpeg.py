@@ -71,6 +71,18 @@ def input_file(
     ]
 
 
+def input_pictures(options: Sequence[str] = ()) -> list[str]:
+    """ffmpeg's arguments that open the pictures listed on its standard input, see `pictures`.
+
+    The list is ours, and says for each picture which formats it may have; there is no other door
+    for a script or for more than one file.
+    """
+    return [
+        *("-protocol_whitelist", "file,pipe", "-format_whitelist", "concat", "-f", "concat"),
+        *("-safe", "0", *options, "-i", "pipe:0"),
+    ]
+
+
 def versions() -> str:
     """For a message about what ffmpeg said: the version that runs, and those that are tested."""
     return (
@@ -185,6 +197,8 @@ class FFmpeg:
         if telling or self.errors:
             return (telling or self.errors)[0].rstrip(".")
         code = self._process.returncode
+        if code == -getattr(signal, "SIGXFSZ", 0) < 0:
+            return "File too large"
         if code < 0:
             return f"ffmpeg was killed by {signal.Signals(-code).name}"
         return f"ffmpeg ended with code {code}"

@@ -39,7 +39,13 @@ class Container:
     subtitle_fallback: str
     options: tuple[str, ...] = ()
     attachments: bool = False
+    covers: bool = False  # whether it has a place for cover art
+    data: frozenset[str] = frozenset()  # four-character codes of data tracks that it takes
     channels: int = 8  # that ``audio_fallback`` takes at most
+
+    @property
+    def is_mp4(self) -> bool:
+        return self.muxer in ("mp4", "mov")
 
     def check_channels(self, path: Path, count: int) -> None:
         """Raise `VideoError` when sound of ``count`` channels cannot be encoded for ``path``."""
@@ -56,7 +62,9 @@ _MP4 = Container(
     ("aac", "-b:a", "256k"),
     frozenset({"mov_text"}),
     "mov_text",
-    ("-movflags", "+faststart+use_metadata_tags"),
+    ("-movflags", "+faststart", "-write_tmcd", "on"),
+    covers=True,
+    data=frozenset({"gpmd"}),
 )
 _MOV = Container(
     "mov",
@@ -64,7 +72,8 @@ _MOV = Container(
     ("pcm_s24le",),
     frozenset({"mov_text"}),
     "mov_text",
-    ("-movflags", "+faststart+use_metadata_tags"),
+    ("-movflags", "+faststart"),
+    data=frozenset({"gpmd"}),
     channels=64,
 )
 _MKV = Container(
@@ -74,6 +83,7 @@ _MKV = Container(
     TEXT_SUBTITLES - {"mov_text"} | {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"},
     "subrip",
     attachments=True,
+    covers=True,
 )
 _WEBM = Container(
     "webm",
@@ -118,7 +128,9 @@ class Format:
     full_range: bool = True
     browser_playable: bool = False  # whether common browsers show it
     least_size: int = 1
-    fields: bool = False  # whether frames may be marked as interlaced
+    # Whether frames may be marked as interlaced: the encoder's options, by their field order.
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    usual_depth: int | None = None  # that every player shows, None for any
     durations: bool = True  # whether the encoder passes on how long frames last
     aspect: bool = True  # whether files say how wide a pixel is
     filters: str = ""
@@ -160,6 +172,12 @@ class Format:
         """The least depth of this format that holds ``depth`` bits, or its greatest."""
         return next((d for d in self.bit_depths if d >= depth), self.bit_depths[-1])
 
+    def default_depth(self, depth: int, is_hdr: bool = False) -> int:
+        """Bits a sample for a clip of ``depth``, where nobody has chosen."""
+        if self.usual_depth and not is_hdr:
+            return self.usual_depth
+        return self.depth_for(depth)
+
     def pix_fmt(self, bit_depth: int, alpha: bool, width: int, height: int) -> str:
         """The encoder's pixel format for such pictures.
 
@@ -184,12 +202,12 @@ class Format:
         return name
 
     def encoder_options(
-        self, quality: float | None, suffix: str, interlaced: bool = False
+        self, quality: float | None, suffix: str, field_order: str | None = None
     ) -> list[str]:
         """ffmpeg's output options for the encoder."""
-        options = ["-c:v", self.encoder, *self.options]
-        if interlaced:
-            options += ["-flags", "+ildct+ilme"]
+        options = ["-c:v:0", self.encoder, *self.options]
+        if field_order:
+            options += self.fields[field_order]
         if self.quality:
             value = self.quality.default if quality is None else quality
             if not self.quality.low <= value <= self.quality.high:
@@ -199,13 +217,16 @@ class Format:
                 )
             options += [self.quality.option, f"{value:g}"]
         if suffix in self.tags:
-            options += ["-tag:v", self.tags[suffix]]
+            options += ["-tag:v:0", self.tags[suffix]]
         return options
 
 
 # x264 keeps every frame that it looks ahead to. Half of its 40 at this preset, which is what x265
 # has, saves 60 MB at 720p and costs nothing that can be measured at one file size.
 LOOKAHEAD = ("-rc-lookahead", "20")
+
+_INTERLACED = ("-flags", "+ildct+ilme")
+_FIELDS = {"tff": _INTERLACED, "bff": _INTERLACED}
 
 _YUV420 = {(8, False): "yuv420p", (10, False): "yuv420p10le"}
 
@@ -222,7 +243,9 @@ FORMATS: dict[str, Format] = {
             Quality("-crf", 0, 51, 18),
             browser_playable=True,
             even_size=True,
-            fields=True,
+            # By the frames' flags alone x264 tells the first ones only.
+            fields=_FIELDS | {"bff": (*_INTERLACED, "-x264-params", "bff=1")},
+            usual_depth=8,
         ),
         Format(
             "hevc",
@@ -254,7 +277,7 @@ FORMATS: dict[str, Format] = {
             {".webm": _WEBM, ".mkv": _MKV},
             "libvpx-vp9",
             _YUV420 | {(8, True): "yuva420p"},
-            ("-b:v", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
+            ("-b:v:0", "0", "-deadline", "good", "-cpu-used", "3", "-row-mt", "1"),
             Quality("-crf", 0, 63, 24),
             browser_playable=True,
         ),
@@ -267,7 +290,7 @@ FORMATS: dict[str, Format] = {
             ("-vendor", "apl0"),
             Quality("-profile:v", 0, 3, 3),
             full_range=False,
-            fields=True,
+            fields=_FIELDS,
         ),
         Format(
             "prores4444",
@@ -278,7 +301,7 @@ FORMATS: dict[str, Format] = {
             ("-vendor", "apl0"),
             Quality("-profile:v", 4, 5, 4),
             full_range=False,
-            fields=True,
+            fields=_FIELDS,
         ),
         Format(
             "ffv1",
@@ -287,7 +310,7 @@ FORMATS: dict[str, Format] = {
             "ffv1",
             _YUV420 | {(8, True): "yuva420p", (10, True): "yuva420p10le"},
             ("-level", "3", "-g", "1", "-slicecrc", "1"),
-            fields=True,
+            fields=_FIELDS,
         ),
         Format(
             "gif",

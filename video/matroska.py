@@ -17,6 +17,9 @@ FOURCC = {
     "yuv420p10le": b"Y3\x0b\x0a",
     "yuv422p10le": b"Y3\x0a\x0a",
     "yuv444p10le": b"Y3\x00\x0a",
+    "yuva420p": b"Y4\x0b\x08",
+    "yuva420p10le": b"Y4\x0b\x0a",
+    "yuva444p10le": b"Y4\x00\x0a",
     "rgb24": b"RGB\x18",
     "rgba": b"RGBA",
     "rgb48le": b"RGB\x30",
@@ -61,7 +64,8 @@ def header(
 
 def _track(number: int, kind: int, codec: bytes, details: bytes) -> bytes:
     numbers = _element(0xD7, number) + _element(0x73C5, number) + _element(0x83, kind)
-    return _element(0xAE, numbers + _element(0x86, codec) + details)
+    language = _element(0x22B59C, b"und")  # left out, it would be English
+    return _element(0xAE, numbers + language + _element(0x86, codec) + details)
 
 
 def block_header(time: Fraction, duration: Fraction, size: int, track: int = 1) -> bytes:

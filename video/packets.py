@@ -9,16 +9,21 @@ from fractions import Fraction
 from .ffmpeg import VideoError, versions
 
 NO_TIME = -1 << 63  # AV_NOPTS_VALUE
+CORRUPT = 2  # AV_PKT_FLAG_CORRUPT: the container says that parts of it are lost
 DISCARD = 4  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
 
 
 class Packets:
-    """The packets of one stream: ``times`` (of video only) and ``end`` in units of `time_base`."""
+    """The packets of one stream, their times in units of `time_base`.
+
+    ``times`` are those of video and subtitles, ``ends`` those of subtitles.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}  # of the stream, under framecrc's names
-        self.times = array("q")
+        self.times, self.ends = array("q"), array("q")
         self.end = 0
+        self.corrupt = 0  # packets
 
     @property
     def media_type(self) -> str | None:
@@ -38,16 +43,21 @@ class Packets:
                 "use the ffmpeg of the package imageio-ffmpeg."
             ) from None
 
-    def add(self, pts: int, duration: int, flags: int) -> None:
+    def add(self, pts: int, duration: int, size: int, flags: int) -> None:
         if flags & DISCARD:
             return
         self.end = max(self.end, pts + duration)
-        if self.media_type == "video":
+        if not size:  # the picture before is shown on: Theora and AVI have such
+            return
+        self.corrupt += bool(flags & CORRUPT)
+        if self.media_type in ("video", "subtitle"):
             self.times.append(pts)
+        if self.media_type == "subtitle":
+            self.ends.append(pts + duration)
 
 
-def read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> list[Packets]:
-    """The streams in ``lines``, in order; ``check`` is called for each line."""
+def read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> dict[int, Packets]:
+    """The streams in ``lines`` by their number; ``check`` is called for each line."""
     streams: dict[int, Packets] = defaultdict(Packets)
     for line in lines:
         if check:
@@ -62,8 +72,8 @@ def read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> li
         else:
             cells = line.split(b",")
             flags = int(cells[6].split(b"=")[1], 16) if len(cells) > 6 and b"F=" in cells[6] else 1
-            streams[int(cells[0])].add(int(cells[2]), int(cells[3]), flags)
-    return [streams[index] for index in sorted(streams)]
+            streams[int(cells[0])].add(int(cells[2]), int(cells[3]), int(cells[4]), flags)
+    return dict(sorted(streams.items()))
 
 
 def channel_count(layout: str) -> int:

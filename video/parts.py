@@ -25,16 +25,13 @@ from .packets import read_packets
 from .probe import as_clip
 from .recolor import (
     DEFAULT_ENCODE,
-    coded_fields,
-    copied_input,
     delay_of,
-    log_caveats,
     open_decoder,
+    open_muxer,
     picture_options,
     plane_format_for,
     tick_of,
 )
-from .streams import copied_streams
 from .transcode import POLL, ColourStream, Transcoder
 
 MOV = ("mp4", "mov")  # muxers whose files have the encoder's own time base, and begin at 0
@@ -72,6 +69,7 @@ def recolor_parts(
     that begins with a keyframe and needs no other; it is there whole or not at all, and
     ``on_part`` hears of it. ``colour`` is also given ``lead`` frames before the first part and
     ``tail`` after the last, as far as ``frames`` go: what it makes of them is thrown away.
+    ``encode`` is what `check_recolor` gives.
     """
     clip = as_clip(source)
     film = checked_frames(clip, frames)
@@ -79,9 +77,7 @@ def recolor_parts(
     seen = range(
         max(film.start, first.frames.start - lead), min(film.stop, last.frames.stop + tail)
     )
-    entry = find_format(encode.format)
-    plane_format = plane_format_for(clip, first.path, entry, encode.bit_depth)
-    fields = coded_fields(clip, entry)
+    plane_format = plane_format_for(clip, first.path, encode)
     timeline = Timeline(clip, film, first.path, encode)
     height, width = plane_format.luma_size
 
@@ -91,7 +87,9 @@ def recolor_parts(
             replace(encode, metadata={}, overwrite=True),
             header(plane_format.pix_fmt, width, height, clip.fps),
             inputs=["-copyts"],
-            outputs=picture_options(clip, part.frames, plane_format, part.path, encode, fields),
+            outputs=picture_options(
+                clip, part.frames, plane_format, part.path, encode, timeline.tick
+            ),
             delay=timeline.delay,
         )
 
@@ -99,9 +97,10 @@ def recolor_parts(
     begins = [_just_before(clip, film, part.frames.start) for part in parts]
     end = _just_before(clip, film, last.frames.stop)
     with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
+    all_planes = with_chroma or plane_format.alpha
     with (
         _PartWriter(parts, begins, end, origin, timeline, open_encoder, check) as writer,
-        open_decoder(clip, seen, plane_format, with_chroma=with_chroma) as decoder,
+        open_decoder(clip, seen, plane_format, all_planes=all_planes) as decoder,
     ):
 
         def report(done: int, total: int) -> None:
@@ -138,57 +137,29 @@ def join_parts(
     clip, path = as_clip(source), Path(target)
     film = checked_frames(clip, frames)
     entry = find_format(encode.format)
-    container = entry.container(path)
-    timeline = Timeline(clip, film, path, encode)
-    copied, suffix = copied_streams(clip, container, path, 1), path.suffix.lower()
+    suffix, timeline = path.suffix.lower(), Timeline(clip, film, path, encode)
     with TemporaryDirectory(prefix=temp_prefix()) as folder:
         listing = Path(folder, "parts.ffconcat")
         listing.write_text(timeline.listing(parts), encoding="utf-8")
-        with Encoder(
+        with open_muxer(
+            clip,
+            film,
             path,
             encode,
+            Path(folder),
             # The one place that opens a list of files: one that was just written here.
             pictures=[
                 *("-protocol_whitelist", "file", "-format_whitelist", "concat,mov,matroska"),
                 *("-f", "concat", "-safe", "0", "-auto_convert", "0", "-i", url(listing)),
             ],
-            inputs=copied_input(clip, film),
             outputs=[
-                *("-map", "0:v", "-c:v", "copy", "-disposition:v:0", "default"),
-                *copied,
-                *(_none_before_first(copied) if film.start else ()),
-                *(("-tag:v", entry.tags[suffix]) if suffix in entry.tags else ()),
+                *("-map", "0:v", "-c:v:0", "copy", "-disposition:v:0", "default"),
+                *(("-tag:v:0", entry.tags[suffix]) if suffix in entry.tags else ()),
             ],
             delay=timeline.first,
             check=check,
         ) as joiner:
             joiner.finish(len(film))
-
-
-def _none_before_first(copied: Sequence[str]) -> list[str]:
-    """Options that do for ``copied`` streams what ``-ss 0`` does in `recolor`.
-
-    With that, ffmpeg would drop pictures whose packets are due before the first one is shown.
-    """
-    options = []
-    for option, codec in zip(copied, copied[1:], strict=False):
-        kind, _, number = option.removeprefix("-c:").partition(":")
-        if not option.startswith("-c:") or kind not in ("a", "s"):
-            continue
-        if kind == "a" and codec != "copy":
-            options += [f"-filter:a:{number}", "atrim=start=0"]
-        else:
-            options += [f"-bsf:{kind}:{number}", r"noise=drop=lt(pts*tb\,0)"]
-    return options
-
-
-def check_recolor(clip: Clip, target: Path, encode: EncodeOptions) -> None:
-    """Raise what `recolor` would before its first frame, and log what it would."""
-    entry = find_format(encode.format)
-    entry.container(target)
-    plane_format = plane_format_for(clip, target, entry, encode.bit_depth)
-    entry.encoder_options(encode.quality, target.suffix.lower())
-    log_caveats(clip, plane_format, target, coded_fields(clip, entry))
 
 
 def count_pictures(path: str | os.PathLike, check: Callable[[], None] | None = None) -> int:
@@ -209,7 +180,7 @@ class Timeline:
 
     def __init__(self, clip: Clip, film: range, path: Path, encode: EncodeOptions) -> None:
         self.clip, self.film = clip, film
-        self.tick = tick_of(clip)
+        self.tick = tick_of(clip, delay_of(clip, film))
         self.from_zero = find_format(encode.format).container(path).muxer in MOV
         self._delay = Fraction(f"{float(delay_of(clip, film)):.6f}")  # as ffmpeg is told
 

@@ -33,8 +33,9 @@ class PlaneFormat:
     """The coding of Y, U and V planes (ITU-T H.273, 8.3).
 
     ``pix_fmt``: ffmpeg's name, such as ``yuv420p10le``: samples of 8 bits are uint8, deeper ones
-    low-aligned uint16. ``luma_size``: ``(height, width)``. ``full_range``: ffmpeg's range ``pc``
-    rather than ``tv``. ``matrix``: ffmpeg's name of the YUV matrix, one of `MATRICES`.
+    low-aligned uint16. With ``yuva`` a plane of alpha follows, as large as that of luma.
+    ``luma_size``: ``(height, width)``. ``full_range``: ffmpeg's range ``pc`` rather than ``tv``.
+    ``matrix``: ffmpeg's name of the YUV matrix, one of `MATRICES`.
 
     Raises ``ValueError`` for a pixel format or matrix that is not known.
     """
@@ -45,13 +46,22 @@ class PlaneFormat:
     matrix: str = "bt709"
 
     def __post_init__(self) -> None:
-        if not self.pix_fmt.startswith("yuv") or self.pix_fmt[3:6] not in SUBSAMPLING:
+        if not self.pix_fmt.startswith("yuv") or self._subsampling not in SUBSAMPLING:
             raise ValueError(f"The pixel format {self.pix_fmt!r} has no plain Y, U and V planes.")
         if self.matrix not in MATRICES:
             raise ValueError(
                 f"The colour matrix {self.matrix!r} is not known; choose one of "
                 f"{', '.join(MATRICES)}."
             )
+
+    @property
+    def alpha(self) -> bool:
+        """Whether there is a plane of alpha."""
+        return self.pix_fmt.startswith("yuva")
+
+    @property
+    def _subsampling(self) -> str:
+        return self.pix_fmt.removeprefix("yuva").removeprefix("yuv")[:3]
 
     @property
     def depth(self) -> int:
@@ -61,7 +71,7 @@ class PlaneFormat:
     @property
     def chroma_size(self) -> tuple[int, int]:
         """``(height, width)`` of the U and of the V plane."""
-        down, across = SUBSAMPLING[self.pix_fmt[3:6]]
+        down, across = SUBSAMPLING[self._subsampling]
         return -(-self.luma_size[0] // down), -(-self.luma_size[1] // across)
 
     @property
@@ -86,5 +96,10 @@ class PlaneFormat:
 
     @property
     def count(self) -> int:
-        """Samples of all three planes."""
-        return self.luma_count + 2 * self.chroma_size[0] * self.chroma_size[1]
+        """Samples of all planes."""
+        return self.luma_count * (1 + self.alpha) + 2 * self.chroma_count
+
+    @property
+    def chroma_count(self) -> int:
+        """Samples of the U or of the V plane."""
+        return self.chroma_size[0] * self.chroma_size[1]

@@ -4,13 +4,14 @@ imageio-ffmpeg brings no ffprobe, and what ``ffmpeg -i`` prints is made for peop
 exact fraction). Two of ffmpeg's parts speak to machines instead, and one run gives both:
 ``-c copy -f framecrc`` lists every packet with its time in the stream's own time base, and the
 ``showinfo`` filter tells, of the first frames, what the decoder really gives (size after rotation,
-pixel format, colour tags, the exact frame rate). Only the container's duration and hidden alpha
-come from the printed text.
+pixel format, colour tags, the exact frame rate). The container's duration and what the streams are
+called and meant for come from the printed text.
 """
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -20,15 +21,17 @@ import numpy as np
 from .clip import (
     AudioStream,
     Clip,
+    Stream,
     SubtitleStream,
     bit_depth_of,
     has_alpha_plane,
     is_full_range,
     matrix_for_size,
 )
-from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, versions
+from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, input_pictures, versions
 from .ffmpeg_log import ColorTags, FfmpegLog, ShownFrame
 from .packets import NO_TIME, Packets, channel_count, read_packets
+from .pictures import as_film, find_pictures, picture_script
 
 log = logging.getLogger(__name__)
 
@@ -53,59 +56,115 @@ def probe(path: str | os.PathLike, check: Callable[[], None] | None = None) -> C
         raise VideoError(f"{path}: there is no such file.")
     if not path.stat().st_size:
         raise VideoError(f"{path}: the file is empty.")
+    found = _look(path, "V:0", check)
+    default = _default_video(found.printed)
+    if default is not None and default != found.picture:
+        found = _look(path, str(default), check)
+    return _describe(path, found)
+
+
+def probe_pictures(
+    path: str | os.PathLike, fps: Fraction | float, check: Callable[[], None] | None = None
+) -> Clip:
+    """The clip of the pictures that ``path`` names, a folder or ``%05d.png``, at ``fps``.
+
+    Raises `VideoError` when there are none, or of more than one kind.
+    """
+    pictures, missing = find_pictures(path)
+    script = picture_script(pictures[:SAMPLE_FRAMES])
+    folder = pictures[0].parent
+    clip = _describe(folder, _look(folder, "V:0", check, script))
+    return as_film(clip, pictures, fps, missing)
+
+
+class _Findings(NamedTuple):
+    """What ffmpeg said of a file: packets by their stream's index, and the first picture."""
+
+    packets: dict[int, Packets]
+    picture: int  # the index of its stream
+    frame: ShownFrame
+    printed: FfmpegLog
+    damaged: bool
+
+
+def _look(
+    path: Path, picture: str, check: Callable[[], None] | None, script: bytes | None = None
+) -> _Findings:
+    """List all packets, and decode the first frames of the stream ``picture``.
+
+    ``script`` lists pictures that are looked at in the place of ``path``.
+
+    Raises `VideoError` when there is none.
+    """
     printed = FfmpegLog()
     with FFmpeg(
         [
-            *input_file(path),
-            *("-map", "0:V:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy"),
-            *("-f", "framecrc", "pipe:1"),
-            *("-map", "0:V:0", "-frames:v", str(SAMPLE_FRAMES)),
+            *(input_file(path) if script is None else input_pictures()),
+            *("-map", "0", "-ignore_unknown", "-c", "copy", "-f", "framecrc", "pipe:1"),
+            *("-map", f"0:{picture}", "-frames:v", str(SAMPLE_FRAMES)),
             *("-vf", "showinfo=checksum=0,idet", "-f", "null", "-"),
         ],
+        stdin=script is not None,
         stdout=True,
         log_level="info",
         on_line=printed.read,
     ) as process:
-        streams = read_packets(process.read_lines(), check)
+        if script is not None:
+            with suppress(BrokenPipeError):  # it then says why
+                process.write(script)
+            process.close_stdin()
+        listed = read_packets(process.read_lines(), check)
         process.wait()
-        video, frame = _video_stream(path, streams, printed, process)
-        return _describe(path, streams, video, frame, printed, damaged=bool(process.errors))
+        if UNLISTED in process.errors:
+            raise VideoError(f"{path}: {UNLISTED}.")
+        if not printed.opened and not listed:
+            cause = process.cause()
+            raise VideoError(f"{path}: not a video that ffmpeg can read ({cause}).")
+        packets = {printed.mapped.get(number, number): of for number, of in listed.items()}
+        index = int(picture) if picture.isdecimal() else _first_video(packets, printed.streams)
+        if index is None:
+            raise VideoError(f"{path}: the file has no video stream.")
+        video = packets[index]
+        if video.times and printed.frame is None and not process.errors:
+            raise VideoError(
+                f"{path}: what ffmpeg's log says of the frames is not understood ({versions()}); "
+                "use the ffmpeg of the package imageio-ffmpeg."
+            )
+        if not video.times or printed.frame is None:
+            raise VideoError(
+                f"{path}: the video stream holds no frame that can be decoded ({process.cause()})."
+            )
+        return _Findings(packets, index, printed.frame, printed, bool(process.errors))
 
 
-def _video_stream(
-    path: Path, streams: list[Packets], printed: FfmpegLog, process: FFmpeg
-) -> tuple[Packets, ShownFrame]:
-    """The packets of the picture and its first frame; `VideoError` when there is none."""
-    if UNLISTED in process.errors:
-        raise VideoError(f"{path}: {UNLISTED}.")
-    if not printed.opened and not streams:
-        raise VideoError(f"{path}: not a video that ffmpeg can read ({process.cause()}).")
-    video = next((stream for stream in streams if stream.media_type == "video"), None)
-    if video is None:
-        raise VideoError(f"{path}: the file has no video stream.")
-    if video.times and printed.frame is None and not process.errors:
-        raise VideoError(
-            f"{path}: what ffmpeg's log says of the frames is not understood ({versions()}); "
-            "use the ffmpeg of the package imageio-ffmpeg."
-        )
-    if not video.times or printed.frame is None:
-        raise VideoError(
-            f"{path}: the video stream holds no frame that can be decoded ({process.cause()})."
-        )
-    return video, printed.frame
+def _first_video(packets: Mapping[int, Packets], streams: Mapping[int, Stream]) -> int | None:
+    """What ffmpeg's ``V:0`` is."""
+    for index, stream in packets.items():
+        pictured = index in streams and streams[index].is_picture
+        if stream.media_type == "video" and not pictured:
+            return index
+    return None
 
 
-def _describe(
-    path: Path,
-    streams: list[Packets],
-    video: Packets,
-    frame: ShownFrame,
-    printed: FfmpegLog,
-    damaged: bool,
-) -> Clip:
+def _default_video(printed: FfmpegLog) -> int | None:
+    """The first film that is marked as the default, if one is."""
+    for index, stream in sorted(printed.streams.items()):
+        if stream.kind == "video" and "default" in stream.dispositions and not stream.is_picture:
+            return index
+    return None
+
+
+def _describe(path: Path, found: _Findings) -> Clip:
+    packets, frame, printed = found.packets, found.frame, found.printed
+    video = packets[found.picture]
+    corrupt = sum(of.corrupt for of in packets.values())
+    if corrupt <= printed.jumps * len(packets):  # where two files were joined, nothing is lost
+        corrupt = 0
+    damaged = not printed.jumps and bool(found.damaged or corrupt)
     timing = _timing(path, video, frame, printed)
     color = _color(path, frame, printed)
     field_order, interlaced = _fields(path, printed)
+    carried = [of for of in packets.values() if of.media_type in ("video", "audio", "subtitle")]
     return Clip(
         path=path,
         width=frame.width,
@@ -113,7 +172,8 @@ def _describe(
         fps=timing.fps,
         variable_rate=timing.variable_rate,
         frame_count=len(video.times),
-        missing_frames=_missing_frames(path, streams, video, timing, printed, damaged),
+        missing_frames=_missing_frames(path, carried, video, timing, printed, damaged),
+        corrupt_packets=corrupt,
         start=timing.start,
         duration=float(timing.duration),
         time_base=video.time_base,
@@ -133,18 +193,38 @@ def _describe(
         interlaced=interlaced,
         field_order=field_order,
         audio=tuple(
-            AudioStream(stream.fact("codec_id"), channel_count(stream.fact("channel_layout_name")))
-            for stream in streams
-            if stream.media_type == "audio"
+            AudioStream(of.fact("codec_id"), channel_count(of.fact("channel_layout_name")))
+            for of in carried
+            if of.media_type == "audio"
         ),
         subtitles=tuple(
-            SubtitleStream(stream.fact("codec_id"))
-            for stream in streams
-            if stream.media_type == "subtitle"
+            SubtitleStream(of.fact("codec_id"), _cues(of))
+            for of in carried
+            if of.media_type == "subtitle"
         ),
         timed=timing.timed,
+        jumps=bool(printed.jumps),
+        container=printed.container,
+        origin=printed.start,
+        video=printed.streams.get(found.picture),
+        others=tuple(
+            stream
+            for index, stream in sorted(printed.streams.items())
+            if index != found.picture and stream.kind not in ("audio", "subtitle")
+        ),
+        tags=printed.tags,
         times=timing.times,
     )
+
+
+def _cues(subtitles: Packets) -> np.ndarray:
+    """When each subtitle begins and ends, in seconds; one of no length lasts to the next."""
+    begin, end = (np.frombuffer(t, np.int64) for t in (subtitles.times, subtitles.ends))
+    known = begin != NO_TIME
+    begin, end = begin[known], end[known]
+    following = np.append(begin[1:], np.iinfo(np.int64).max)
+    end = np.where(end > begin, end, np.maximum(following, begin))
+    return np.stack([begin, end], axis=1) * float(subtitles.time_base)
 
 
 class _Timing(NamedTuple):

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ..files import temp_prefix
 from ..options import EncodeOptions
 from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
-from .encoder import Encoder, color_tags, pixel_aspect
-from .ffmpeg import VideoError, input_file
+from .encoder import PIPE, Encoder, color_tags, pixel_aspect
+from .ffmpeg import VideoError
 from .formats import Format, find_format, ratio
 from .matroska import header
+from .mp4_times import parse_time
 from .planes import MATRICES, PlaneFormat
 from .probe import as_clip
-from .streams import copied_streams
+from .streams import carried_streams
 from .transcode import ColourStream, Transcoder
 
 log = logging.getLogger(__name__)
 
 DEFAULT_ENCODE = EncodeOptions()
+HDR_FORMAT = "hevc"  # few players show more than 8 bits of H.264
+FINEST_TICK = 1_000_000  # a second; more than this an encoder or a container may not have
 
 
 def recolor(
@@ -46,11 +53,13 @@ def recolor(
     batch stays valid until its chroma has been yielded. It runs in the caller's thread and is
     closed at the end, however that comes.
 
-    The luma keeps its codes: depth (8 or 10 bits; ``encode.bit_depth`` None: the source's, as far
-    as the format has it), range and matrix are the source's, and tagged. HDR (PQ, HLG) keeps its
-    tags. Frame times are kept, variable rate included. Sound, subtitles, chapters and metadata are
-    copied where the container takes them. ``frames`` of the clip are coloured, or all; what is
-    copied is trimmed with them, to the frame.
+    The luma keeps its codes: range and matrix are the source's, and tagged, and so is the depth as
+    far as the format has it, but that H.264 has 8 bits, which everything plays, unless
+    ``encode.bit_depth`` says otherwise. HDR (PQ, HLG) keeps its tags and depth, as HEVC where
+    H.264 is asked for without a depth. Alpha is kept where the format has it. Frame times are kept,
+    variable rate included. Sound, subtitles, chapters, cover art, timecode, attachments, tags and
+    dispositions are copied where the container takes them. ``frames`` of the clip are coloured, or
+    all; what is copied is trimmed with them, to the frame.
 
     ``blend``: how much of the new chroma is used, 0 (the clip keeps its own) to 1 (all of it).
 
@@ -64,16 +73,15 @@ def recolor(
     """
     clip = as_clip(source)
     path = Path(target)
-    entry = find_format(encode.format)
-    entry.container(path)  # a wrong suffix is said first
+    encode = check_recolor(clip, path, encode)
     frames = checked_frames(clip, frames)
-    plane_format = plane_format_for(clip, path, entry, encode.bit_depth)
-    fields = coded_fields(clip, entry)
-    log_caveats(clip, plane_format, path, fields)
+    plane_format = plane_format_for(clip, path, encode)
     with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
+    all_planes = with_chroma or plane_format.alpha
     with (
-        _open_encoder(clip, frames, plane_format, path, encode, fields, check) as encoder,
-        open_decoder(clip, frames, plane_format, with_chroma=with_chroma) as decoder,
+        TemporaryDirectory(prefix=temp_prefix()) as folder,
+        _open_encoder(clip, frames, plane_format, path, encode, Path(folder), check) as encoder,
+        open_decoder(clip, frames, plane_format, all_planes=all_planes) as decoder,
     ):
         transcoder = Transcoder(
             decoder, encoder, plane_format, batch_size, blend, with_chroma, check
@@ -84,7 +92,32 @@ def recolor(
     return count
 
 
-def plane_format_for(clip: Clip, path: Path, entry: Format, bit_depth: int | None) -> PlaneFormat:
+def check_recolor(clip: Clip, path: Path, encode: EncodeOptions) -> EncodeOptions:
+    """The options with which ``clip`` is encoded into ``path``, and a warning of what is lost.
+
+    Raises `VideoError` for what cannot be written.
+    """
+    if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
+        log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
+        encode = replace(encode, format=HDR_FORMAT)
+    entry = find_format(encode.format)
+    entry.container(path)  # a wrong suffix is said first
+    fields = _coded_fields(clip, entry)
+    _log_caveats(clip, plane_format_for(clip, path, encode), path, fields)
+    entry.encoder_options(encode.quality, path.suffix.lower(), fields)
+    return encode
+
+
+def _coded_fields(clip: Clip, entry: Format) -> str | None:
+    """The field order with which the pictures are coded; None: as whole frames."""
+    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
+    fields = clip.field_order if clip.height % 4 == 0 else None
+    return fields if fields in entry.fields else None
+
+
+def plane_format_for(clip: Clip, path: Path, encode: EncodeOptions) -> PlaneFormat:
+    """How the pictures of ``clip`` are coded for ``path``; `VideoError` where they cannot be."""
+    entry, bit_depth = find_format(encode.format), encode.bit_depth
     if entry.rgb:
         raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format.")
     if clip.color_matrix not in MATRICES:
@@ -92,22 +125,17 @@ def plane_format_for(clip: Clip, path: Path, entry: Format, bit_depth: int | Non
             f"{clip.path}: its colour matrix {clip.color_matrix} has no plain luma; "
             f"convert the clip to BT.709 first."
         )
-    depth = bit_depth or entry.depth_for(clip.bit_depth)
+    depth = bit_depth or entry.default_depth(clip.bit_depth, clip.is_hdr)
+    alpha = clip.has_alpha and (depth, True) in entry.pix_fmts
     return PlaneFormat(
-        pix_fmt=entry.pix_fmt(depth, False, clip.width, clip.height),
+        pix_fmt=entry.pix_fmt(depth, alpha, clip.width, clip.height),
         luma_size=(clip.height, clip.width),
         full_range=clip.has_luma and clip.color_range == "pc" and entry.full_range,
         matrix=clip.color_matrix,
     )
 
 
-def coded_fields(clip: Clip, entry: Format) -> str | None:
-    """The field order with which the pictures are coded; None: as whole frames."""
-    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
-    return clip.field_order if entry.fields and clip.height % 4 == 0 else None
-
-
-def log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str | None) -> None:
+def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str | None) -> None:
     """Warn of what a viewer of the result may stumble over."""
     if clip.interlaced:
         log.warning(
@@ -125,12 +153,15 @@ def log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str |
         )
     if clip.bit_depth > plane_format.depth:
         log.warning(
-            "%s has %d bits a sample, %s gets %d",
+            "%s has %d bits a sample, %s gets %d; a bit depth of 10 keeps more",
             clip.path,
             clip.bit_depth,
             path,
             plane_format.depth,
         )
+    # Nearly every GIF could have transparency, hardly one has.
+    if clip.has_alpha and not plane_format.alpha and clip.codec != "gif":
+        log.warning("%s: its transparency is left out; prores4444, ffv1 and vp9 keep it", clip.path)
     if "444" in plane_format.pix_fmt and (clip.width % 2 or clip.height % 2):
         log.warning(
             "%s is %dx%d: the odd size is kept with 4:4:4 chroma, which not every player "
@@ -142,9 +173,9 @@ def log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str |
 
 
 def open_decoder(
-    clip: Clip, frames: range, plane_format: PlaneFormat, *, with_chroma: bool
+    clip: Clip, frames: range, plane_format: PlaneFormat, *, all_planes: bool
 ) -> Decoder:
-    """A decoder of Y planes, or of all three, that leaves the luma alone."""
+    """A decoder of Y planes, or of all, that leaves the luma alone."""
     deep = "" if plane_format.depth == 8 else f"{plane_format.depth}le"
     wanted_range = "pc" if plane_format.full_range else "tv"
     filters: list[str] = []
@@ -154,9 +185,9 @@ def open_decoder(
         filters = [
             f"scale=in_range={clip.color_range}:out_range={wanted_range}"
             f":in_color_matrix={matrix}:out_color_matrix={matrix}:{SCALER}",
-            f"format={plane_format.pix_fmt if with_chroma else f'yuv420p{deep}'}",
+            f"format={plane_format.pix_fmt if all_planes else f'yuv420p{deep}'}",
         ]
-    if with_chroma:
+    if all_planes:
         # Only the chroma is resampled, where that is coded otherwise.
         filters += [
             f"scale=in_range={wanted_range}:out_range={wanted_range}:{SCALER}",
@@ -167,7 +198,7 @@ def open_decoder(
     return Decoder(
         clip,
         filters,
-        plane_format.pix_fmt if with_chroma else f"gray{deep}",
+        plane_format.pix_fmt if all_planes else f"gray{deep}",
         start_frame=frames.start,
         frame_count=len(frames) if frames.stop < clip.frame_count else None,
     )
@@ -179,22 +210,54 @@ def _open_encoder(
     plane_format: PlaneFormat,
     path: Path,
     encode: EncodeOptions,
-    fields: str | None,
+    folder: Path,
     check: Callable[[], None] | None,
 ) -> Encoder:
-    container = find_format(encode.format).container(path)
+    delay = delay_of(clip, frames)
     height, width = plane_format.luma_size
+    return open_muxer(
+        clip,
+        frames,
+        path,
+        encode,
+        folder,
+        head=header(plane_format.pix_fmt, width, height, clip.fps),
+        outputs=picture_options(clip, frames, plane_format, path, encode, tick_of(clip, delay)),
+        delay=delay,
+        check=check,
+    )
+
+
+def open_muxer(
+    clip: Clip,
+    frames: range,
+    path: Path,
+    encode: EncodeOptions,
+    folder: Path,
+    *,
+    head: bytes = b"",
+    pictures: Sequence[str] = PIPE,
+    outputs: Sequence[str],
+    delay: Fraction,
+    check: Callable[[], None] | None,
+) -> Encoder:
+    """An `Encoder` of pictures by the options ``outputs``, beside all that ``clip`` has else."""
+    container = find_format(encode.format).container(path)
+    carried = carried_streams(clip, frames, container, path, folder)
+    if carried.plain_tags and any(encode.metadata.values()):
+        log.info("%s has cover art, and so no tags with its settings: MP4 holds one of them", path)
+        encode = replace(encode, metadata={})
     return Encoder(
         path,
         encode,
-        header(plane_format.pix_fmt, width, height, clip.fps),
-        inputs=copied_input(clip, frames),
-        outputs=[
-            *before_first(frames),
-            *picture_options(clip, frames, plane_format, path, encode, fields),
-            *copied_streams(clip, container, path, 1),
-        ],
-        delay=delay_of(clip, frames),
+        head,
+        pictures=pictures,
+        inputs=carried.inputs,
+        outputs=[*outputs, *carried.outputs],
+        heard=carried.heard,
+        plain_tags=carried.plain_tags,
+        delay=delay,
+        created=parse_time(clip.tags.get("creation_time", "")),
         check=check,
     )
 
@@ -204,43 +267,34 @@ def delay_of(clip: Clip, frames: range) -> Fraction:
     return Fraction(0) if frames.start else clip.time_of(0)
 
 
-def copied_input(clip: Clip, frames: range) -> list[str]:
-    """Input arguments for what is copied beside the picture, trimmed as the ``frames`` are."""
-    origin = clip.time_of(frames.start) if frames.start else Fraction(0)
-    trim = ["-ss", f"{float(origin):.6f}"] if frames.start else []
-    if frames.stop < clip.frame_count:
-        trim += ["-t", f"{float(clip.time_of(frames.stop) - origin):.6f}"]
-    return input_file(clip.path, trim)
-
-
-def before_first(frames: range) -> list[str]:
-    """Output options that leave out copied sound from before the first frame."""
-    return ["-ss", "0"] if frames.start else []
-
-
-def tick_of(clip: Clip) -> Fraction:
-    """The unit of the encoder's times, in seconds."""
-    return clip.time_base if clip.times is not None else 1 / clip.fps
-
-
 def picture_options(
     clip: Clip,
     frames: range,
     plane_format: PlaneFormat,
     path: Path,
     encode: EncodeOptions,
-    fields: str | None,
+    tick: Fraction,
 ) -> list[str]:
-    """Output options that encode the raw pictures of input 0."""
+    """Output options that encode the raw pictures of input 0, with times in units of ``tick``."""
     entry = find_format(encode.format)
-    tick = tick_of(clip)
+    fields = _coded_fields(clip, entry)
     return [
-        *("-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base:v", ratio(tick)),
-        *("-vf", _tagging_filters(clip, plane_format, fields)),
-        *("-color_range", "pc" if plane_format.full_range else "tv"),  # FFV1 looks only here
-        *entry.encoder_options(encode.quality, path.suffix.lower(), interlaced=bool(fields)),
+        *("-map", "0:v", "-fps_mode:v:0", "passthrough", "-enc_time_base:v:0", ratio(tick)),
+        *("-filter:v:0", _tagging_filters(clip, plane_format, fields)),
+        # FFV1 looks only here for the range.
+        *("-color_range:v:0", "pc" if plane_format.full_range else "tv"),
+        *entry.encoder_options(encode.quality, path.suffix.lower(), fields),
         *(() if entry.durations else _last_duration(clip, frames, tick)),
     ]
+
+
+def tick_of(clip: Clip, delay: Fraction) -> Fraction:
+    """The encoder's time base, which tells the times of frames and their ``delay`` exactly."""
+    if clip.times is not None:
+        return clip.time_base
+    # On a grid of the frames alone a late picture would be moved by up to half a frame.
+    ticks = lcm(clip.fps.numerator, delay.denominator) if delay % (1 / clip.fps) else 0
+    return Fraction(1, ticks) if 0 < ticks <= FINEST_TICK else 1 / clip.fps
 
 
 def _tagging_filters(clip: Clip, plane_format: PlaneFormat, fields: str | None) -> str:
@@ -260,4 +314,4 @@ def _last_duration(clip: Clip, frames: range, tick: Fraction) -> list[str]:
     if frames.stop < clip.frame_count:
         end = clip.time_of(frames.stop)
     ticks = round((end - clip.time_of(frames.stop - 1)) / tick)
-    return ["-bsf:v", f"setts=duration=if(eq(N\\,{len(frames) - 1})\\,{ticks}\\,DURATION)"]
+    return ["-bsf:v:0", f"setts=duration=if(eq(N\\,{len(frames) - 1})\\,{ticks}\\,DURATION)"]

@@ -64,6 +64,7 @@ class Transcoder:
         with_chroma: bool,
         check: Callable[[], None] | None,
     ) -> None:
+        """``with_chroma``: the decoder gives the clip's own; with alpha it gives all planes."""
         self._decoder = decoder
         self._encoder = encoder
         self._format = plane_format
@@ -137,7 +138,9 @@ class Transcoder:
                     f"The colour gave chroma of {plane.shape} {plane.dtype} where "
                     f"{shape} {self._format.dtype} belongs."
                 )
-        chroma = batch.samples[:, self._format.luma_count :].reshape(-1, 2, *shape[1:])
+        begin = self._format.luma_count
+        chroma = batch.samples[:, begin : begin + 2 * self._format.chroma_count]
+        chroma = chroma.reshape(-1, 2, *shape[1:])
         for plane, new in ((chroma[:, 0], u), (chroma[:, 1], v)):
             plane[:] = new if self._blend == 1 else self._blended(plane, new)
         return batch
@@ -156,7 +159,8 @@ class Transcoder:
 
     def _read(self, buffer: np.ndarray) -> _Batch:
         batch = _Batch(buffer, [])
-        samples = self._format.count if self._with_chroma else self._format.luma_count
+        whole = self._with_chroma or self._format.alpha
+        samples = self._format.count if whole else self._format.luma_count
         for row in buffer[:, :samples]:
             if not self._decoder.read_into(row.data.cast("B")):
                 break

@@ -137,7 +137,7 @@ class VideoFromFile:
         images = torch.empty(len(frames), clip.height, clip.width, 3)
         with FFmpeg(
             [
-                *(*input_file(self._file), "-map", "0:V:0"),
+                *(*input_file(self._file), "-map", f"0:{clip.picture}"),
                 *("-vf", f"{part},scale=flags=bilinear,format=gbrpf32le"),
                 *("-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
             ],
@@ -237,7 +237,14 @@ class VideoFromFile:
             quality = ["-svtav1-params", "lossless=1"]
         tick = 1 / clip.fps if clip.times is None else clip.time_base
         return [
-            *("-map", "0:V:0", "-fps_mode", "passthrough", "-enc_time_base", ratio(tick)),
+            *(
+                "-map",
+                f"0:{clip.picture}",
+                "-fps_mode",
+                "passthrough",
+                "-enc_time_base",
+                ratio(tick),
+            ),
             *("-vf", ",".join(filters), "-c:v", ENCODERS[codec], *quality),
             *copied_streams(clip, entry.container(path), path, 0),
         ]

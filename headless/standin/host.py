@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ...callbacks import Check
 from ...files import temp_prefix
-from ...host import Progress, SavePath, VideoSource, paths
+from ...host import Progress, SavePath, VideoSource, made_by, paths
 from ...options import SHIPPED_WEIGHTS
 from . import schema as io
 from .clip import VideoFromFile
@@ -28,7 +28,8 @@ MODELS_DIR = Path("models", "colorization")  # as in ComfyUI's own folder
 class StandInHost:
     """`Host` by three folders. Several may be at work in one process.
 
-    Its temp folder is removed when nothing refers to the host any more.
+    With ``metadata`` off, files carry nothing of what made them. Its temp folder is removed when
+    nothing refers to the host any more.
     """
 
     def __init__(
@@ -36,8 +37,11 @@ class StandInHost:
         input: str | os.PathLike = ".",
         output: str | os.PathLike = "output",
         models: str | os.PathLike = MODELS_DIR,
+        *,
+        metadata: bool = True,
     ) -> None:
         self.input, self.output, self.models = Path(input), Path(output), Path(models)
+        self._metadata = metadata
         self._temp = _TempFolder()
         self._title = "working"
 
@@ -102,8 +106,14 @@ class StandInHost:
         prefix = paths.expand(prefix, width, height)
         return paths.free_path(self._folder(folder), prefix, suffix, folder)
 
+    def output_folder(self, name: str) -> Path:
+        return paths.find_folder(self._folder("output"), paths.expand(name, 0, 0), "output")
+
     def temp_folder(self) -> Path:
         return self._temp.path
+
+    def taught_folder(self) -> Path:
+        return self._temp.path / "taught"
 
     def models_folder(self) -> Path:
         return self.models
@@ -123,10 +133,11 @@ class StandInHost:
         return own if own.is_file() else SHIPPED_WEIGHTS
 
     def metadata(self, cls: type[io.ComfyNode]) -> dict[str, str]:
-        if cls.hidden is None:  # outside a graph
+        if cls.hidden is None or not self._metadata:  # outside a graph, or not wanted
             return {}
         values = {"prompt": cls.hidden.prompt} | (cls.hidden.extra_pnginfo or {})
-        return {key: json.dumps(value) for key, value in values.items() if value is not None}
+        texts = {key: json.dumps(value) for key, value in values.items() if value is not None}
+        return texts | made_by(cls.hidden.prompt or {}, self.model_path)
 
     def video_from_file(self, path: str | Path) -> VideoFromFile:
         return VideoFromFile(path)

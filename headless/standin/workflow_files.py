@@ -4,23 +4,33 @@ what made them. No torch is imported."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import PngImagePlugin, WebPImagePlugin
+from PIL import (
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
 
-from ...video import FFmpeg, input_file
+from ...video import VideoError, read_tags
 from .editor import WidgetsOf, is_editor_format, to_prompt
 from .workflow import Prompt, WorkflowError, checked_prompt, shown
 
 MAX_BYTES = 64 << 20  # of JSON; the largest workflows known have a few megabytes
-PNG, EBML = b"\x89PNG\r\n\x1a\n", b"\x1a\x45\xdf\xa3"
+EBML = b"\x1a\x45\xdf\xa3"
+PICTURES: dict[bytes, type[ImageFile]] = {
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
+}
+MODERN = {b"avif", b"heic", b"heix", b"mif1", b"msf1"}
 MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
-EXIF_TEXTS = (0x010E, 0x010F, 0x0110)  # description, make and model, where ComfyUI puts its own
-_TAG = re.compile(r"((?:[^\\=\n]|\\.)*)=((?:[^\\\n]|\\.)*)\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,9 @@ class WorkflowFile:
 
 
 def read_workflow(path: str | Path) -> WorkflowFile:
-    """The workflow in a JSON file (API or editor's form), PNG, WebP, MP4, MOV, MKV or WebM.
+    """The workflow in a JSON file (API or editor's form), a picture or a clip.
+
+    Of pictures that is PNG, WebP, AVIF, JPEG, TIFF or HEIC, of clips MP4, MOV, MKV or WebM.
 
     Raises WorkflowError when there is none, or none that can be understood.
     """
@@ -49,8 +61,8 @@ def read_workflow(path: str | Path) -> WorkflowFile:
         raise WorkflowError(f"There is no workflow file {path}.")
     with path.open("rb") as file:
         head = file.read(12)
-    if head.startswith(PNG) or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
-        return _carried(path, _picture_texts(path, head))
+    if opens := _picture_class(head):
+        return _carried(path, _picture_texts(path, opens))
     if head[4:8] in MOV_ATOMS:
         return _carried(path, _container_tags(path, "mov"))
     if head.startswith(EBML):
@@ -117,54 +129,57 @@ def _in_comment(comment: str) -> dict[str, str]:
     }
 
 
-def _picture_texts(path: Path, head: bytes) -> dict[str, str]:
-    """A PNG's text chunks, or what a WebP's EXIF has as `key:text`."""
-    texts: dict[str, str] = {}
+def _picture_texts(path: Path, opens: type[ImageFile]) -> dict[str, str]:
+    """A PNG's text chunks, or what the EXIF of other pictures has as `key:text`."""
     try:
         # Not Image.open: only what is written beside the pixels is read, whatever their number.
-        if head.startswith(PNG):
-            with PngImagePlugin.PngImageFile(str(path)) as png:
-                known = png.info if {"prompt", "workflow"} & png.info.keys() else png.text
-                texts = {k.lower(): v for k, v in known.items() if isinstance(v, str)}
-        else:
-            with WebPImagePlugin.WebPImageFile(str(path)) as webp:
-                exif = webp.getexif()
-            for text in (exif.get(tag) for tag in EXIF_TEXTS):
-                if isinstance(text, str):
-                    key, _, value = text.partition(":")
-                    texts[key.lower()] = value
+        with opens(str(path)) as picture:
+            if isinstance(picture, PngImagePlugin.PngImageFile):
+                info = picture.info
+                known = info if {"prompt", "workflow"} & info.keys() else picture.text
+                return {k.lower(): v for k, v in known.items() if isinstance(v, str)}
+            texts = [text for text in picture.getexif().values() if isinstance(text, str)]
     except Exception as error:  # Pillow has no class for what a torn file can raise
         raise WorkflowError(
             f"{path} cannot be read as a picture ({shown(str(error), 200)}); give the workflow's "
             "JSON."
         ) from error
-    return texts
+    pairs = (text.partition(":") for text in texts)
+    return {key.lower(): value for key, _, value in pairs}
+
+
+def _picture_class(head: bytes) -> type[ImageFile] | None:
+    """What reads a picture that begins so; None for all else."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WebPImagePlugin.WebPImageFile
+    if head[4:8] == b"ftyp" and head[8:12] in MODERN:
+        return _modern(head)
+    return next((opens for magic, opens in PICTURES.items() if head.startswith(magic)), None)
+
+
+def _modern(head: bytes) -> type[ImageFile]:
+    """What reads AVIF and HEIC, which not every Pillow does."""
+    try:
+        if head[8:12] == b"avif":
+            from PIL.AvifImagePlugin import AvifImageFile as Reader
+        else:
+            from pillow_heif import HeifImageFile as Reader
+    except ImportError as error:
+        package = "Pillow 11.3 or later" if head[8:12] == b"avif" else "pillow-heif"
+        raise WorkflowError(
+            f"This picture needs {package} (pip install); or give the workflow's JSON."
+        ) from error
+    return Reader
 
 
 def _container_tags(path: Path, demuxer: str) -> dict[str, str]:
     """The tags of a clip as a whole."""
-    arguments = [*input_file(path, demuxer=demuxer), "-f", "ffmetadata", "pipe:1"]
-    with FFmpeg(arguments, stdout=True) as process:
-        listing = bytearray()
-        for line in process.read_lines():
-            listing += line
-            if line.startswith((b"[CHAPTER]", b"[STREAM]")) or len(listing) > MAX_BYTES:
-                break
-        else:
-            if process.wait() != 0:
-                raise WorkflowError(
-                    f"{path} cannot be read as a clip ({shown(process.cause(), 200)}); give the "
-                    "workflow's JSON."
-                )
-    text = listing.decode("utf-8", "replace")
-    return {
-        _unescaped(tag[1]).lower(): _unescaped(tag[2])
-        for tag in _TAG.finditer(text.partition("\n")[2])
-    }
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+    try:
+        return read_tags(path, demuxer=demuxer)
+    except VideoError as error:
+        raise WorkflowError(
+            f"{path} cannot be read as a clip ({shown(str(error), 200)}); give the workflow's JSON."
+        ) from error
 
 
 def _bytes(path: Path) -> bytes:

@@ -25,6 +25,7 @@ from .reference_set import COLOURLESS, ReferenceSet, View
 
 DEFAULTS = TeachOptions()
 
+TEACHING = 1  # to be raised when the same references give another network than before
 VALIDATIONS = 12  # measurements on held-out blocks in a full run
 MUON_RATE = 0.05
 ADAM_RATE = 2e-3

@@ -10,8 +10,11 @@ import torch
 from safetensors.torch import save
 
 from ...files import AtomicOutput
-from ..weights_file import WeightsError, WeightsFile
+from ...options import MAX_RENDER_SIZE, MAX_SATURATION, QUALITIES
+from ..weights_file import WeightsError, WeightsFile, short
 from .network import ColorizationNet
+
+MAX_ACTIVATION = 1e30  # float32 ends at 3e38; trained weights stay below 1e9
 
 
 def detect(keys: Iterable[str]) -> bool:
@@ -22,12 +25,14 @@ def detect(keys: Iterable[str]) -> bool:
 def load(file: WeightsFile) -> ColorizationNet:
     """The network with the weights of ``file``, in eval mode, as float32.
 
-    Raises `WeightsError` when a tensor is missing, unknown, of another shape, or not finite; names
-    and shapes are looked at before a tensor is read.
+    Raises `WeightsError` when a tensor is missing, unknown, of another shape, not finite, or so
+    large that it would give NaN, and for metadata that steers the colours out of range; names and
+    shapes are looked at before a tensor is read.
     """
     network = ColorizationNet()
     expected = network.state_dict()
     _raise_if(_mismatches(file.shapes, expected), file.path)
+    _check_metadata(file.metadata, file.path)
     tensors = file.tensors()
     _raise_if(_unusable(tensors), file.path)
     network.load_state_dict(tensors)
@@ -59,12 +64,40 @@ def _mismatches(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, torch.Tensor]
 ) -> list[str]:
     problems = [f"{key} is missing" for key in expected if key not in found]
-    problems += [f"{key} is unknown" for key in found if key not in expected]
+    problems += [f"{short(key)} is unknown" for key in found if key not in expected]
     for key in expected.keys() & found.keys():
         shape = tuple(expected[key].shape)
         if found[key] != shape:
-            problems.append(f"{key} has shape {found[key]} where {shape} belongs")
+            problems.append(f"{key} has shape {short(str(found[key]))} where {shape} belongs")
     return problems
+
+
+def _check_metadata(metadata: Mapping[str, str], path: Path) -> None:
+    """Raise `WeightsError` for settings in a file's metadata that no `ColorOptions` could have."""
+    for name, most in (
+        ("render_size", MAX_RENDER_SIZE),
+        ("saturation", MAX_SATURATION),
+        ("tint", 1),
+    ):
+        given = metadata.get(name)
+        if given is None:
+            continue
+        try:
+            value = int(given) if name == "render_size" else float(given)
+            is_odd = not 0 <= value <= most  # so written, NaN is odd as well
+        except ValueError:
+            is_odd = True
+        if is_odd:
+            raise WeightsError(
+                f"{path} says in its metadata that its {name} is {short(given)}; save it with a "
+                f"number from 0 to {most}."
+            )
+    quality = metadata.get("quality", "full")
+    if quality not in QUALITIES[1:]:
+        raise WeightsError(
+            f"{path} says in its metadata that its quality is {short(quality)}; save it with one "
+            f"of {', '.join(QUALITIES[1:])}."
+        )
 
 
 def _unusable(tensors: Mapping[str, torch.Tensor]) -> list[str]:
@@ -74,7 +107,18 @@ def _unusable(tensors: Mapping[str, torch.Tensor]) -> list[str]:
             problems.append(f"{key} holds {tensor.dtype}, not floating-point numbers")
         elif not torch.isfinite(tensor).all():
             problems.append(f"{key} holds NaN or infinity")
+    if not problems and _bound(tensors) > MAX_ACTIVATION:
+        problems.append("their numbers are so large that the network would overflow")
     return problems
+
+
+def _bound(tensors: Mapping[str, torch.Tensor]) -> float:
+    """What no activation exceeds, whatever the luma: by the rows' sums, layer by layer."""
+    bound = 1.0
+    for layer in ("conv1", "conv2", "conv3", "conv4"):
+        weight, bias = (tensors[f"{layer}.{part}"].double().abs() for part in ("weight", "bias"))
+        bound = float((weight.sum((1, 2, 3)) * bound + bias).max())
+    return bound
 
 
 def _raise_if(problems: list[str], path: Path) -> None:

@@ -5,7 +5,7 @@ Knows no network: it takes luma and chroma from anywhere.
 
 from .chroma_filter import MAX_FRAMES
 from .cuts import CutDetector
-from .keyframes import KeyframePicker
+from .keyframes import KeyframePicker, keyframe_thumbnail
 from .more_references import ReferenceAdvisor
 from .motion import estimate_motion
 from .operations import box_mean, warp
@@ -25,6 +25,7 @@ __all__ = [
     "box_mean",
     "estimate_motion",
     "filter_size",
+    "keyframe_thumbnail",
     "mark_shots",
     "match_size",
     "recall_chroma",

@@ -95,10 +95,20 @@ class Measurement(NamedTuple):
         return map(Measurement._make, zip(*(part.split(1) for part in self), strict=True))
 
 
-def measure(chroma: Tensor, luma: Tensor, previous: Tensor, tuning: FilterTuning) -> Measurement:
-    """Compare consecutive frames, ``previous`` being luma and chroma before the first of them."""
+def measure(
+    chroma: Tensor,
+    luma: Tensor,
+    previous: Tensor,
+    tuning: FilterTuning,
+    flow: Tensor | None = None,
+) -> Measurement:
+    """Compare consecutive frames, ``previous`` being luma and chroma before the first of them.
+
+    ``flow`` is the motion from each to the one before, where it is known.
+    """
     frames = torch.cat((previous, torch.cat((luma, chroma), dim=1)))
-    flow = estimate_motion(frames[:, :1])
+    if flow is None:
+        flow = estimate_motion(frames[:, :1])
     moved_luma, moved_chroma = warp(frames[:-1], flow).split((1, 2), dim=1)
     exposure = match_exposure(moved_luma, luma)
     if tuning.detailed:

@@ -8,6 +8,7 @@ the one whose patches differ less is taken. A field is ``(n, 2, h, w)``, (dx, dy
 each pixel of the frame lies in the picture.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -76,19 +77,30 @@ def propagate(field: Tensor, flow: Tensor) -> Tensor:
 def search(frame: Features, pictures: Features) -> Tensor:
     """The field of one frame in each of the pictures, from nothing; still to `refine`."""
     height, width = frame.fine.luma.shape[2:]
-    rows, columns = grid = _grid_size(height, width)
-    queries = frame.descriptors[0].t()
+    rows, columns = _grid_size(height, width)
     keys = pictures.descriptors
-    y, x = torch.meshgrid(
-        *(torch.arange(side, device=keys.device, dtype=keys.dtype) for side in grid), indexing="ij"
-    )
-    cells = torch.stack((x, y)).flatten(1)
-    apart = torch.cdist(cells.t(), cells.t()).square_() * (DISTANCE_COST / min(grid) ** 2)
-    cost = keys.square().sum(1, keepdim=True) - 2 * (queries @ keys) + apart
+    queries = frame.descriptors.transpose(1, 2).expand(len(keys), -1, -1)
+    cells, apart = _cells(rows, columns)
+    # The squared difference without what is the same for all keys, in one pass.
+    own = keys.square().sum(1, keepdim=True)
+    cost = torch.baddbmm(apart.expand(len(keys), -1, -1), queries, keys, alpha=-2).add_(own)
     field = (cells[:, cost.argmin(2)] - cells[:, None]).transpose(0, 1)
     field = _resize_flow(field.unflatten(2, (rows, columns)), frame.half.luma.shape[2:])
     field = refine(frame.half, pictures.half, field, SEARCH_STEPS)
     return _resize_flow(field, torch.Size((height, width)))
+
+
+def align(frame: Features, picture: Features) -> Tensor:
+    """The field of a frame in a picture of the same moment, which may lie a few pixels off.
+
+    Zero where that matches as well.
+    """
+    still = torch.zeros_like(frame.half.gradient)
+    field = refine(frame.half, picture.half, still, SEARCH_STEPS)
+    field = refine(frame.fine, picture.fine, _resize_flow(field, frame.fine.luma.shape[2:]))
+    still = torch.zeros_like(field)
+    costs = (mismatch(frame.fine, picture.fine, field) for field in (still, field))
+    return better(still, next(costs), field, next(costs))[0]
 
 
 def refine(frame: Level, pictures: Level, field: Tensor, steps: int = STEPS) -> Tensor:
@@ -129,6 +141,15 @@ def _level(luma: Tensor) -> Level:
     xx, xy, yy = box_mean(torch.cat((dx * dx, dx * dy, dy * dy), dim=1), FLOW_WINDOW).split(1, 1)
     prior = FLOW_PRIOR + noise / variance
     return Level(luma, texture, gradient, torch.cat((xx + prior, xy, yy + prior), dim=1))
+
+
+@lru_cache(maxsize=8)
+def _cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """Where the grid's cells lie ``(2, cells)``, and what it costs to match one to another."""
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    cells = torch.stack((x, y)).flatten(1).float()
+    apart = torch.cdist(cells.t(), cells.t()).square_()
+    return cells, apart.mul_(DISTANCE_COST / min(rows, columns) ** 2)
 
 
 def _grid_size(height: int, width: int) -> tuple[int, int]:

@@ -11,6 +11,11 @@ EDGE_PENALTY = 1.2  # times as far from the others as a frame there is taken to 
 MAX_ROUNDS = 20  # of exchanges; a few are enough as a rule
 
 
+def keyframe_thumbnail(luma: Tensor) -> Tensor:
+    """What a frame's luma ``(1, h, w)`` is compared by: `THUMBNAIL` pixels in a row."""
+    return adaptive_avg_pool2d(luma.float(), THUMBNAIL).flatten().cpu()
+
+
 class KeyframePicker:
     """Collects one shot and names the frames least far from all of its others.
 
@@ -31,12 +36,15 @@ class KeyframePicker:
     def __call__(self, luma: Tensor) -> None:
         for frame in luma:
             if self.count % self.stride == 0:
-                thumbnail = adaptive_avg_pool2d(frame.float(), THUMBNAIL)
-                self.thumbnails.append(thumbnail.flatten().cpu())
+                self.thumbnails.append(keyframe_thumbnail(frame))
             self.count += 1
             if len(self.thumbnails) > MAX_CANDIDATES:
                 self.thumbnails = self.thumbnails[::2]
                 self.stride *= 2
+
+    def thumbnail(self, frame: int) -> Tensor:
+        """The thumbnail of a frame that `pick` gave."""
+        return self.thumbnails[frame // self.stride]
 
     def pick(self, count: int = 1) -> list[int]:
         """The ``count`` keyframes, or all frames of a shot that has fewer.

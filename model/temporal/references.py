@@ -19,6 +19,7 @@ from ..parallel import run_single_threaded
 from ..resize import resize, scaled
 from .correspondence import (
     Features,
+    align,
     better,
     features,
     join,
@@ -121,7 +122,10 @@ def _recall(
     """Each batch beside what is recalled of its frames."""
     memory, frame = ReferenceMemory(references), first_frame
     for batch in batches:
-        yield batch, run_single_threaded(partial(memory.recall, frame, batch.luma, batch.chroma))
+        flow, recalled = run_single_threaded(
+            partial(memory.recall, frame, batch.luma, batch.chroma)
+        )
+        yield batch._replace(flow=flow), recalled
         frame += len(batch.luma)
 
 
@@ -134,25 +138,27 @@ class ReferenceMemory:
         self.held: list[_Held] = []
         self.last: Tensor | None = None  # luma of the last frame (1, 1, h, w)
 
-    def recall(self, first: int, luma: Tensor, guess: Tensor) -> RecalledBatch:
-        """The chroma of frames from number ``first`` on, by their ``luma`` and a ``guess``."""
-        guess = resize(guess.cpu(), luma.shape[2:])
-        parts = [
-            self._recall(frame, x, g)
-            for frame, (x, g) in enumerate(
-                zip(luma.cpu().split(1), guess.split(1), strict=True), first
-            )
-        ]
-        return RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
+    def recall(self, first: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, RecalledBatch]:
+        """The motion and the chroma of frames from number ``first`` on, by ``luma`` and ``guess``.
 
-    def _recall(self, frame: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        The motion is that from each frame to the one before, none where that had another size.
+        """
+        luma = luma.cpu()
+        guess = resize(guess.cpu(), luma.shape[2:])
+        if self.last is None or self.last.shape != luma[:1].shape:
+            self.last = luma[:1]
+        flow = estimate_motion(torch.cat((self.last, luma)))
+        self.last = luma[-1:]
+        frames = zip(luma.split(1), guess.split(1), flow.split(1), strict=True)
+        parts = [self._recall(frame, *parts) for frame, parts in enumerate(frames, first)]
+        return flow, RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
+
+    def _recall(
+        self, frame: int, luma: Tensor, guess: Tensor, flow: Tensor
+    ) -> tuple[Tensor, Tensor]:
         self._move_window(frame, luma.shape[2:])
-        last, self.last = self.last, luma
         if not self.held:
             return guess, torch.zeros_like(luma)
-        flow, is_carried = None, any(held.field is not None for held in self.held)
-        if last is not None and last.shape == luma.shape and is_carried:
-            flow = estimate_motion(torch.cat((last, luma)))
         present = features(luma)
         fields, costs = self._match(frame, present, flow)
         chroma = torch.cat([held.chroma for held in self.held])
@@ -164,16 +170,15 @@ class ReferenceMemory:
         )
         return blend(chroma, costs, weight, distance.view(-1, 1, 1, 1), guess)
 
-    def _match(self, frame: int, present: Features, flow: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _match(self, frame: int, present: Features, flow: Tensor) -> tuple[Tensor, Tensor]:
         for held in self.held:
             if held.frame == frame:
-                # The film's own luma is what other frames look like; a reference's may differ.
-                held.features, held.field = present, torch.zeros_like(present.fine.gradient)
+                held.take_place(present)
         pictures = join([held.features for held in self.held])
         fields = refine(present.fine, pictures.fine, search(present, pictures))
         costs = mismatch(present.fine, pictures.fine, fields)
         carried = [n for n, held in enumerate(self.held) if held.field is not None]
-        if flow is not None and carried:
+        if carried:
             fine = join([self.held[n].features for n in carried]).fine
             known = [held.field for held in self.held if held.field is not None]
             field = propagate(torch.cat(known), flow)
@@ -217,6 +222,18 @@ class _Held:
         if reference.weight is not None:
             self.weight = resize(reference.weight[None].cpu(), size).clamp_(0, 1)
         self.field: Tensor | None = None  # of the last frame
+
+    def take_place(self, present: Features) -> None:
+        """This is the frame that the reference is of, as the film shows it.
+
+        The film's own luma is what other frames look like; a reference's may differ, and lie a
+        little off.
+        """
+        found = align(present, self.features)
+        if found.any():
+            planes = warp(torch.cat((self.chroma * self.weight, self.weight), dim=1), found)
+            self.chroma, self.weight = planes[:, :2] / planes[:, 2:].clamp_min(1e-6), planes[:, 2:]
+        self.features, self.field = present, torch.zeros_like(present.fine.gradient)
 
 
 def blend(

@@ -34,6 +34,9 @@ class ChromaBatch(NamedTuple):
     cuts: Sequence[bool] | None = None
     """Whether a shot begins with each frame; ``None``: it is found in the luma."""
 
+    flow: Tensor | None = None
+    """From each frame to the one before, as `estimate_motion` gives it; ``None``: it is found."""
+
 
 def filter_size(height: int, width: int) -> tuple[int, int]:
     """The size of the luma by which chroma ``(height, width)`` is stabilized best."""
@@ -69,8 +72,8 @@ def stabilize_chroma(
 
 
 def _stabilize(batches: Iterable[ChromaBatch], stabilizer: ChromaStabilizer) -> Iterator[Tensor]:
-    for chroma, luma, cuts in batches:
-        batch = ChromaBatch(chroma.cpu(), luma.cpu(), cuts)
+    for batch in batches:
+        batch = batch._replace(chroma=batch.chroma.cpu(), luma=batch.luma.cpu())
         yield from run_single_threaded(partial(stabilizer.push, batch))
     yield from run_single_threaded(stabilizer.flush)
 
@@ -99,7 +102,7 @@ class ChromaStabilizer:
         luma, chroma = batch.luma, resize(batch.chroma, batch.luma.shape[2:])
         if self.state is None:
             self.last_frame = torch.cat((luma[:1], chroma[:1]), dim=1)  # no motion, no innovation
-        measurement = measure(chroma, luma, self.last_frame, self.tuning)
+        measurement = measure(chroma, luma, self.last_frame, self.tuning, batch.flow)
         jobs: list[SmoothingJob] = []
         for frame, cut, dissolve in zip(measurement.frames(), cuts, dissolves, strict=True):
             if cut:

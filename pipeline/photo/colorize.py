@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +17,11 @@ from ...files import AtomicOutput
 from ...model import (
     ChromaModel,
     Network,
+    interleaved_luma,
     merge,
     parallel_map,
     resize_columns,
     resize_rows,
-    rgb_to_luma,
 )
 from ...options import ColorOptions
 from .errors import PhotoError
@@ -69,6 +69,11 @@ class PhotoResult:
     is_bilevel: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether not all of the source could be read."""
+        return any(note.startswith("damaged") for note in self.notes)
+
 
 DEFAULTS = ColorOptions()
 
@@ -82,6 +87,7 @@ def colorize_photo(
     bit_depth: int | None = None,
     overwrite: bool = False,
     skip_color: bool = False,
+    record: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -92,6 +98,7 @@ def colorize_photo(
     ``target`` has them; luma is kept within half a level. ``bit_depth``: 8 or 16 bits a channel;
     ``None`` is what the source has. A photo that is in colour already is judged by its luma, or
     left with ``skip_color``. ``on_progress`` counts rows. Large scans are coloured in bands.
+    ``record`` goes into the result's metadata, see `PhotoOutput`.
 
     Raises `PhotoError` for what cannot be read or written, and ``FileExistsError`` when ``target``
     is there and ``overwrite`` is off.
@@ -104,6 +111,7 @@ def colorize_photo(
         bit_depth=bit_depth,
         overwrite=overwrite,
         skip_color=skip_color,
+        record=record,
         on_progress=on_progress,
     )
 
@@ -126,11 +134,13 @@ def colorize_bands(
 
         @torch.no_grad()
         def paint(rows: slice, rgb: Tensor) -> Tensor:
-            planes = rgb.to(model.device).permute(2, 0, 1)
-            colored = merge(rgb_to_luma(planes), resize_columns(narrow[:, rows], bands.width))
+            rgb = rgb.to(model.device)
+            luma, chroma = interleaved_luma(rgb), resize_columns(narrow[:, rows], bands.width)
+            colored = torch.empty_like(rgb)
+            merge(luma[None], chroma, out=colored.permute(2, 0, 1))
             if strength < 1:
-                colored = torch.lerp(planes, colored, strength)
-            return colored.permute(1, 2, 0).cpu()
+                colored = torch.lerp(rgb, colored, strength)
+            return colored.cpu()
 
         return paint
 
@@ -143,7 +153,7 @@ def small_luma(bands: Bands, size: tuple[int, int], device: torch.device | str) 
     narrow = torch.empty(1, bands.height, size[1], device=device)
 
     def shrink(rows: slice) -> None:
-        luma = rgb_to_luma(bands.read(rows).to(device).permute(2, 0, 1))
+        luma = interleaved_luma(bands.read(rows).to(device))[None]
         narrow[:, rows] = resize_columns(luma, size[1])
 
     parallel_map(shrink, slices)
@@ -158,6 +168,7 @@ def paint_photo(
     bit_depth: int | None = None,
     overwrite: bool = False,
     skip_color: bool = False,
+    record: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> PhotoResult:
     """`colorize_photo`, by whatever turns the bands of a picture into coloured ones."""
@@ -180,7 +191,7 @@ def paint_photo(
             with AtomicOutput(target, overwrite=overwrite) as part:
                 shutil.copyfile(source, part)
             return PhotoResult(target, is_bilevel=True, notes=notes)
-    with PhotoOutput(target, overwrite=overwrite) as output:
+    with PhotoOutput(target, overwrite=overwrite, record=record) as output:
         total, done = photo.height * photo.page_count, 0
         for index, page in enumerate(photo.pages()):
             if index:

@@ -45,6 +45,9 @@ _PHOTO_MAGIC = {
 _CLIP_MAGIC = (
     b"\x1aE\xdf\xa3", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"OggS", b"\0\0\x01\xba",
     b"\0\0\x01\xb3", b"\x06\x0e+4", b"YUV4MPEG2", b"\x1f\x07\0", b"\0\0\0\x01", b".RMF",
+    b"nut/multimedia",
+    # H.264 and H.265 that begin with a short start code: parameter sets and delimiters.
+    b"\0\0\x01\x09", b"\0\0\x01\x27", b"\0\0\x01\x67", b"\0\0\x01\x40", b"\0\0\x01\x46",
 )  # fmt: skip
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 

@@ -48,6 +48,8 @@ class Metadata:
     chunks: list[tuple[bytes, bytes]] | None = None
     directory: Directory | None = None
     encoding: dict = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    """For a PNG of what had no chunks: more text, by keyword."""
 
     def names(self) -> list[str]:
         """What there is, in words."""
@@ -75,13 +77,15 @@ def upright_exif(block: bytes, swapped: bool) -> bytes | None:
     if order is None:
         return None
     try:
-        entries, following = _entries(block, struct.unpack_from(order + "I", block, 4)[0], order)
+        entries, following = directory_entries(
+            block, struct.unpack_from(order + "I", block, 4)[0], order
+        )
         if 274 in entries:
             struct.pack_into(order + "HIHH", data, entries[274] + 2, SHORT, 1, 1, 0)
         data[following : following + 4] = bytes(4)
         if swapped and 34665 in entries:
             at = struct.unpack_from(order + "I", block, entries[34665] + 8)[0]
-            inner, _ = _entries(block, at, order)
+            inner, _ = directory_entries(block, at, order)
             if 40962 in inner and 40963 in inner:  # PixelXDimension, PixelYDimension
                 width, height = inner[40962] + 2, inner[40963] + 2
                 data[width : width + 10] = block[height : height + 10]
@@ -91,7 +95,7 @@ def upright_exif(block: bytes, swapped: bool) -> bytes | None:
     return bytes(data)
 
 
-def _entries(block: bytes, at: int, order: str) -> tuple[dict[int, int], int]:
+def directory_entries(block: bytes, at: int, order: str) -> tuple[dict[int, int], int]:
     """Where each tag's entry stands, and where the pointer to the next directory does."""
     (count,) = struct.unpack_from(order + "H", block, at)
     places = (at + 2 + 12 * index for index in range(count))

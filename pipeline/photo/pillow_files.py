@@ -20,7 +20,11 @@ from .errors import PhotoError
 from .formats import JPEG, MPO
 
 MAX_SIDE = 16384  # pixels
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
+# Pillow has no class for what a torn file can raise.
+DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, RuntimeError, TypeError,
+    ArithmeticError, AttributeError, AssertionError,
+)  # fmt: skip
 _END_OF_IMAGE = b"\xff\xd9"
 _filters = threading.Lock()
 

@@ -25,7 +25,21 @@ from .color_management import (
     to_srgb,
 )
 from .errors import PhotoError
-from .formats import GIF, HEIF, JPEG, JPEG2000, MPO, PNG, PPM, TGA, TIFF, UNKNOWN, WEBP, kind_of
+from .formats import (
+    AVIF,
+    GIF,
+    HEIF,
+    JPEG,
+    JPEG2000,
+    MPO,
+    PNG,
+    PPM,
+    TGA,
+    TIFF,
+    UNKNOWN,
+    WEBP,
+    kind_of,
+)
 from .metadata import Metadata, upright_exif, upright_xmp
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
 from .raster import Raster, has_color
@@ -234,7 +248,8 @@ def _read_pillow(path: Path, format: str) -> Page:
         _load(path, picture, notes)
         metadata, profile = _metadata(path, picture)
         turned = _orientation(picture) in _SIDEWAYS
-        if format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA") and _is_deep_jp2(path):
+        deep_jp2 = format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA")
+        if (deep_jp2 and _is_deep_jp2(path)) or (format == AVIF and _is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
         raster, bits = _decode(picture, notes)
     if metadata.exif:
@@ -489,6 +504,14 @@ def _is_irreversible(path: Path) -> bool:
 def _is_deep_jp2(path: Path) -> bool:
     size = _jp2_marker(path, b"\xff\x51", 41)
     return len(size) == 41 and (size[40] & 0x7F) + 1 > 8
+
+
+def _is_deep_avif(path: Path) -> bool:
+    """By ``high_bitdepth`` of the first AV1 configuration (AV1-ISOBMFF, 2.3.3)."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    at = head.find(b"av1C")
+    return at >= 0 and len(head) > at + 6 and bool(head[at + 6] & 0x40)
 
 
 def _read_heif(path: Path) -> Page:

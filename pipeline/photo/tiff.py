@@ -18,7 +18,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8",
             18: "u8"}  # fmt: skip
-SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 3, 4, 5, 7, 1
+SHORT, LONG, RATIONAL, UNDEFINED, BYTE, ASCII = 3, 4, 5, 7, 1, 2
 _POINTERS = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _MOST_DIRECTORIES, _MOST_BYTES = 4096, 1 << 28
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +38,7 @@ from .formats import (
 from .metadata import Metadata, to_directory
 from .png import PngWriter
 from .read import Photo
+from .record import with_record
 from .tiff import LONG, SHORT, pack_directory
 from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
 from .tiff_pixels import JPEG as TIFF_JPEG
@@ -68,11 +69,16 @@ def result_bits(format: str, source_bits: int, wanted: int | None) -> int:
 class PhotoOutput:
     """Writes a photo under ``path``, whole or not at all: `begin` a page, then its bands.
 
-    A context manager. ``losses`` says afterwards what the format could not hold.
+    A context manager. ``losses`` says afterwards what the format could not hold. ``record`` says
+    what made the photo, by ``prompt``, ``workflow`` and ``colorizationnet``; it stands in the first
+    page of what can hold it: PNG, JPEG, TIFF, WebP, AVIF, HEIC.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, overwrite: bool = False, record: Mapping[str, str] | None = None
+    ) -> None:
         self.format = result_format(path)
+        self._record = record or {}
         self.losses: list[str] = []
         self._output = AtomicOutput(path, overwrite=overwrite)
         self._writer: Any = None
@@ -110,6 +116,8 @@ class PhotoOutput:
         if self._pages is None and self._writer is not None:
             raise PhotoError(f"{self._output.path} holds one picture; name a .tif for several.")
         channels = 4 if alpha else 3
+        metadata = with_record(metadata, self._record, self.format, self.losses)
+        self._record = {}
         if self.format == PNG:
             chunks = _png_chunks(metadata)
             self._writer = PngWriter(self._file, size, channels, bits, chunks)
@@ -223,6 +231,8 @@ def _png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
         chunks.append(png.xmp_chunk(metadata.xmp))
     if metadata.comment and metadata.chunks is None:
         chunks.append((b"tEXt", b"Comment\0" + metadata.comment.replace(b"\0", b" ")))
+    for key, text in metadata.texts.items():
+        chunks.append((b"tEXt", key.encode() + b"\0" + text.encode()))
     return chunks
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,10 +24,11 @@ from ...video import (
     join_parts,
     versions,
 )
-from ..film import FilmProgress, OnConfidence, colorize_film, taught_network
-from ..shots import ClipShots, ShotColors, shot_colors, shot_references
+from ..film import FilmColors, FilmProgress, OnConfidence, colorize_film
+from ..shots import ClipShots
+from ..taught_networks import TaughtNetworks
 from .disk import DiskNeed
-from .paint import FilmColors, FilmWork, color_segments, kept_network, runs_of
+from .paint import FilmWork, color_segments, runs_of
 from .plan import LENGTH as SEGMENT_LENGTH
 from .plan import LONG, Segment, at_nearest, even_boundaries, segments_between
 from .source import SourceState, digest, digest_of_images, digest_of_network
@@ -50,8 +50,10 @@ def colorize_long_film(
     *,
     frames: range | None = None,
     shots: ClipShots | None = None,
-    keyframes: Tensor | None = None,
+    keyframes: Sequence[Tensor] | None = None,
+    strokes: bool = False,
     teaching: TeachOptions = DEFAULT_TEACHING,
+    kept: TaughtNetworks | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
     check: Check | None = None,
@@ -84,37 +86,37 @@ def colorize_long_film(
             frames=frames,
             shots=shots,
             keyframes=keyframes,
+            strokes=strokes,
             teaching=teaching,
+            kept=kept,
             device=device,
             on_progress=on_progress,
             check=check,
             on_confidence=on_confidence,
         )
     refuse_taken(path, encode)
-    check_recolor(clip, path, encode)
+    encode = check_recolor(clip, path, encode)
     work = FilmWork(SourceState.of(clip.path), clip, frames, color, film, encode)
-    key = work_key(work, digest_of_network(network), shots, digest_of_images(keyframes), teaching)
-    store = SegmentStore(path, key)
+    if shots is not None:
+        shots.check_clip(clip, frames)
+    taught_by = (shots and shots.shots, digest_of_images(keyframes), strokes, teaching)
+    store = SegmentStore(path, work_key(work, digest_of_network(network), taught_by))
     segments = store.open(frames)
     if segments is None:
         boundaries = even_boundaries(frames, length)
         cuts = [] if shots is None else [frames.start + shot.first for shot in shots.shots]
         segments = segments_between(frames, at_nearest(boundaries, cuts, length // 2))
         store.plan(segments)
+    colors = FilmColors(
+        network,
+        strokes=strokes,
+        teaching=teaching,
+        kept=kept or TaughtNetworks(store.folder / "taught"),
+    )
     try:
-        _fill(
-            store,
-            work,
-            segments,
-            network,
-            shots,
-            keyframes,
-            teaching,
-            device,
-            on_progress,
-            check,
-            on_confidence,
-        )
+        if shots is not None and keyframes is not None:
+            colors = colors.by_keyframes(shots, keyframes, color)
+        _fill(store, work, segments, colors, device, on_progress, check, on_confidence)
         join(store, work, segments, check)
     except BaseException:
         tell_kept(store, len(segments))
@@ -125,7 +127,8 @@ def colorize_long_film(
 
 def is_divisible(clip: Clip, frames: range, from_length: int = LONG) -> bool:
     """Whether these frames of the clip are worth it, and can be found one by one."""
-    return len(frames) >= from_length and clip.timed and not clip.missing_frames
+    is_sound = not (clip.missing_frames or clip.corrupt_packets or clip.jumps or clip.pictures)
+    return len(frames) >= from_length and clip.timed and is_sound
 
 
 def refuse_taken(path: Path, encode: EncodeOptions) -> None:
@@ -137,13 +140,7 @@ def refuse_taken(path: Path, encode: EncodeOptions) -> None:
         raise VideoError(str(error)) from None
 
 
-def work_key(
-    work: FilmWork,
-    weights: str,
-    shots: ClipShots | None,
-    keyframes: str,
-    teaching: TeachOptions,
-) -> str:
+def work_key(work: FilmWork, weights: str, taught_by: tuple) -> str:
     """A digest of all that the segments of a film depend on."""
     return digest(
         pack_version(),
@@ -154,7 +151,7 @@ def work_key(
         work.film,
         (work.encode.format, work.encode.quality, work.encode.bit_depth),
         weights,
-        (shots, keyframes, teaching) if shots else None,
+        taught_by,
     )
 
 
@@ -191,10 +188,7 @@ def _fill(
     store: SegmentStore,
     work: FilmWork,
     segments: Sequence[Segment],
-    network: Network,
-    shots: ClipShots | None,
-    keyframes: Tensor | None,
-    teaching: TeachOptions,
+    colors: FilmColors,
     device: torch.device | str,
     on_progress: OnProgress | None,
     check: Check | None,
@@ -203,48 +197,18 @@ def _fill(
     """Colour the segments that are not finished yet."""
     missing = [segment for segment in segments if not store.is_finished(segment, check)]
     need = DiskNeed(store, work, len(segments) - len(missing), len(segments))
-    parts = [ShotColors(0)]
-    references: Callable | None = None
-    if shots is not None and keyframes is not None:
-        shots.check_clip(work.clip, work.frames)
-        parts = shot_colors(shots, keyframes)
-        references = partial(shot_references, shots, keyframes, work.color.saturation)
-    taught = [part for part in parts if part.keyframes is not None]
     left = sum(len(segment.frames) for segment in missing)
-    kept = sum(_taught_file(store, part).exists() for part in taught)
-    progress = FilmProgress(
-        on_progress,
-        len(work.frames) + len(taught) * teaching.steps,
-        len(work.frames) - left + kept * teaching.steps,
-    )
-
-    def network_of(shot: ShotColors) -> Network:
-        return kept_network(
-            _taught_file(store, shot),
-            partial(
-                taught_network,
-                network,
-                shot,
-                teaching=teaching,
-                device=device,
-                progress=progress,
-                check=check,
-            ),
-        )
-
+    progress = FilmProgress(on_progress, len(work.frames) + colors.steps, len(work.frames) - left)
     for run in runs_of(missing):
         color_segments(
             work,
             run,
             [store.part(segment) for segment in run],
-            FilmColors(network, parts, references, network_of),
+            colors,
             device=device,
             progress=progress,
             on_part=need.check,
             check=check,
             on_confidence=on_confidence,
         )
-
-
-def _taught_file(store: SegmentStore, shot: ShotColors) -> Path:
-    return store.folder / f"taught-{shot.first:09}.safetensors"
+    progress.reach(progress.total)

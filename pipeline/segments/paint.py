@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from ...callbacks import Check
-from ...model import Network, Reference, load_model, save_model
 from ...options import ColorOptions, EncodeOptions, FilmOptions
 from ...video import Clip, Part, recolor_parts
-from ..film import FilmPainter, FilmProgress, OnConfidence
-from ..shots import ShotColors
+from ..film import FilmColors, FilmPainter, FilmProgress, OnConfidence
 from .plan import Segment
 from .source import SourceState
 
@@ -28,20 +25,6 @@ class FilmWork:
     color: ColorOptions
     film: FilmOptions
     encode: EncodeOptions
-
-
-@dataclass(frozen=True)
-class FilmColors:
-    """What a film's colours come from.
-
-    ``shots`` and ``references`` (a new iterator at each call) count from the film's first frame.
-    ``taught_network`` gives a shot's.
-    """
-
-    network: Network
-    shots: Sequence[ShotColors] = field(default_factory=lambda: [ShotColors(0)])
-    references: Callable[[], Iterable[Reference]] | None = None
-    taught_network: Callable[[ShotColors], Network] | None = None
 
 
 def runs_of(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -78,17 +61,14 @@ def color_segments(
     first, last = run[0], run[-1]
     lead = min(first.lead(work.film), first.frames.start - work.frames.start)
     painter = FilmPainter(
-        colors.network,
+        colors,
         work.color,
         work.film,
-        colors.shots,
-        colors.references and colors.references(),
-        device=torch.device(device),
-        first_frame=first.frames.start - lead,
-        start=first.frames.start - lead - work.frames.start,
+        torch.device(device),
+        work.frames,
+        first=first.frames.start - lead,
         lead=lead,
-        taught_network=colors.taught_network or (lambda shot: colors.network),
-        progress=progress or FilmProgress(None, 0),
+        progress=progress,
         on_confidence=on_confidence,
         check=check,
     )
@@ -105,12 +85,3 @@ def color_segments(
         check=check,
     )
     work.source.check()
-
-
-def kept_network(path: Path, teach: Callable[[], Network]) -> Network:
-    """The taught network of the file ``path``, or what ``teach`` gives, which is kept there."""
-    if path.exists():
-        return load_model(path)
-    network = teach()
-    save_model(network, path, network.metadata)  # type: ignore[arg-type]  # the teachable one
-    return network

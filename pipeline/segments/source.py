@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +72,13 @@ def digest_of_network(network: Network) -> str:
     return found.hexdigest()[:16]
 
 
-def digest_of_images(images: Tensor | None) -> str:
+def digest_of_images(images: Sequence[Tensor] | None) -> str:
     """A digest of pictures; of none."""
     if images is None:
         return ""
-    found = hashlib.sha256(repr(tuple(images.shape)).encode())
+    found = hashlib.sha256()
     for image in images:
+        found.update(repr(tuple(image.shape)).encode())
         found.update(_bytes(image))
     return found.hexdigest()[:16]
 

@@ -52,8 +52,9 @@ class SegmentStore:
     def plan(self, segments: Sequence[Segment]) -> None:
         """Keep the plan; files of another one are removed."""
         for path in self.folder.iterdir():
-            with suppress(OSError):
-                path.unlink()
+            if path.is_file():
+                with suppress(OSError):
+                    path.unlink()
         with AtomicOutput(self.folder / PLAN, overwrite=True) as part:
             part.write_text(to_json(segments))
 

@@ -17,6 +17,7 @@ from colorizationnet.host import paths
 from colorizationnet.nodes import NODES
 from colorizationnet.video import probe
 from PIL import Image
+from real_comfyui import skip_without_its_nodes
 
 LONG = "ColorizationNetColorizeVideo"
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,8 @@ def prepare(path, folder):
         for key, value in inputs.items():
             suffix = Path(value).suffix.lower() if isinstance(value, str) else ""
             if suffix in paths.SUFFIXES["image"]:
-                inputs[key] = "colored.png" if teaches else "photo.png"
+                painted = teaches or node["class_type"] == "Painter"
+                inputs[key] = "colored.png" if painted else "photo.png"
             elif suffix in paths.SUFFIXES["video"]:
                 inputs[key] = "clip.mp4"
             elif suffix == ".safetensors" and not teaches:
@@ -88,6 +90,7 @@ def run(capsys, *arguments):
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_same_pixels_in_comfyui(workflow, server, base, inputs, tmp_path, capsys, monkeypatch):
+    skip_without_its_nodes(server, json.loads(workflow.read_text()))
     prepared = prepare(workflow, tmp_path)
     monkeypatch.chdir(base)  # where the stand-in finds models/colorization
     common = [prepared, "--input-dir", inputs]

@@ -1,0 +1,123 @@
+import logging
+from pathlib import Path, PurePosixPath
+
+from ..host import current, io, ui
+from ..pipeline import PhotoError, colorize_photo, result_suffix
+from .types import (
+    ColorizationModel,
+    check_saturation,
+    color_options,
+    colour_inputs,
+    look_input,
+    quality_input,
+)
+
+log = logging.getLogger(__name__)
+
+SHOWN = {".png", ".jpg", ".jpeg", ".webp"}  # what a browser shows
+TYPICAL = 2048  # pixels a side, for the memory that a photo may need
+
+
+class ColorizeFolder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ColorizationNetColorizeFolder",
+            display_name="Colorize Photo Folder",
+            category="image/color",
+            description="Colorizes every photo of a folder, of any sizes, into another folder "
+            "under the same names, with their depth, profile and metadata. What is there already "
+            "is left, so that a second run goes on where the first was stopped.",
+            search_aliases=[
+                "album",
+                "batch photos",
+                "photo folder",
+                "colorize folder",
+                "old photos",
+                "restore photos",
+            ],
+            is_output_node=True,
+            inputs=[
+                ColorizationModel.Input("model", tooltip="From Load ColorizationNet or Teach."),
+                io.String.Input(
+                    "folder",
+                    default="colorizationnet_album",
+                    tooltip="A folder below the input folder; with [output] behind its name, below "
+                    "the output folder.",
+                ),
+                io.String.Input(
+                    "output_folder",
+                    default="colorized/album",
+                    tooltip="Where the coloured photos go, below the output folder.",
+                ),
+                *colour_inputs(),
+                quality_input(),
+                look_input(),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def validate_inputs(cls, folder, saturation=1.0):
+        try:
+            current().folder_files(folder, "image")
+        except (OSError, ValueError) as error:
+            return str(error)
+        return check_saturation(saturation)
+
+    @classmethod
+    def fingerprint_inputs(cls, folder, **_):
+        files = current().folder_files(folder, "image")
+        return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        folder,
+        output_folder,
+        render_size,
+        strength,
+        saturation,
+        quality="auto",
+        look="natural",
+    ) -> io.NodeOutput:
+        host = current()
+        options = color_options(model, render_size, strength, saturation, quality, look=look)
+        network = model.load(options, 1, TYPICAL, TYPICAL)
+        files = host.folder_files(folder, "image")
+        target = host.output_folder(output_folder)
+        if target.resolve() == files[0].parent.resolve():
+            raise ValueError("The coloured photos cannot lie among the photos; choose another one.")
+        made: list[Path] = []
+        failed: list[str] = []
+        with host.progress(len(files)) as progress:
+            for done, file in enumerate(files, 1):
+                suffix, _ = result_suffix(file)
+                result = target / f"{file.stem}{suffix}"
+                if result in made:
+                    result = target / f"{file.name}{suffix}"
+                try:
+                    if not result.exists():
+                        colorize_photo(
+                            file,
+                            result,
+                            network,
+                            options,
+                            device=host.device(),
+                            check=host.check_cancelled,
+                        )
+                    made.append(result)
+                except PhotoError as error:
+                    log.warning("%s", error)
+                    failed.append(str(error))
+                progress.report(done, len(files), None)
+        if not made:
+            raise ValueError(failed[0])
+        place = str(PurePosixPath(*Path(output_folder).parts))
+        shown = [
+            ui.SavedResult(file.name, place, io.FolderType.output)
+            for file in made
+            if file.suffix.lower() in SHOWN
+        ]
+        return io.NodeOutput(ui=ui.SavedImages(shown))
