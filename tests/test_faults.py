@@ -84,7 +84,7 @@ def test_a_full_disk_keeps_what_was_done(sources):
 
 
 @needs_mount
-@pytest.mark.parametrize("name", ["1 Colorize Photo", "2 Colorize Film"])
+@pytest.mark.parametrize("name", ["01 Colorize Photo", "02 Colorize Film"])
 def test_a_full_disk_ends_a_workflow(sources, name):
     arguments = ["--input-dir", WORKFLOWS / "samples", "--output-dir", "full/out"]
     if "Film" in name:
