@@ -14,6 +14,7 @@ from ..version import pack_version
 from . import colorize, convert, keyframes, run, signals, teach
 from .terminal import LogHandler, above_bars, harmless, name_for_output
 
+SEGMENTS_LOG = f"{__package__.rpartition('.')[0]}.pipeline.segments"
 COMMANDS = [colorize, teach, keyframes, run, convert]
 TO_CORRECT = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
 
@@ -66,7 +67,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _log_to_standard_error() -> None:
     logging.basicConfig(format="%(message)s", handlers=[LogHandler()])
-    logging.getLogger(__package__).setLevel(logging.INFO)
+    for name in (__package__, SEGMENTS_LOG):
+        logging.getLogger(name).setLevel(logging.INFO)
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8, as they are
 

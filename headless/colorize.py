@@ -129,6 +129,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     film.add_argument(
         "--fps", type=_rate, help="pictures a second, of --as-film and of a name like %%05d.png"
     )
+    film.add_argument(
+        "--whole",
+        action="store_true",
+        help="colour long clips in one piece, not in segments that a later run can go on from",
+    )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
     parser.set_defaults(main=main)
@@ -376,7 +381,13 @@ class _Painter:
         return "in colour already" if result.path is None else ""
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import FilmConfidence, colorize_film, probe, probe_pictures
+        from ..pipeline import (
+            FilmConfidence,
+            colorize_film,
+            colorize_long_film,
+            probe,
+            probe_pictures,
+        )
         from ..video import read_tags
         from .keyframes import read_references
 
@@ -393,7 +404,8 @@ class _Painter:
         frames = clip.frames(args.start, args.duration)
         confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
-        count = colorize_film(
+        # A run that goes on does not hear of all frames, of which the scores tell.
+        count = (colorize_film if args.whole or scores else colorize_long_film)(
             clip,
             job.target,
             self._network,

@@ -8,6 +8,8 @@ from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
 from .resize import resize, resize_columns, resize_rows, scaled
 from .temporal import (
+    LOOK_AHEAD,
+    MAX_FRAMES,
     ChromaBatch,
     CutDetector,
     KeyframePicker,
@@ -29,6 +31,8 @@ __all__ = [
     "KB",
     "KG",
     "KR",
+    "LOOK_AHEAD",
+    "MAX_FRAMES",
     "TEACHING",
     "Architecture",
     "ChromaBatch",

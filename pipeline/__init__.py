@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
     from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
     from .reference_names import find_references, in_order
+    from .segments import colorize_long_film
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes, small_keyframe
     from .stabilize import stabilize_images
     from .taught_networks import TaughtNetworks
@@ -58,6 +59,7 @@ __all__ = [
     "VideoError",
     "colorize_film",
     "colorize_images",
+    "colorize_long_film",
     "colorize_photo",
     "find_format",
     "find_references",
@@ -101,6 +103,7 @@ __getattr__ = imported_on_demand(
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
         ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
         ".reference_names": "find_references in_order",
+        ".segments": "colorize_long_film",
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes small_keyframe",
         ".stabilize": "stabilize_images",
         ".taught_networks": "TaughtNetworks",

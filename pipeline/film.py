@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -97,26 +98,19 @@ def colorize_film(
         raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
-    parts, references = [ShotColors(0)], None
+    colors = FilmColors(network, strokes=strokes, teaching=teaching, kept=kept)
     if shots is not None and keyframes is not None:
         shots.check_clip(clip, frames)
-        shots, keyframes = match_keyframes(shots, keyframes)
-        parts = shot_colors(shots, keyframes, strokes=strokes)
-        references = shot_references(shots, keyframes, color.saturation, strokes=strokes)
-    painter = _FilmPainter(
-        network,
+        colors = colors.by_keyframes(shots, keyframes, color)
+    painter = FilmPainter(
+        colors,
         color,
         film,
-        parts,
-        references,
-        strokes,
-        teaching,
-        kept,
         torch.device(device),
         frames,
-        on_progress,
-        on_confidence,
-        check,
+        progress=FilmProgress(on_progress, len(frames) + colors.steps),
+        on_confidence=on_confidence,
+        check=check,
     )
     return recolor(
         clip,
@@ -129,38 +123,85 @@ def colorize_film(
     )
 
 
-class _FilmPainter:
-    """What colours a film's Y planes, with the state of its progress."""
+@dataclass(frozen=True)
+class FilmColors:
+    """What a film's colours come from.
+
+    ``shots`` and ``references`` (made anew at each call) count from the film's first frame. Where
+    there is but one shot, cuts are found in the luma. A shot with keyframes has a network of its
+    own, which is looked for in ``kept`` first.
+    """
+
+    network: Network
+    shots: Sequence[ShotColors] = (ShotColors(0),)
+    references: Callable[[], Iterable[Reference]] | None = None
+    strokes: bool = False
+    teaching: TeachOptions = DEFAULT_TEACHING
+    kept: TaughtNetworks | None = None
+
+    def by_keyframes(
+        self, shots: ClipShots, keyframes: Sequence[Tensor], color: ColorOptions
+    ) -> FilmColors:
+        """The same with the colours of these ``keyframes`` of ``shots``."""
+        shots, pictures = match_keyframes(shots, keyframes)
+        gain, strokes = color.saturation, self.strokes
+        return replace(
+            self,
+            shots=shot_colors(shots, pictures, strokes=strokes),
+            references=lambda: shot_references(shots, pictures, gain, strokes=strokes),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of teaching, for all shots together."""
+        return self.teaching.steps * sum(shot.keyframes is not None for shot in self.shots)
+
+
+class FilmProgress:
+    """Counts what is done of a film: its frames, and the steps of teaching beside them."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int, done: int = 0) -> None:
+        self.on_progress, self.done, self.total = on_progress, done, max(1, total)
+
+    def reach(self, done: int, preview: Callable[[], Tensor] | None = None) -> None:
+        self.done = min(done, self.total)
+        if self.on_progress:
+            self.on_progress(self.done, self.total, preview)
+
+
+class FilmPainter:
+    """What colours the Y planes of consecutive frames of a film.
+
+    ``frames`` of the clip are the film; the first that is painted is ``first`` (None: the film's).
+    Of those, ``lead`` are thrown away: they are looked at for what follows, and painted grey.
+    """
 
     def __init__(
         self,
-        network: Network,
+        colors: FilmColors,
         color: ColorOptions,
         film: FilmOptions,
-        shots: Sequence[ShotColors],
-        references: Iterable[Reference] | None,
-        strokes: bool,
-        teaching: TeachOptions,
-        kept: TaughtNetworks | None,
         device: torch.device,
         frames: range,
-        on_progress: OnProgress | None,
-        on_confidence: OnConfidence | None,
-        check: Check | None,
+        *,
+        first: int | None = None,
+        lead: int = 0,
+        progress: FilmProgress | None = None,
+        on_confidence: OnConfidence | None = None,
+        check: Check | None = None,
     ) -> None:
-        self.network, self.color, self.film = network, color, film
-        self.shots, self.teaching, self.kept, self.device = shots, teaching, kept, device
-        self.strokes = strokes
+        self.colors, self.network, self.color, self.film = colors, colors.network, color, film
+        self.shots, self.device = colors.shots, device
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
-        self.check, self.on_progress, self.on_confidence = check, on_progress, on_confidence
-        self.references = references  # of all shots, in order
-        self.strokes = strokes
-        taught = sum(shot.keyframes is not None for shot in shots)
+        self.check, self.on_confidence = check, on_confidence
+        self.references = colors.references and colors.references()  # of all shots, in order
+        self.progress = progress or FilmProgress(None, 0)
         self.first_frame, self.frame_count = frames.start, len(frames)
-        self.painted = 0  # frames
-        self.done, self.total = 0, max(1, len(frames) + taught * teaching.steps)
+        self.start = 0 if first is None else first - frames.start  # counted in the film
+        self.painted = self.start
+        self.counted = self.start + lead  # the first frame that is kept
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
         """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
@@ -172,10 +213,17 @@ class _FilmPainter:
             ready.append(details.popleft().corrected(chroma) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
+                self.painted += len(batch)
+                if self.painted <= self.counted:
+                    yield _grey(len(batch), planes)
+                    ready = []
+                    continue
                 with limited_threads(self.threads):
                     painted = _full_size(ready, batch, planes)
                 self._compare(painted, planes)
-                self._progress(len(batch), batch[-1], ready[-1] * self.color.strength, planes)
+                shown = batch[-1], ready[-1] * self.color.strength, planes
+                new = min(len(batch), self.painted - self.counted)
+                self.progress.reach(self.progress.done + new, partial(small_picture, *shown))
                 yield painted
                 ready = []
 
@@ -185,13 +233,13 @@ class _FilmPainter:
             return
         none, _ = planes.chroma
         width = planes.chroma_size[1]
+        first = self.painted - len(painted[0])
         for number in range(len(painted[0])):
             before = slice(width // 2)
             if self.film.compare == "wipe":
-                before = slice(width * self.painted // max(1, self.frame_count - 1), None)
+                before = slice(width * (first + number) // max(1, self.frame_count - 1), None)
             for plane in painted:
                 plane[number, :, before] = none
-            self.painted += 1
 
     def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[Tensor]:
         """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match."""
@@ -199,9 +247,9 @@ class _FilmPainter:
         if self.references is None:
             yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
             return
-        recalled = stabilize_recalled(batches, self.references, stability)
-        for frame, (chroma, confidence) in enumerate(recalled):
-            if self.on_confidence:
+        recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
+        for frame, (chroma, confidence) in enumerate(recalled, self.start):
+            if self.on_confidence and frame >= self.counted:
                 self.on_confidence(frame, confidence[0, 0])
             yield chroma[0]
 
@@ -213,9 +261,9 @@ class _FilmPainter:
         details: deque[_Detail],
     ) -> Iterator[ChromaBatch]:
         """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
-        first = 0
+        first = self.start
         looks = None
-        for group in groups(luma, self.first_frame):
+        for group in groups(luma, self.first_frame + first):
             waiting += group
             count = sum(map(len, group))
             for begins, shot, rows in _by_shot(self.shots, first, count):
@@ -262,40 +310,23 @@ class _FilmPainter:
         return network.chroma_model(color, self.device, film=True)
 
     def _taught(self, keyframes: list[Tensor]) -> Network:
-        before = self.done
+        before, colors = self.progress.done, self.colors
 
         def report(done: int, total: int, preview: object = None) -> None:
-            self.done = before + done
-            if self.on_progress is not None:
-                self.on_progress(self.done, self.total, lambda: small_image(keyframes[0]))
+            self.progress.reach(before + done, lambda: small_image(keyframes[0]))
 
         taught = teach(
             self.network,
             keyframes,
-            self.teaching,
-            strokes=self.strokes,
+            colors.teaching,
+            strokes=colors.strokes,
             device=self.device,
-            kept=self.kept,
+            kept=colors.kept,
             on_progress=report,
             check=self.check,
         )
-        self.done = before + self.teaching.steps  # it may have ended early
+        self.progress.done = before + colors.teaching.steps  # it may have ended early
         return taught
-
-    def _progress(
-        self,
-        steps: int,
-        luma: np.ndarray | None = None,
-        chroma: Tensor | None = None,
-        planes: PlaneFormat | None = None,
-    ) -> None:
-        self.done += steps
-        if self.on_progress is None:
-            return
-        if luma is None or chroma is None or planes is None:
-            self.on_progress(self.done, self.total)
-        else:
-            self.on_progress(self.done, self.total, lambda: small_picture(luma, chroma, planes))
 
 
 class _Detail(NamedTuple):
@@ -328,6 +359,11 @@ def _rows_of(group: list[np.ndarray], rows: slice) -> Iterator[np.ndarray]:
         if len(part):
             yield part
         first += len(batch)
+
+
+def _grey(count: int, planes: PlaneFormat) -> Planes:
+    plane = np.full((count, *planes.chroma_size), planes.chroma[0], planes.dtype)
+    return plane, plane
 
 
 def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> Planes:

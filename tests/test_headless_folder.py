@@ -206,7 +206,7 @@ def test_a_full_disk_ends_a_folder_of_films(scans, run, monkeypatch):
         tried.append(target)
         raise VideoError(f"{target} could not be written: No space left on device.")
 
-    monkeypatch.setattr("colorizationnet.pipeline.colorize_film", full)
+    monkeypatch.setattr("colorizationnet.pipeline.colorize_long_film", full)
     Path("films").mkdir()
     for name in ("a.gif", "b.gif"):
         grey().save(f"films/{name}", save_all=True, append_images=[grey(9)])

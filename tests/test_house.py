@@ -34,6 +34,7 @@ FACES = {
     "model/ddcolor",
     "model/temporal",
     "pipeline/photo",
+    "pipeline/segments",
 }
 
 

@@ -4,13 +4,14 @@ from .audio import read_audio
 from .clip import AudioStream, Clip, SubtitleStream, matrix_for_size
 from .decoder import SCALER
 from .encoder import ffmetadata
-from .ffmpeg import FFmpeg, VideoError, input_file, url
+from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
+from .parts import Part, count_pictures, join_parts, recolor_parts
 from .pictures import is_pattern
 from .planes import PlaneFormat
 from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
-from .recolor import recolor
+from .recolor import check_recolor, recolor
 from .streams import copied_streams
 from .tags import read_tags
 from .transcode import ColourStream
@@ -25,17 +26,21 @@ __all__ = [
     "FFmpeg",
     "Format",
     "FrameWriter",
+    "Part",
     "PlaneFormat",
     "SubtitleStream",
     "VideoError",
     "as_clip",
+    "check_recolor",
     "copied_streams",
     "count_frames",
+    "count_pictures",
     "exact_rate",
     "ffmetadata",
     "find_format",
     "input_file",
     "is_pattern",
+    "join_parts",
     "matrix_for_size",
     "probe",
     "probe_pictures",
@@ -45,5 +50,7 @@ __all__ = [
     "read_luma",
     "read_tags",
     "recolor",
+    "recolor_parts",
     "url",
+    "versions",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -10,23 +11,29 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from ..files import AtomicOutput, temp_prefix
 from ..options import EncodeOptions
 from .ffmpeg import FFmpeg, VideoError, input_file, url
 from .formats import find_format
+from .matroska import block_header
 from .mp4_times import set_creation_time
 from .tags import tag_pictures
 
 log = logging.getLogger(__name__)
 
 MAX_ASPECT_TERM = 65535  # H.264, H.265 and MOV have 16 bits for each
+PIPE = ("-f", "matroska", "-i", "pipe:0")
+COUNT = ("-progress", "pipe:1", "-stats_period", "86400")  # one report, at the end
 
 
 class Encoder:
     """An ffmpeg that takes raw pictures and writes ``path``, whole or not at all.
 
-    It reads a Matroska stream that begins with ``head`` and `write` goes on with, as input 0;
-    ``inputs`` are ffmpeg's arguments for what else is muxed, ``outputs`` its output options. Of
+    Input 0 is ``pictures``: a Matroska stream that begins with ``head`` and `write` goes on with,
+    or what else ffmpeg's arguments name, without a ``head``. ``inputs`` are its
+    arguments for what else is muxed, ``outputs`` its output options. Of
     ``encode`` it applies the format's container, the metadata and ``overwrite``; the encoder's
     own options are among ``outputs``. Of the inputs ``heard`` all streams are read. An MP4 has tags
     of any name unless ``plain_tags`` says that it has the usual ones and cover art. The pictures
@@ -42,8 +49,9 @@ class Encoder:
         self,
         path: Path,
         encode: EncodeOptions,
-        head: bytes,
+        head: bytes = b"",
         *,
+        pictures: Sequence[str] = PIPE,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
         heard: Sequence[int] = (),
@@ -59,7 +67,7 @@ class Encoder:
             raise VideoError(str(error)) from None
         self._check = check
         self._created = created if container.is_mp4 else None
-        arguments = ["-itsoffset", f"{float(delay):.6f}", "-f", "matroska", "-i", "pipe:0", *inputs]
+        arguments = ["-itsoffset", f"{float(delay):.6f}", *pictures, *inputs]
         outputs = list(outputs)
         part = url(self._output.part)
         if container.muxer == "image2":
@@ -84,8 +92,10 @@ class Encoder:
             outputs += [*container.options, "-f", container.muxer, "-y", part]
             for number in heard:
                 outputs += ["-map", str(number), "-ignore_unknown", "-c", "copy", "-f", "null", "-"]
-            self._process = opened.enter_context(FFmpeg([*arguments, *outputs], stdin=True))
-            self.write(head)
+            command = [*COUNT, *arguments, *outputs]
+            self._process = opened.enter_context(FFmpeg(command, stdin=True, stdout=True))
+            if head:
+                self.write(head)
             self._opened = opened.pop_all()
 
     def write(self, data: memoryview | bytes) -> None:
@@ -94,15 +104,31 @@ class Encoder:
         except BrokenPipeError:
             self._fail()
 
+    def write_picture(self, time: Fraction, duration: Fraction, samples: np.ndarray) -> None:
+        """Append a raw picture that is shown at ``time`` for ``duration`` seconds."""
+        self.write(block_header(time, duration, samples.nbytes))
+        self.write(samples.data.cast("B"))
+
     def _fail(self) -> None:
         self._process.wait()
         raise VideoError(f"{self._output.path} could not be written: {self._process.cause()}.")
 
-    def finish(self) -> None:
-        """Wait for the end of the encoding and put the file in its place."""
+    def finish(self, count: int | None = None) -> None:
+        """Wait for the end of the encoding and put the file in its place.
+
+        Raises `VideoError` when it has not ``count`` pictures.
+        """
         self._process.close_stdin()
         if self._process.wait(self._check) != 0:
             self._fail()
+        if count is not None:
+            found = re.findall(rb"^frame=\s*(\d+)", self._process.read_all(), re.M)
+            written = int(found[-1]) if found else 0
+            if written != count:
+                raise VideoError(
+                    f"{self._output.path}: of {count} pictures {written} were written "
+                    f"({self._process.cause()})."
+                )
         tag_pictures(self._output.part, self._tags)
         # Times that stand still for a packet are no damage; MPEG's program streams have them.
         if errors := [line for line in self._process.errors if "non monotonically" not in line]:

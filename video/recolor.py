@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import lcm
@@ -15,7 +15,7 @@ from ..files import temp_prefix
 from ..options import EncodeOptions
 from .clip import Clip, checked_frames
 from .decoder import SCALER, Decoder
-from .encoder import Encoder, color_tags, pixel_aspect
+from .encoder import PIPE, Encoder, color_tags, pixel_aspect
 from .ffmpeg import VideoError
 from .formats import Format, find_format, ratio
 from .matroska import header
@@ -73,25 +73,15 @@ def recolor(
     """
     clip = as_clip(source)
     path = Path(target)
-    if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
-        log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
-        encode = replace(encode, format=HDR_FORMAT)
-    entry = find_format(encode.format)
-    entry.container(path)  # a wrong suffix is said first
+    encode = check_recolor(clip, path, encode)
     frames = checked_frames(clip, frames)
-    plane_format = _plane_format(clip, path, entry, encode.bit_depth)
-    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
-    fields = clip.field_order if clip.height % 4 == 0 else None
-    fields = fields if fields in entry.fields else None
-    _log_caveats(clip, plane_format, path, fields)
+    plane_format = plane_format_for(clip, path, encode)
     with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
     all_planes = with_chroma or plane_format.alpha
     with (
         TemporaryDirectory(prefix=temp_prefix()) as folder,
-        _open_encoder(
-            clip, frames, plane_format, path, encode, fields, Path(folder), check
-        ) as encoder,
-        _open_decoder(clip, frames, plane_format, all_planes=all_planes) as decoder,
+        _open_encoder(clip, frames, plane_format, path, encode, Path(folder), check) as encoder,
+        open_decoder(clip, frames, plane_format, all_planes=all_planes) as decoder,
     ):
         transcoder = Transcoder(
             decoder, encoder, plane_format, batch_size, blend, with_chroma, check
@@ -102,7 +92,32 @@ def recolor(
     return count
 
 
-def _plane_format(clip: Clip, path: Path, entry: Format, bit_depth: int | None) -> PlaneFormat:
+def check_recolor(clip: Clip, path: Path, encode: EncodeOptions) -> EncodeOptions:
+    """The options with which ``clip`` is encoded into ``path``, and a warning of what is lost.
+
+    Raises `VideoError` for what cannot be written.
+    """
+    if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
+        log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
+        encode = replace(encode, format=HDR_FORMAT)
+    entry = find_format(encode.format)
+    entry.container(path)  # a wrong suffix is said first
+    fields = _coded_fields(clip, entry)
+    _log_caveats(clip, plane_format_for(clip, path, encode), path, fields)
+    entry.encoder_options(encode.quality, path.suffix.lower(), fields)
+    return encode
+
+
+def _coded_fields(clip: Clip, entry: Format) -> str | None:
+    """The field order with which the pictures are coded; None: as whole frames."""
+    # x264 codes fields in pairs of macroblock rows that halve evenly only so.
+    fields = clip.field_order if clip.height % 4 == 0 else None
+    return fields if fields in entry.fields else None
+
+
+def plane_format_for(clip: Clip, path: Path, encode: EncodeOptions) -> PlaneFormat:
+    """How the pictures of ``clip`` are coded for ``path``; `VideoError` where they cannot be."""
+    entry, bit_depth = find_format(encode.format), encode.bit_depth
     if entry.rgb:
         raise VideoError(f"{path}: {entry.label} holds no luma and chroma; choose a film format.")
     if clip.color_matrix not in MATRICES:
@@ -157,7 +172,7 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
         )
 
 
-def _open_decoder(
+def open_decoder(
     clip: Clip, frames: range, plane_format: PlaneFormat, *, all_planes: bool
 ) -> Decoder:
     """A decoder of Y planes, or of all, that leaves the luma alone."""
@@ -195,34 +210,50 @@ def _open_encoder(
     plane_format: PlaneFormat,
     path: Path,
     encode: EncodeOptions,
-    fields: str | None,
     folder: Path,
     check: Callable[[], None] | None,
 ) -> Encoder:
-    entry = find_format(encode.format)
-    container = entry.container(path)
+    delay = delay_of(clip, frames)
+    height, width = plane_format.luma_size
+    return open_muxer(
+        clip,
+        frames,
+        path,
+        encode,
+        folder,
+        head=header(plane_format.pix_fmt, width, height, clip.fps),
+        outputs=picture_options(clip, frames, plane_format, path, encode, tick_of(clip, delay)),
+        delay=delay,
+        check=check,
+    )
+
+
+def open_muxer(
+    clip: Clip,
+    frames: range,
+    path: Path,
+    encode: EncodeOptions,
+    folder: Path,
+    *,
+    head: bytes = b"",
+    pictures: Sequence[str] = PIPE,
+    outputs: Sequence[str],
+    delay: Fraction,
+    check: Callable[[], None] | None,
+) -> Encoder:
+    """An `Encoder` of pictures by the options ``outputs``, beside all that ``clip`` has else."""
+    container = find_format(encode.format).container(path)
     carried = carried_streams(clip, frames, container, path, folder)
     if carried.plain_tags and any(encode.metadata.values()):
         log.info("%s has cover art, and so no tags with its settings: MP4 holds one of them", path)
         encode = replace(encode, metadata={})
-    # A trimmed clip begins with its first frame, a whole one keeps its own beginning.
-    delay = Fraction(0) if frames.start else clip.time_of(0)
-    tick = _tick(clip, delay)
-    height, width = plane_format.luma_size
     return Encoder(
         path,
         encode,
-        header(plane_format.pix_fmt, width, height, clip.fps),
+        head,
+        pictures=pictures,
         inputs=carried.inputs,
-        outputs=[
-            *("-map", "0:v", "-fps_mode:v:0", "passthrough", "-enc_time_base:v:0", ratio(tick)),
-            *("-filter:v:0", _tagging_filters(clip, plane_format, fields)),
-            # FFV1 looks only here for the range.
-            *("-color_range:v:0", "pc" if plane_format.full_range else "tv"),
-            *entry.encoder_options(encode.quality, path.suffix.lower(), fields),
-            *(() if entry.durations else _last_duration(clip, frames, tick)),
-            *carried.outputs,
-        ],
+        outputs=[*outputs, *carried.outputs],
         heard=carried.heard,
         plain_tags=carried.plain_tags,
         delay=delay,
@@ -231,7 +262,33 @@ def _open_encoder(
     )
 
 
-def _tick(clip: Clip, delay: Fraction) -> Fraction:
+def delay_of(clip: Clip, frames: range) -> Fraction:
+    """When the first of ``frames`` is shown: at once in a trimmed clip, else as it was."""
+    return Fraction(0) if frames.start else clip.time_of(0)
+
+
+def picture_options(
+    clip: Clip,
+    frames: range,
+    plane_format: PlaneFormat,
+    path: Path,
+    encode: EncodeOptions,
+    tick: Fraction,
+) -> list[str]:
+    """Output options that encode the raw pictures of input 0, with times in units of ``tick``."""
+    entry = find_format(encode.format)
+    fields = _coded_fields(clip, entry)
+    return [
+        *("-map", "0:v", "-fps_mode:v:0", "passthrough", "-enc_time_base:v:0", ratio(tick)),
+        *("-filter:v:0", _tagging_filters(clip, plane_format, fields)),
+        # FFV1 looks only here for the range.
+        *("-color_range:v:0", "pc" if plane_format.full_range else "tv"),
+        *entry.encoder_options(encode.quality, path.suffix.lower(), fields),
+        *(() if entry.durations else _last_duration(clip, frames, tick)),
+    ]
+
+
+def tick_of(clip: Clip, delay: Fraction) -> Fraction:
     """The encoder's time base, which tells the times of frames and their ``delay`` exactly."""
     if clip.times is not None:
         return clip.time_base

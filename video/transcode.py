@@ -7,21 +7,28 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from .clip import Clip
 from .decoder import Decoder
-from .encoder import Encoder
 from .ffmpeg import VideoError
-from .matroska import block_header
 from .planes import PlaneFormat
 
 ColourStream = Callable[
     [Iterator[np.ndarray], PlaneFormat], Iterator[tuple[np.ndarray, np.ndarray]]
 ]
 T = TypeVar("T")
+
+
+class PictureSink(Protocol):
+    """Where raw pictures go, in order: an `Encoder`, or several."""
+
+    def write_picture(self, time: Fraction, duration: Fraction, samples: np.ndarray) -> None: ...
+
+    def kill(self) -> None: ...
+
 
 BATCH_BYTES = 8 << 20
 POLL = 0.1  # seconds between two checks
@@ -50,7 +57,7 @@ class Transcoder:
     def __init__(
         self,
         decoder: Decoder,
-        encoder: Encoder,
+        encoder: PictureSink,
         plane_format: PlaneFormat,
         batch_size: int,
         blend: float,
@@ -171,8 +178,7 @@ class Transcoder:
 
     def _write(self, batch: _Batch) -> np.ndarray:
         for samples, time in zip(batch.samples, batch.times, strict=True):
-            self._encoder.write(block_header(*self._timestamps.read(*time), samples.nbytes))
-            self._encoder.write(samples.data.cast("B"))
+            self._encoder.write_picture(*self._timestamps.read(*time), samples)
         return batch.buffer
 
     def _result(self, future: Future[T]) -> T:

@@ -83,7 +83,7 @@ class FrameWriter:
             header(RGB[depth > 8, alpha], width, height, self._fps, sound_track),
             outputs=[
                 *("-map", "0:v", "-fps_mode", "passthrough"),
-                *("-enc_time_base", ratio(1 / self._fps)),
+                *("-enc_time_base:v", ratio(1 / self._fps)),
                 *sound_options,
                 *("-vf", filters),
                 *entry.encoder_options(encode.quality, self._path.suffix.lower()),
@@ -102,8 +102,7 @@ class FrameWriter:
             if self._check:
                 self._check()
             time = self.frame_count / self._fps
-            self._encoder.write(block_header(time, 1 / self._fps, frame.nbytes))
-            self._encoder.write(frame.data.cast("B"))
+            self._encoder.write_picture(time, 1 / self._fps, frame)
             if self._sound is not None:
                 self._write_sound(*self._sound, time)
             self.frame_count += 1

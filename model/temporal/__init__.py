@@ -3,6 +3,7 @@
 Knows no network: it takes luma and chroma from anywhere.
 """
 
+from .chroma_filter import MAX_FRAMES
 from .cuts import CutDetector
 from .keyframes import KeyframePicker, keyframe_thumbnail
 from .more_references import ReferenceAdvisor
@@ -14,6 +15,7 @@ from .stabilizer import LOOK_AHEAD, ChromaBatch, filter_size, stabilize_chroma
 
 __all__ = [
     "LOOK_AHEAD",
+    "MAX_FRAMES",
     "ChromaBatch",
     "CutDetector",
     "KeyframePicker",
