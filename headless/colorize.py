@@ -297,7 +297,7 @@ class _Painter:
 
         with ThreadPoolExecutor(1) as pool:
             loading = pool.submit(self._load)
-            self._probed[first.source.path] = probe(first.source.path)
+            self._probed[first.source.path] = probe(first.source.path, signals.check)
             loading.result()
 
     def _load(self) -> None:

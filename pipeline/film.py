@@ -263,8 +263,13 @@ class FilmPainter:
         """Batches to steady; what was read goes to ``waiting``, kept detail to ``details``."""
         first = self.start
         looks = None
-        for group in groups(luma, self.first_frame + first):
-            waiting += group
+
+        def taken() -> Iterator[np.ndarray]:
+            for batch in luma:
+                waiting.append(batch)
+                yield batch
+
+        for group in groups(taken(), self.first_frame + first):
             count = sum(map(len, group))
             for begins, shot, rows in _by_shot(self.shots, first, count):
                 if begins or looks is None:

@@ -7,7 +7,7 @@ the network looks at it as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -21,11 +21,11 @@ GROUP, GROUP_BYTES = 8, 24 << 20
 MIDWAY = 16 / 255  # of luma, that a pixel may be off
 
 
-def groups(batches: Iterator[np.ndarray], first: int) -> Iterator[list[np.ndarray]]:
+def groups(batches: Iterable[np.ndarray], first: int) -> Iterator[list[np.ndarray]]:
     """Batches of Y planes in groups of about `GROUP` frames, fewer of large ones.
 
     Each but the last ends with an odd frame, counted from ``first`` on, so that how a film is
-    batched does not change at which frames the network looks.
+    batched does not change at which frames the network looks; a batch may be divided for that.
     """
     group: list[np.ndarray] = []
     count = 0
@@ -33,10 +33,15 @@ def groups(batches: Iterator[np.ndarray], first: int) -> Iterator[list[np.ndarra
         group.append(batch)
         count += len(batch)
         first += len(batch)
-        wanted = min(GROUP, GROUP_BYTES // batch[0].nbytes)
-        if count >= wanted and first % 2 == 0:
+        if count < min(GROUP, GROUP_BYTES // batch[0].nbytes):
+            continue
+        if first % 2 == 0:
             yield group
             group, count = [], 0
+        elif count > 1:
+            *whole, last = group
+            yield [*whole, last[:-1]] if len(last) > 1 else whole
+            group, count = [last[-1:]], 1
     if group:
         yield group
 

@@ -20,6 +20,7 @@ class Counting:
         self._network = load_model()
         self.detailed = detailed
         self.seen = 0
+        self.most = 0  # at a time
 
     def __getattr__(self, name):
         return getattr(self._network, name)
@@ -30,6 +31,7 @@ class Counting:
 
         def chroma(luma, check=None):
             self.seen += len(luma)
+            self.most = max(self.most, len(luma))
             return predict(luma, check)
 
         model.chroma = chroma
@@ -100,6 +102,14 @@ def test_a_part_of_a_film_is_coloured_as_it_is_in_the_whole(tmp_path):
         # Without a frame before, an even one is looked at.
         assert np.abs(part[1:] - whole[first + 1 :]).max() == 0
     assert np.array_equal(coloured(source, Counting(), frames=range(21, COUNT)), whole[21:])
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_only_a_few_frames_are_held_wherever_a_film_begins(tmp_path, first):
+    network = Counting(detailed=True)
+    source = clip(tmp_path / "clip.mkv", DRIFT)
+    assert len(coloured(source, network, frames=range(first, COUNT))) == COUNT - first
+    assert network.most <= 12
 
 
 def test_groups_of_large_frames_change_nothing(tmp_path, monkeypatch):
