@@ -307,11 +307,17 @@ class _Painter:
 
     def settings(self, job: Job) -> str:
         """A digest of all that a result depends on beside its source."""
+        if job.source.pictures:
+            from ..pipeline import find_pictures
+
+            pictures, _ = find_pictures(job.source.pictures)
+            return _digest(self._settings_of_clips, *map(_facts, pictures))
         return self._settings_of_clips if job.source.is_clip else self._settings_of_photos
 
     @cached_property
     def _settings_of_photos(self) -> str:
-        return _digest(self._weights, asdict(self._color), self._args.bit_depth)
+        color, depth = asdict(self._color), self._args.bit_depth
+        return _digest(self._weights, color, depth, *self._without_metadata)
 
     def _record(self, job: Job) -> dict[str, str]:
         """What made a result, for its metadata; nothing if that is not wanted."""
@@ -329,6 +335,8 @@ class _Painter:
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
                 from_pictures=bool(job.source.pictures),
+                strokes=args.strokes,
+                fps=args.fps and str(args.fps),
             )
         return made.record(job.source.path, job.target)
 
@@ -336,7 +344,15 @@ class _Painter:
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration, self._args.fps)
         options = map(asdict, (self._color, self._film, self._encode))
-        return _digest(self._weights, *options, part)
+        keyframes = self._args.keyframes
+        files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
+        # Only where they are given, so that what was done without them is known again.
+        more = [*map(_facts, files), *(["strokes"] if self._args.strokes else [])]
+        return _digest(self._weights, *options, part, *more, *self._without_metadata)
+
+    @property
+    def _without_metadata(self) -> list[str]:
+        return ["no metadata"] if self._args.no_metadata else []
 
     @cached_property
     def _weights(self) -> str:
@@ -436,6 +452,12 @@ class _Painter:
         if scores:
             with scores as part:
                 confidence.write(part, clip)
+
+
+def _facts(file: Path) -> tuple[str, int, int]:
+    """What tells whether a file has changed."""
+    facts = file.stat()
+    return file.name, facts.st_size, facts.st_mtime_ns
 
 
 def _digest(*values: object) -> str:

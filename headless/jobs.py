@@ -86,6 +86,8 @@ def plan(sources: list[Source], output: Output, clip_format: str) -> Iterator[Jo
                 target = folder / f"{source.path.name}{RESULT}{suffix}"
         if os.path.abspath(target) in names or _is_same(target, source.path):
             raise ValueError(f"{target} is one of the sources; name another with -o.")
+        if target in taken:
+            raise ValueError(f"Two results would be named {target}; colorize one by itself.")
         taken.add(target)
         targets[source] = target
     yield from (Job(source, targets[source]) for source in sources)

@@ -39,6 +39,8 @@ class Made:
     duration: float | None = None
     keyframes: str | None = None
     from_pictures: bool = False
+    strokes: bool = False
+    fps: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """As JSON has it, without what is left open."""
@@ -47,6 +49,7 @@ class Made:
         if self.film and self.encode:
             found |= {"film": asdict(self.film), "keyframes": self.keyframes}
             found |= {"format": self.encode.format, "crf": self.encode.quality}
+            found |= {"strokes": self.strokes or None, "fps": self.fps}
             found |= {"start": self.start or None, "duration": self.duration}
         return {key: value for key, value in found.items() if value is not None}
 

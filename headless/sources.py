@@ -75,7 +75,7 @@ def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = Fal
         else:
             is_clip, problem, _ = _look_at(path)
             sources.found.append(Source(path, is_clip=is_clip, problem=problem))
-    once = {os.path.abspath(source.path): source for source in sources.found}
+    once = {os.path.abspath(source.pictures or source.path): source for source in sources.found}
     sources.found = list(once.values())
     if len(sources.found) == 1 and len(inputs) == 1 and not inputs[0].is_dir():
         [source] = sources.found

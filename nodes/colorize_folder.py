@@ -1,5 +1,5 @@
 import logging
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..host import current, io, ui
 from ..pipeline import PhotoError, colorize_photo, result_suffix
@@ -55,12 +55,14 @@ class ColorizeFolder(io.ComfyNode):
                 look_input(),
             ],
             outputs=[],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
-    def validate_inputs(cls, folder, saturation=1.0):
+    def validate_inputs(cls, folder=None, saturation=1.0):
         try:
-            current().folder_files(folder, "image")
+            if folder is not None:  # else it comes by a link
+                current().folder_files(folder, "image")
         except (OSError, ValueError) as error:
             return str(error)
         return check_saturation(saturation)
@@ -104,6 +106,7 @@ class ColorizeFolder(io.ComfyNode):
                             result,
                             network,
                             options,
+                            record=host.metadata(cls),
                             device=host.device(),
                             check=host.check_cancelled,
                         )
@@ -114,7 +117,7 @@ class ColorizeFolder(io.ComfyNode):
                 progress.report(done, len(files), None)
         if not made:
             raise ValueError(failed[0])
-        place = str(PurePosixPath(*Path(output_folder).parts))
+        place = target.resolve().relative_to(host.output_folder(".").resolve()).as_posix()
         shown = [
             ui.SavedResult(file.name, place, io.FolderType.output)
             for file in made

@@ -135,9 +135,9 @@ class ColorizeVideo(io.ComfyNode):
         films = max(map(len, inputs.values()))
         if shots is None:
             given = [{}] * films
-        elif films == 1:
+        elif len(shots) == 1:
             pictures = [picture for batch in keyframes for picture in batch]
-            given = [{"keyframes": pictures, "shots": shots[0]}]
+            given = [{"keyframes": pictures, "shots": shots[0]}] * films
         elif len(keyframes) == len(shots) == films:
             given = [
                 {"keyframes": list(batch), "shots": found}

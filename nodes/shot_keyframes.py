@@ -16,6 +16,7 @@ from ..pipeline import (
     probe,
     suggest_keyframes,
     with_keyframes,
+    with_thumbnails,
 )
 from .types import Shots
 
@@ -115,6 +116,7 @@ class ShotKeyframes(io.ComfyNode):
             numbers = sorted(suggestion.frame for suggestion in found)
             log.info("%s: more keyframes help most at frames %s", source.name, numbers)
             shots = with_keyframes(shots, [*shots.keyframes, *numbers])
+            shots = with_thumbnails(shots, _load(clip, shots, frames))
         wanted = _only(shots, shot)
         images = _load(clip, wanted, frames)
         shown = _preview(images, wanted, clip, frames)

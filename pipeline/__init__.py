@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Clip,
         VideoError,
         find_format,
+        find_pictures,
         is_pattern,
         probe,
         probe_pictures,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .film import colorize_film
     from .frames import LoadedFrames, load_frames, save_frames, to_images
     from .images import colorize_images
-    from .keyframe_match import match_keyframes
+    from .keyframe_match import match_keyframes, with_thumbnails
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
     from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
     from .reference_names import find_references, in_order
@@ -62,6 +63,7 @@ __all__ = [
     "colorize_long_film",
     "colorize_photo",
     "find_format",
+    "find_pictures",
     "find_references",
     "find_shots",
     "in_order",
@@ -85,6 +87,7 @@ __all__ = [
     "teach",
     "to_images",
     "with_keyframes",
+    "with_thumbnails",
     "write_photo",
 ]
 
@@ -94,12 +97,13 @@ __getattr__ = imported_on_demand(
     {
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
-        "..video": "FORMATS Clip VideoError find_format is_pattern probe probe_pictures",
+        "..video": "FORMATS Clip VideoError find_format find_pictures is_pattern probe "
+        "probe_pictures",
         ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",
         ".images": "colorize_images",
-        ".keyframe_match": "match_keyframes",
+        ".keyframe_match": "match_keyframes with_thumbnails",
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
         ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
         ".reference_names": "find_references in_order",

@@ -50,6 +50,11 @@ def match_keyframes(shots: ClipShots, pictures: Sequence[Tensor]) -> tuple[ClipS
     return replace(shots, shots=some, thumbnails=None), [pictures[place] for place in order]
 
 
+def with_thumbnails(shots: ClipShots, pictures: Sequence[Tensor]) -> ClipShots:
+    """The shots with the small luma of all their keyframes, by which coloured ones are known."""
+    return replace(shots, thumbnails=torch.stack([_thumbnail(picture) for picture in pictures]))
+
+
 def _thumbnail(picture: Tensor) -> Tensor:
     return keyframe_thumbnail(rgb_to_luma(picture[..., :3].movedim(-1, 0).float().cpu()))
 

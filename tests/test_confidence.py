@@ -17,6 +17,7 @@ from colorizationnet.pipeline import (
     Shot,
     colorize_film,
     find_shots,
+    match_keyframes,
     probe,
     with_keyframes,
 )
@@ -129,6 +130,8 @@ def test_shot_keyframes_adds_the_frames_that_help_most(nodes, clip):
     (added,) = set(extended.keyframes) - {first}
     assert (added >= 12) != (first >= 12)  # the scene that the first does not show
     assert torch.equal(more[extended.keyframes.index(first)], images[0])
+    one, _ = match_keyframes(extended, [more[1]])  # by what it shows, and not all of them
+    assert one.keyframes == extended.keyframes[1:]
 
 
 def painted(clip, frame, rows, columns):

@@ -117,3 +117,19 @@ def test_bare_streams_are_clips(tmp_path, run, suffix, codec, short):
     code, saved, said = run(f"in{suffix}", "-o", "done/")
     assert (code, saved) == (0, ["done/in-color.mp4"]), said
     assert probe(saved[0]).frame_count == 12
+
+
+def test_a_row_of_pictures_is_done_again_when_one_changes(scans, run):
+    again = ("reel 1", "--as-film", "--fps", "25", "-o", "done/")
+    assert run(*again)[1] == ["done/reel 1-color.mp4"]
+    assert run(*again)[:2] == (0, [])
+    Image.new("L", (48, 32), 90).save(scans / "00007.png")
+    code, _, said = run(*again)
+    assert code == 0 and "1 already there, made with other settings" in said
+
+
+def test_two_rows_in_one_folder_do_not_take_each_others_name(scans, run):
+    for file in sorted(scans.iterdir())[:3]:
+        file.rename(scans / f"b_{file.name}")
+    code, saved, said = run("reel 1/%05d.png", "reel 1/b_%05d.png", "--fps", "25", "-o", "done/")
+    assert (code, saved) == (2, []) and "Two results would be named" in said

@@ -7,7 +7,7 @@ from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
 from .parts import Part, count_pictures, join_parts, recolor_parts
-from .pictures import is_pattern
+from .pictures import find_pictures, is_pattern
 from .planes import PlaneFormat
 from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
@@ -38,6 +38,7 @@ __all__ = [
     "exact_rate",
     "ffmetadata",
     "find_format",
+    "find_pictures",
     "input_file",
     "is_pattern",
     "join_parts",
