@@ -5,9 +5,11 @@ from ..host import current, io, ui
 from ..pipeline import PhotoError, colorize_photo, result_suffix
 from .types import (
     ColorizationModel,
+    check_folder,
     check_saturation,
     color_options,
     colour_inputs,
+    folder_state,
     look_input,
     quality_input,
 )
@@ -60,17 +62,12 @@ class ColorizeFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder=None, saturation=1.0):
-        try:
-            if folder is not None:  # else it comes by a link
-                current().folder_files(folder, "image")
-        except (OSError, ValueError) as error:
-            return str(error)
-        return check_saturation(saturation)
+        is_sound = check_folder(folder)
+        return check_saturation(saturation) if is_sound is True else is_sound
 
     @classmethod
     def fingerprint_inputs(cls, folder, **_):
-        files = current().folder_files(folder, "image")
-        return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        return folder_state(folder)
 
     @classmethod
     def execute(
@@ -91,6 +88,7 @@ class ColorizeFolder(io.ComfyNode):
         target = host.output_folder(output_folder)
         if target.resolve() == files[0].parent.resolve():
             raise ValueError("The coloured photos cannot lie among the photos; choose another one.")
+        record = host.metadata(cls)
         made: list[Path] = []
         failed: list[str] = []
         with host.progress(len(files)) as progress:
@@ -106,7 +104,7 @@ class ColorizeFolder(io.ComfyNode):
                             result,
                             network,
                             options,
-                            record=host.metadata(cls),
+                            record=record,
                             device=host.device(),
                             check=host.check_cancelled,
                         )

@@ -2,6 +2,7 @@ import torch
 
 from ..host import current, io
 from ..pipeline import in_order, read_photo
+from .types import check_folder, folder_state
 
 
 class LoadKeyframes(io.ComfyNode):
@@ -29,17 +30,12 @@ class LoadKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, folder):
-        try:
-            current().folder_files(folder, "image")
-        except (OSError, ValueError) as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, folder=None):
+        return check_folder(folder)
 
     @classmethod
     def fingerprint_inputs(cls, folder):
-        files = current().folder_files(folder, "image")
-        return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        return folder_state(folder)
 
     @classmethod
     def execute(cls, folder) -> io.NodeOutput:

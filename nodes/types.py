@@ -101,6 +101,22 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
     return f"saturation is {values[0]}; choose a value from 0 to {MAX_SATURATION:g}."
 
 
+def check_folder(folder: str | None) -> bool | str:
+    """What ``validate_inputs`` says of a folder of pictures; None is what a link will bring."""
+    try:
+        if folder is not None:
+            current().folder_files(folder, "image")
+    except (OSError, ValueError) as error:
+        return str(error)
+    return True
+
+
+def folder_state(folder: str) -> list[tuple[str, int, int]]:
+    """What ``fingerprint_inputs`` says of it: another where a picture comes, goes or changes."""
+    files = current().folder_files(folder, "image")
+    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+
 def quality_input():
     return io.Combo.Input(
         "quality",
