@@ -146,7 +146,7 @@ class Batch:
             state = self._ledger.state(job, settings)
             if state not in TO_DO:
                 return state
-            source = source_of(job.source.path)  # before it is read, lest it change meanwhile
+            source = source_of(job.source)  # before it is read, lest it change meanwhile
             at, weight = bar.n, _weight(job)
 
             def report(done: int, total: int, preview: object = None) -> None:

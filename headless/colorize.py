@@ -307,11 +307,6 @@ class _Painter:
 
     def settings(self, job: Job) -> str:
         """A digest of all that a result depends on beside its source."""
-        if job.source.pictures:
-            from ..pipeline import find_pictures
-
-            pictures, _ = find_pictures(job.source.pictures)
-            return _digest(self._settings_of_clips, *map(_facts, pictures))
         return self._settings_of_clips if job.source.is_clip else self._settings_of_photos
 
     @cached_property

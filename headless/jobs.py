@@ -141,7 +141,7 @@ class Ledger:
         journal = self.journal(job.target.parent)
         entry = journal.entry(job.target)
         result = result_of(job.target)
-        source = source_of(job.source.path)
+        source = source_of(job.source)
         same_source = entry is not None and source.items() <= entry.items()
         same_settings = entry is not None and entry.get("settings") == settings
         is_ours = entry is not None and result is not None and result.items() <= entry.items()

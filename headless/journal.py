@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 from ..version import pack_version
+from .sources import Source
 
 NAME = ".colorizationnet.jsonl"
 
@@ -77,10 +79,21 @@ class Journal:
             os.close(descriptor)
 
 
-def source_of(path: Path) -> Entry:
-    """What tells one state of a source from another."""
-    found = path.stat()
-    return {"source": path.name, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+def source_of(source: Source) -> Entry:
+    """What tells one state of a source from another: of a row of pictures, of all of them."""
+    if source.pictures is None:
+        found = source.path.stat()
+        return {"source": source.path.name, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    from ..pipeline import find_pictures
+
+    pictures, _ = find_pictures(source.pictures)
+    facts = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in pictures]
+    return {
+        "source": source.pictures.absolute().name,
+        "size": sum(size for _, size, _ in facts),
+        "mtime_ns": max(mtime_ns for *_, mtime_ns in facts),
+        "pictures": hashlib.sha256(repr(facts).encode()).hexdigest()[:16],
+    }
 
 
 def result_of(path: Path) -> Entry | None:

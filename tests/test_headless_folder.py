@@ -322,7 +322,8 @@ def test_of_two_that_overwrite_each_does_what_the_other_has_not(tmp_path):
     grey().save(tmp_path / "a.png")
     target = tmp_path / "a-color.png"
     grey().save(target)
-    job, source = Job(Source(tmp_path / "a.png"), target), source_of(tmp_path / "a.png")
+    job = Job(Source(tmp_path / "a.png"), target)
+    source = source_of(job.source)
     Journal(tmp_path).add(target, source, "settings")
     ledger = Ledger(overwrite=True, skip_color=False, sweep=True)
     assert ledger.state(job, "settings") == State.TO_DO
