@@ -174,6 +174,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.settings,
             sources.skipped,
             painter.damaged,
+            painter.incomplete,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )

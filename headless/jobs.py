@@ -21,6 +21,7 @@ class State(enum.Enum):
     TO_DO = "to do"
     CHANGED = "to do anew, because their source has changed"
     DONE = "already there"
+    INCOMPLETE = "already there, but frames of their source are missing"
     LEFT = "left, in colour already"
     OTHER_SETTINGS = "already there, made with other settings (--overwrite replaces them)"
     FOREIGN = "already there, made or changed by others (--overwrite replaces them)"
@@ -150,7 +151,7 @@ class Ledger:
                 return State.LEFT
             # Of two that overwrite, what the other has made since is not done again.
             if is_ours and (not self._overwrite or journal.is_news(job.target)):
-                return State.DONE
+                return State.INCOMPLETE if entry.get("incomplete") else State.DONE
         if self._overwrite or (result is None and not os.path.lexists(job.target)):
             return State.TO_DO
         if not is_ours or entry["source"] != source["source"]:

@@ -20,8 +20,8 @@ class Journal:
 
     Each names the source (``source``, ``size``, ``mtime_ns``), the ``settings`` (a digest, with
     the weights) and the ``result`` (``result_size``, ``result_mtime_ns``; none of it if the
-    source was left, and why: ``left``). Several processes may append; a line that a killed one
-    left unfinished is passed over.
+    source was left, and why: ``left``; ``incomplete`` if frames of the source are missing).
+    Several processes may append; a line that a killed one left unfinished is passed over.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,10 +60,19 @@ class Journal:
         """Whether an entry of ``target`` was added since this run began."""
         return target.name in self._news
 
-    def add(self, target: Path, source: Entry, settings: str, left: str = "") -> None:
-        """Note that ``target`` is made, or why its source was ``left``."""
+    def add(
+        self,
+        target: Path,
+        source: Entry,
+        settings: str,
+        left: str = "",
+        *,
+        incomplete: bool = False,
+    ) -> None:
+        """Note that ``target`` is made, of all of its source or not, or why that was ``left``."""
         entry: Entry = {"name": target.name, **source, "settings": settings}
         entry |= {"left": left} if left else result_of(target) or {}
+        entry |= {"incomplete": True} if incomplete else {}
         entry["version"] = pack_version()
         line = json.dumps(entry).encode() + b"\n"
         flags = os.O_CREAT | os.O_APPEND | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)

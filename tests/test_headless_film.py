@@ -91,6 +91,23 @@ def test_a_clip_that_is_cut_off_ends_with_1(tmp_path, run):
     assert (code, saved) == (0, ["part.mkv"]) and "missing" not in said
 
 
+def test_missing_frames_are_told_each_time(scans, run):
+    whole = scans / "00005.png"
+    kept = whole.read_bytes()
+    whole.unlink()
+    command = ("reel 1/%05d.png", "--fps", "25", "-o", "done/", "--skip-existing")
+    code, saved, said = run(*command)
+    assert (code, saved) == (1, ["done/reel 1-color.mp4"])
+    assert said.rstrip().endswith("frames of the source are missing: reel 1-color.mp4.")
+    code, saved, said = run(*command)
+    assert (code, saved) == (1, [])
+    assert "1 already there, but frames of their source are missing." in said
+    assert said.rstrip().endswith("frames of the source are missing: reel 1-color.mp4.")
+    whole.write_bytes(kept)
+    assert run(*command)[:2] == (0, ["done/reel 1-color.mp4"])
+    assert run(*command)[:2] == (0, [])
+
+
 def test_bit_depth_keeps_what_the_default_does_not(tmp_path, run):
     make_clip(tmp_path / "in.mov", "-c:v", "prores_ks", "-pix_fmt", "yuv422p10le")
     code, _, said = run("in.mov", "-o", "8.mov")
