@@ -400,16 +400,14 @@ class _Painter:
             probe,
             probe_pictures,
         )
-        from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
         if job.source.pictures:
-            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+            clip = probe_pictures(job.source.pictures, args.fps, signals.check)
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
-            tags = read_tags(clip.path)
         shots = keyframes = None
         if args.keyframes:
             shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
@@ -425,7 +423,7 @@ class _Painter:
             self._film,
             replace(
                 self._encode,
-                metadata=for_clip(self._record(job), tags),
+                metadata=for_clip(self._record(job), clip.tags),
                 overwrite=overwrite,
             ),
             frames=frames,
