@@ -1,6 +1,6 @@
 """A long film in segments, each coloured into a file of its own, which are joined at the end."""
 
-from ..film import FilmColors
+from ..film import FilmColors, FilmProgress
 from .disk import DiskNeed
 from .film import PlannedFilm, colorize_long_film, is_divisible
 from .paint import FilmWork, color_segments, runs_of
@@ -13,6 +13,7 @@ __all__ = [
     "LONG",
     "DiskNeed",
     "FilmColors",
+    "FilmProgress",
     "FilmWork",
     "PlannedFilm",
     "Segment",
