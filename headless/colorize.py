@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
-from ..host import current
+from ..host import current, for_clip
 from ..options import (
     FORMATS,
     LOOKS,
@@ -34,7 +34,7 @@ from . import signals
 from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
-from .record import Made, for_clip
+from .record import Made
 from .sources import Source, find_sources
 from .terminal import harmless
 

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from .base import Host, Progress, VideoSource
-from .origin import KEY, made_by, record
+from .origin import KEY, PROMPT, WORKFLOW, for_clip, made_by, record
 from .paths import SUFFIXES, SavePath
 
 # ComfyUI imports both before it loads any custom node; nothing else brings them in.
@@ -28,12 +28,15 @@ else:
 
 __all__ = [
     "KEY",
+    "PROMPT",
     "SUFFIXES",
+    "WORKFLOW",
     "Host",
     "Progress",
     "SavePath",
     "VideoSource",
     "current",
+    "for_clip",
     "io",
     "made_by",
     "record",

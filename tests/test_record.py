@@ -216,6 +216,19 @@ def test_a_film_carries_it_and_makes_itself_again(run, suffix, format):
     assert third["source_prompt"] == "old" and made.name in third["prompt"]
 
 
+def test_a_graph_keeps_another_programs_workflow_too(run):
+    source = ["-metadata", "prompt=old", "-movflags", "use_metadata_tags", "-pix_fmt", "yuv420p"]
+    make_clip("a.mp4", *source, frames=3)
+    prompt = json.loads(API[[path.stem for path in API].index("Colorize Film")].read_text())
+    for node in prompt.values():
+        if node["class_type"] == "LoadVideo":
+            node["inputs"]["file"] = "a.mp4"
+    Path("w.json").write_text(json.dumps(prompt))
+    (made,) = run("run", "w.json", "--input-dir", ".", "--output-dir", "out")
+    found = read_tags(made)
+    assert found["source_prompt"] == "old" and json.loads(found["prompt"]).keys() == prompt.keys()
+
+
 def export(editor):
     Path("w.json").write_text(json.dumps(editor))
     return "w.json"
