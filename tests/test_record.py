@@ -21,7 +21,7 @@ from colorizationnet.options import SHIPPED_WEIGHTS, EncodeOptions
 from colorizationnet.pipeline import save_frames
 from colorizationnet.pipeline.photo import colorize_bands, paint_photo
 from colorizationnet.version import pack_version
-from colorizationnet.video import read_tags
+from colorizationnet.video import probe, read_tags
 from photo_files import Tint, scene
 from PIL import Image, PngImagePlugin, features
 from test_photo_metadata import check_words, colorize, exif, save_jpeg
@@ -214,6 +214,17 @@ def test_a_film_carries_it_and_makes_itself_again(run, suffix, format):
     (third,) = run("colorize", made, "-o", f"third{suffix}", *SIZE, "--format", format)
     third = read_tags(third)
     assert third["source_prompt"] == "old" and made.name in third["prompt"]
+
+
+def test_the_record_tells_what_an_hdr_film_became(run):
+    tags = "setparams=color_trc=smpte2084:colorspace=bt2020nc:color_primaries=bt2020:range=tv"
+    make_clip("a.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf", tags, frames=3)
+    (made,) = run("colorize", "a.mkv", "-o", "b.mp4", *SIZE)
+    found = read_tags(made)
+    assert probe(made).codec == "hevc"
+    assert json.loads(found["colorizationnet"])["settings"]["format"] == "hevc"
+    (again,) = run("run", made)
+    assert probe(again).codec == "hevc" and frame_hashes(made)[1] == frame_hashes(again)[1]
 
 
 def test_a_graph_keeps_another_programs_workflow_too(run):
