@@ -276,8 +276,22 @@ def test_frames_of_pictures_carry_it(tmp_path, format):
             assert getattr(picture, "n_frames", 1) == (3 if format == "webp" else 1)
             picture.load()
     if format == "webp":
+        with Image.open(path) as picture:
+            assert dict(picture.getexif()) == {65000: f"prompt:{json.dumps(prompt)}"}
         assert struct.unpack("<I", path.read_bytes()[4:8])[0] == path.stat().st_size - 8
         ffmpeg("-i", path, "-f", "null", "-")
+
+
+def test_moving_and_still_pictures_have_each_text_under_one_number(tmp_path):
+    tags = {"source_prompt": "{}", "colorizationnet": "{}", "workflow": "[]"}
+    save_frames([rand(3, 16, 20, 3)], tmp_path / "a.webp", 5, EncodeOptions("webp", metadata=tags))
+    scene().save(tmp_path / "b.png")
+    still = {key: tags[key] for key in ("workflow", "colorizationnet")}
+    paint_photo(tmp_path / "b.png", tmp_path / "b.webp", colorize_bands(Tint()), record=still)
+    with Image.open(tmp_path / "a.webp") as moving, Image.open(tmp_path / "b.webp") as other:
+        found = dict(moving.getexif())
+        assert found.pop(65003) == "source_prompt:{}"
+        assert found == dict(other.getexif()) == {65001: "workflow:[]", 65002: "colorizationnet:{}"}
 
 
 # The editor's form
