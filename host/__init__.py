@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from .base import Host, Progress, VideoSource
+from .base import Host, Progress, VideoSource, verdict
 from .origin import KEY, PROMPT, WORKFLOW, for_clip, made_by, record
 from .paths import SUFFIXES, SavePath
 
@@ -42,6 +42,7 @@ __all__ = [
     "record",
     "ui",
     "use",
+    "verdict",
 ]
 
 _current: ContextVar[Host | None] = ContextVar("host", default=None)
