@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
-from ..host import current
+from ..host import current, for_clip
 from ..options import (
     FORMATS,
     LOOKS,
@@ -34,7 +34,7 @@ from . import signals
 from .batch import Batch, disk_error
 from .claims import claimed
 from .jobs import Job, Ledger, Output, plan
-from .record import Made, for_clip
+from .record import Made
 from .sources import Source, find_sources
 from .terminal import harmless
 
@@ -315,18 +315,20 @@ class _Painter:
         color, depth = asdict(self._color), self._args.bit_depth
         return _digest(self._weights, color, depth, *self._without_metadata)
 
-    def _record(self, job: Job) -> dict[str, str]:
-        """What made a result, for its metadata; nothing if that is not wanted."""
+    def _record(self, job: Job, clip: Clip | None = None) -> dict[str, str]:
+        """What made a result, of a photo or a ``clip``, for its metadata, if that is wanted."""
         args = self._args
         if args.no_metadata:
             return {}
         weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
         made = Made(weights, self._color, args.bit_depth)
-        if job.source.is_clip:
+        if clip is not None:
+            from ..video import as_encoded
+
             made = replace(
                 made,
                 film=self._film,
-                encode=self._encode,
+                encode=as_encoded(clip, self._encode),
                 start=args.start,
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
@@ -423,7 +425,7 @@ class _Painter:
             self._film,
             replace(
                 self._encode,
-                metadata=for_clip(self._record(job), clip.tags),
+                metadata=for_clip(self._record(job, clip), clip.tags),
                 overwrite=overwrite,
             ),
             frames=frames,

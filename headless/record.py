@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import temp_prefix
-from ..host import KEY, record, use
+from ..host import KEY, PROMPT, WORKFLOW, record, use
 from ..options import ColorOptions, EncodeOptions, FilmOptions
 
 if TYPE_CHECKING:
     from .standin.workflow import Prompt
 
-PROMPT, WORKFLOW = "prompt", "workflow"
 # The formats of clips that Colorize Video offers: Save Video cannot copy ProRes.
 NODE_FORMATS = {"h264", "hevc", "av1", "vp9", "ffv1"}
 
@@ -108,22 +106,6 @@ class Made:
             prompt["5"] = _node("Video Slice", video=["2", 0], **part, strict_duration=False)
             prompt["3"]["inputs"]["video"] = ["5", 0]
         return prompt
-
-
-def for_clip(texts: Mapping[str, str], of_source: Mapping[str, str]) -> dict[str, str]:
-    """``texts`` for a clip whose source has the tags ``of_source``.
-
-    What made the source is replaced if this pack did; another program's workflow is kept under
-    `source_prompt` and `source_workflow`. An empty value removes a tag of the source.
-    """
-    if KEY in of_source:
-        return {key: "" for key in (PROMPT, WORKFLOW, KEY)} | dict(texts)
-    kept = {
-        f"source_{key}": of_source[key]
-        for key in (PROMPT, WORKFLOW)
-        if texts and key in of_source and f"source_{key}" not in of_source
-    }
-    return kept | dict(texts)
 
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:

@@ -30,6 +30,15 @@ class VideoSource(NamedTuple):
     duration: float = 0.0
 
 
+def verdict(ask: Callable[..., object], *arguments: object) -> bool | str:
+    """What a node's ``validate_inputs`` says of a name that ``ask`` may refuse: True, or why."""
+    try:
+        ask(*arguments)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return True
+
+
 class Progress(ABC):
     """A piece of work as the user sees it: how much is done and, now and then, a picture.
 

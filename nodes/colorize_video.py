@@ -2,7 +2,7 @@ import logging
 from dataclasses import replace
 
 from ..files import AtomicOutput
-from ..host import current, io, ui
+from ..host import current, for_clip, io, ui
 from ..options import COMPARISONS, MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
 from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
@@ -211,7 +211,11 @@ class ColorizeVideo(io.ComfyNode):
                 network,
                 options,
                 FilmOptions(stability, compare),
-                EncodeOptions(format, None if crf < 0 else crf, metadata=host.metadata(cls)),
+                EncodeOptions(
+                    format,
+                    None if crf < 0 else crf,
+                    metadata=for_clip(host.metadata(cls), clip.tags),
+                ),
                 frames=frames,
                 shots=shots,
                 keyframes=keyframes,

@@ -1,10 +1,8 @@
 """The nodes on the stand-in host: clips in and out, films, teaching, shots."""
 
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -26,17 +24,13 @@ from colorizationnet.options import ShotOptions
 from colorizationnet.pipeline import colorize_film, find_shots
 from colorizationnet.video import probe, read_frames, read_luma
 from PIL import Image
+from video_clips import ffmpeg, raw_pictures
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
 
 
 def node(name):
     return BY_ID[f"ColorizationNet{name}"]
-
-
-def ffmpeg(*arguments):
-    exe = imageio_ffmpeg.get_ffmpeg_exe()
-    subprocess.run([exe, "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -185,10 +179,7 @@ def test_colorize_video_keeps_the_luma_plane(clip, model):
     colored = colorize_video(model, video, 5.0, format="ffv1")
     planes = []
     for path in (clip, colored.get_stream_source()):
-        exe = imageio_ffmpeg.get_ffmpeg_exe()
-        command = [exe, "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
-        raw = np.frombuffer(subprocess.run(command, capture_output=True).stdout, np.uint8)
-        planes.append(raw.reshape(25, -1)[:, : 96 * 64])
+        planes.append(raw_pictures(path).reshape(25, -1)[:, : 96 * 64])
     assert np.array_equal(*planes)
 
 

@@ -129,7 +129,7 @@ def colorize_bands(
         if strength == 0:
             return lambda rows, rgb: rgb
         height, width = model.input_size(bands.height, bands.width)
-        chroma = model.chroma(small_luma(bands, (height, width), model.device)[None], check)
+        chroma = model.chroma(small_luma_of(bands, (height, width), model.device)[None], check)
         narrow = resize_rows(chroma[0], bands.height)
 
         @torch.no_grad()
@@ -147,7 +147,7 @@ def colorize_bands(
     return colorize
 
 
-def small_luma(bands: Bands, size: tuple[int, int], device: torch.device | str) -> Tensor:
+def small_luma_of(bands: Bands, size: tuple[int, int], device: torch.device | str) -> Tensor:
     """The luma ``(1, h, w)`` at ``size`` of a picture whose columns are shrunk band by band."""
     slices = list(bands.slices())
     narrow = torch.empty(1, bands.height, size[1], device=device)
