@@ -38,7 +38,8 @@ MOST_NAMES = 3  # of those that were skipped
 class Batch:
     """The work on ``jobs``; ``settings`` of a job is what its result depends on beside its source.
 
-    ``paint`` adds to ``damaged`` the sources that could not be read whole.
+    ``paint`` adds to ``damaged`` the sources that could not be read whole, and to ``incomplete``
+    the results that lack frames; those of earlier runs join them.
 
     Other processes may work on the same jobs: each file is done by one of them.
     """
@@ -50,12 +51,14 @@ class Batch:
         settings: Callable[[Job], str],
         skipped: dict[str, list[Path]],
         damaged: Sequence[Path] = (),
+        incomplete: list[Path] | None = None,
         *,
         overwrite: bool = False,
         traceback: bool = False,
     ) -> None:
         self._ledger, self._settings, self._skipped = ledger, settings, skipped
         self._damaged = damaged
+        self._incomplete = [] if incomplete is None else incomplete
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
         self._begun = time.monotonic()
@@ -65,7 +68,7 @@ class Batch:
             if job.source.problem:
                 self.jobs.append(job)
                 continue
-            state = ledger.state(job, settings(job))
+            state = self._state(job, settings(job))
             if state in TO_DO:
                 self.jobs.append(job)
             else:
@@ -143,18 +146,25 @@ class Batch:
                 return ELSEWHERE
             journal.refresh()
             settings = self._settings(job)
-            state = self._ledger.state(job, settings)
+            state = self._state(job, settings)
             if state not in TO_DO:
                 return state
-            source = source_of(job.source.path)  # before it is read, lest it change meanwhile
+            source = source_of(job.source)  # before it is read, lest it change meanwhile
             at, weight = bar.n, _weight(job)
 
             def report(done: int, total: int, preview: object = None) -> None:
                 bar.update(at + weight * done // max(total, 1) - bar.n)
 
             why_left = paint(job, self._overwrite or state is State.CHANGED, report)
-            journal.add(job.target, source, settings, why_left)
+            is_incomplete = job.target in self._incomplete
+            journal.add(job.target, source, settings, why_left, incomplete=is_incomplete)
             return State.LEFT if why_left else MADE
+
+    def _state(self, job: Job, settings: str) -> State:
+        state = self._ledger.state(job, settings)
+        if state is State.INCOMPLETE:
+            self._incomplete.append(job.target)
+        return state
 
     def _fail(self, job: Job, error: Exception) -> None:
         text, source = str(error) or "there is not enough memory", job.source.path

@@ -174,6 +174,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.settings,
             sources.skipped,
             painter.damaged,
+            painter.incomplete,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -307,11 +308,6 @@ class _Painter:
 
     def settings(self, job: Job) -> str:
         """A digest of all that a result depends on beside its source."""
-        if job.source.pictures:
-            from ..pipeline import find_pictures
-
-            pictures, _ = find_pictures(job.source.pictures)
-            return _digest(self._settings_of_clips, *map(_facts, pictures))
         return self._settings_of_clips if job.source.is_clip else self._settings_of_photos
 
     @cached_property
@@ -404,16 +400,14 @@ class _Painter:
             probe,
             probe_pictures,
         )
-        from ..video import read_tags
         from .keyframes import read_references
 
         args = self._args
         if job.source.pictures:
-            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+            clip = probe_pictures(job.source.pictures, args.fps, signals.check)
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
-            tags = read_tags(clip.path)
         shots = keyframes = None
         if args.keyframes:
             shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
@@ -429,7 +423,7 @@ class _Painter:
             self._film,
             replace(
                 self._encode,
-                metadata=for_clip(self._record(job), tags),
+                metadata=for_clip(self._record(job), clip.tags),
                 overwrite=overwrite,
             ),
             frames=frames,

@@ -139,6 +139,18 @@ def test_a_broken_file_fails_each_time_and_the_others_once(scans, run):
     assert said[0].startswith("scans/bad.png: ") and said[-1].startswith("1 of 9 files failed")
 
 
+def test_a_broken_file_lends_its_results_name_to_no_other(scans, run):
+    """Both become .ppm: what the second is called must not go by what the first is worth today."""
+    (scans / "p.pbm").touch()
+    grey().save(scans / "p.pgm", "PPM")
+    files = ("scans/p.pbm", "scans/p.pgm", "-o", "done/")
+    code, saved, _ = run(*files)
+    assert (code, saved) == (1, ["done/p.pgm-color.ppm"])
+    grey().convert("1").save(scans / "p.pbm", "PPM")
+    code, saved, said = run(*files)
+    assert (code, saved) == (0, ["done/p-color.ppm"]), said
+
+
 def test_damaged_photos_are_done_and_counted(scans, run):
     Image.linear_gradient("L").save("whole.jpg", quality=95)
     data = Path("whole.jpg").read_bytes()
@@ -310,7 +322,8 @@ def test_of_two_that_overwrite_each_does_what_the_other_has_not(tmp_path):
     grey().save(tmp_path / "a.png")
     target = tmp_path / "a-color.png"
     grey().save(target)
-    job, source = Job(Source(tmp_path / "a.png"), target), source_of(tmp_path / "a.png")
+    job = Job(Source(tmp_path / "a.png"), target)
+    source = source_of(job.source)
     Journal(tmp_path).add(target, source, "settings")
     ledger = Ledger(overwrite=True, skip_color=False, sweep=True)
     assert ledger.state(job, "settings") == State.TO_DO

@@ -612,6 +612,46 @@ def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, 
         node("ColorizeFolder").execute(model, **inputs | {"output_folder": "../elsewhere"})
 
 
+def test_an_album_is_looked_at_again_when_a_result_is_deleted(folders, model):
+    """ComfyUI runs a node again only when its fingerprint has changed."""
+    album = folders / "input" / "album"
+    album.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("L", (9, 9), 99).save(album / name)
+    (album / "torn.png").write_bytes(b"no picture")
+    folder = {"folder": "album", "output_folder": "coloured"}
+    inputs = folder | {"render_size": -1, "strength": 1.0, "saturation": 1.0}
+    album_node = node("ColorizeFolder")
+    album_node.execute(model, **inputs)
+    done = album_node.fingerprint_inputs(**inputs)
+    assert album_node.fingerprint_inputs(**inputs) == done
+    (folders / "output" / "coloured" / "a.png").unlink()
+    assert album_node.fingerprint_inputs(**inputs) != done
+    album_node.execute(model, **inputs)
+    assert (folders / "output" / "coloured" / "a.png").is_file()
+    assert album_node.fingerprint_inputs(**inputs) == done
+
+
+def test_what_a_photo_of_an_album_is_called_goes_by_no_others_fate(folders, model):
+    album = folders / "input" / "album"
+    album.mkdir()
+    (album / "a.gif").write_bytes(b"torn")
+    for name in ("a.png", "b.gif"):
+        Image.new("L", (9, 9), 99).save(album / name)
+    Image.new("L", (9, 9), 99).save(album / "c.tif")
+    inputs = {"folder": "album", "output_folder": "coloured", "render_size": -1}
+    inputs |= {"strength": 1.0, "saturation": 1.0}
+    result = folders / "output" / "coloured"
+    node("ColorizeFolder").execute(model, **inputs)
+    assert sorted(path.name for path in result.iterdir()) == ["a.png", "b.png", "c.tif"]
+    before = (result / "a.png").stat().st_mtime_ns
+    Image.new("L", (9, 9), 99).save(album / "a.gif")
+    node("ColorizeFolder").execute(model, **inputs)
+    names = ["a.gif.png", "a.png", "b.png", "c.tif"]
+    assert sorted(path.name for path in result.iterdir()) == names
+    assert (result / "a.png").stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize("compare", ["half", "wipe"])
 def test_a_film_shows_what_was_before_beside_what_is_now(clip, model, compare):
     film = colorize_video(model, VideoFromFile(clip), 3.0, format="ffv1", compare=compare)

@@ -241,6 +241,32 @@ def test_a_disk_that_will_be_full_is_told_in_time(tmp_path, reel, network, monke
     assert not target.exists()
 
 
+def test_a_clip_that_cannot_be_decoded_whole_is_coloured_in_one_piece(tmp_path, network, caplog):
+    """Each picture is a PNG; one, far behind what is looked at first, is torn."""
+    caplog.set_level("INFO")
+    source, target = tmp_path / "torn.mkv", tmp_path / "out.mkv"
+    make_clip(source, "-c:v", "png", "-pix_fmt", "gray", frames=200)
+    data = source.read_bytes()
+    headers = [found.start() for found in re.finditer(b"IHDR", data)]
+    source.write_bytes(data[: headers[130]] + b"torn" + data[headers[130] + 4 :])
+    heard = []
+    count = colorize_long_film(
+        source,
+        target,
+        network,
+        encode=FFV1,
+        length=50,
+        from_length=100,
+        on_progress=lambda done, total, preview=None: heard.append((done, total)),
+    )
+    assert count == 199 == probe(target).frame_count and heard[-1] == (199, 200)
+    assert any("torn.mkv is damaged" in said and "in one piece" in said for said in caplog.messages)
+    assert any("1 frames are missing" in said for said in caplog.messages)
+    colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
+    assert luma_hashes(target) == luma_hashes(tmp_path / "one.mkv")
+    assert not hidden(tmp_path)
+
+
 def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, network):
     how = {"length": 50, "from_length": 100}
     (tmp_path / "out.mp4").write_bytes(b"mine")

@@ -6,7 +6,7 @@ from .decoder import SCALER
 from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
-from .parts import Part, count_pictures, join_parts, recolor_parts
+from .parts import IncompletePart, Part, count_pictures, join_parts, recolor_parts
 from .pictures import find_pictures, is_pattern
 from .planes import PlaneFormat
 from .probe import as_clip, probe, probe_pictures
@@ -26,6 +26,7 @@ __all__ = [
     "FFmpeg",
     "Format",
     "FrameWriter",
+    "IncompletePart",
     "Part",
     "PlaneFormat",
     "SubtitleStream",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from ...options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ...version import pack_version
 from ...video import (
     Clip,
+    IncompletePart,
     VideoError,
     as_clip,
     check_recolor,
@@ -68,32 +70,33 @@ def colorize_long_film(
     the work was ended, however that came, the same call goes on from them. The folder is removed
     when the film is whole. Luma, times, sound and tags are what `colorize_film` makes of them, and
     so is the chroma of a run that was not ended; where it went on, colours start from what the
-    frames before show, within a level of what they would be.
+    frames before show, within a level of what they would be. A clip that turns out to be damaged is
+    begun anew, in one piece.
 
     ``on_confidence`` hears of the frames that this call colours. Raises what `colorize_film` does,
     and ``OSError`` when the disk will not hold the segments and the film.
     """
     clip, path = as_clip(source), Path(target)
     frames = clip.frames() if frames is None else frames
+    in_one_piece = partial(
+        colorize_film,
+        clip,
+        path,
+        network,
+        color,
+        film,
+        frames=frames,
+        shots=shots,
+        keyframes=keyframes,
+        strokes=strokes,
+        teaching=teaching,
+        device=device,
+        on_progress=on_progress,
+        check=check,
+        on_confidence=on_confidence,
+    )
     if (shots is None) != (keyframes is None) or not is_divisible(clip, frames, from_length):
-        return colorize_film(
-            clip,
-            path,
-            network,
-            color,
-            film,
-            encode,
-            frames=frames,
-            shots=shots,
-            keyframes=keyframes,
-            strokes=strokes,
-            teaching=teaching,
-            kept=kept,
-            device=device,
-            on_progress=on_progress,
-            check=check,
-            on_confidence=on_confidence,
-        )
+        return in_one_piece(encode, kept=kept)
     refuse_taken(path, encode)
     encode = check_recolor(clip, path, encode)
     work = FilmWork(SourceState.of(clip.path), clip, frames, color, film, encode)
@@ -118,6 +121,15 @@ def colorize_long_film(
             colors = colors.by_keyframes(shots, keyframes, color)
         _fill(store, work, segments, colors, device, on_progress, check, on_confidence)
         join(store, work, segments, check)
+    except IncompletePart:
+        log.warning(
+            "%s is damaged, so it cannot be coloured in segments: it is begun anew, in one piece",
+            clip.path,
+        )
+        try:
+            return in_one_piece(encode, kept=colors.kept)
+        finally:
+            store.remove()
     except BaseException:
         tell_kept(store, len(segments))
         raise
