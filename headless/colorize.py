@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
-from ..host import current
+from ..host import current, for_clip
 from ..options import (
+    COMPARISONS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -35,7 +36,7 @@ from . import signals
 from .batch import Batch, bar_over, disk_error
 from .claims import claimed
 from .jobs import Begun, FilmRequest, Job, Ledger, Output, plan
-from .record import Made, for_clip
+from .record import Made
 from .sources import Source, find_sources
 from .terminal import harmless
 
@@ -82,6 +83,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--no-metadata",
         action="store_true",
         help="leave out of the results what made them (settings, weights, a workflow)",
+    )
+    parser.add_argument(
+        "--compare",
+        choices=COMPARISONS,
+        default=FilmOptions.compare,
+        help="show what was before: half leaves the left half of a photo as it was, and that of a "
+        "clip grey; wipe begins a clip in grey and draws the colour across it (default: off)",
     )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
@@ -334,7 +342,7 @@ class _Painter:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self.color = color_options(args)
-        self._film = FilmOptions(args.stability)
+        self._film = FilmOptions(args.stability, args.compare)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self.network: Network | None = None
         self.weights: Path | None = args.model
@@ -380,20 +388,24 @@ class _Painter:
     @cached_property
     def _settings_of_photos(self) -> str:
         color, depth = asdict(self.color), self._args.bit_depth
-        return _digest(self._weights, color, depth, *self._without_metadata)
+        # Only where it is given, so that what was done without it is known again.
+        compare = [] if self._args.compare == "off" else ["compare"]
+        return _digest(self._weights, color, depth, *compare, *self._without_metadata)
 
-    def _record(self, job: Job) -> dict[str, str]:
-        """What made a result, for its metadata; nothing if that is not wanted."""
+    def _record(self, job: Job, clip: Clip | None = None) -> dict[str, str]:
+        """What made a result, of a photo or a ``clip``, for its metadata, if that is wanted."""
         args = self._args
         if args.no_metadata:
             return {}
         weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
-        made = Made(weights, self.color, args.bit_depth)
-        if job.source.is_clip:
+        made = Made(weights, self.color, args.bit_depth, compare=args.compare != "off")
+        if clip is not None:
+            from ..video import as_encoded
+
             made = replace(
                 made,
                 film=self._film,
-                encode=self._encode,
+                encode=as_encoded(clip, self._encode),
                 start=args.start,
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
@@ -457,6 +469,7 @@ class _Painter:
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            compare=self._args.compare != "off",
             record=self._record(job),
             device=current().device(),
             on_progress=report,
@@ -480,7 +493,7 @@ class _Painter:
         shots = keyframes = None
         if args.keyframes:
             shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
-        metadata = for_clip(self._record(job), clip.tags)
+        metadata = for_clip(self._record(job, clip), clip.tags)
         return FilmRequest(
             clip,
             clip.frames(args.start, args.duration),

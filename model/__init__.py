@@ -6,7 +6,7 @@ from .color import KB, KG, KR, interleaved_luma, merge, rgb_to_chroma, rgb_to_lu
 from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
-from .resize import resize, resize_columns, resize_rows, scaled
+from .resize import resize, resize_columns, resize_rows, scaled, short_side_scale
 from .temporal import (
     LOOK_AHEAD,
     ChromaBatch,
@@ -64,6 +64,7 @@ __all__ = [
     "run_single_threaded",
     "save_model",
     "scaled",
+    "short_side_scale",
     "small_luma",
     "stabilize_chroma",
     "stabilize_recalled",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..host import current, io
+from ..host import current, io, verdict
 from ..options import (
     LOOKS,
     MAX_RENDER_SIZE,
@@ -103,12 +103,7 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
 
 def check_folder(folder: str | None) -> bool | str:
     """What ``validate_inputs`` says of a folder of pictures; None is what a link will bring."""
-    try:
-        if folder is not None:
-            current().folder_files(folder, "image")
-    except (OSError, ValueError) as error:
-        return str(error)
-    return True
+    return True if folder is None else verdict(current().folder_files, folder, "image")
 
 
 def folder_state(folder: str) -> list[tuple[str, int, int]]:

@@ -1,17 +1,15 @@
 """The nodes on the stand-in host: clips in and out, films, teaching, shots."""
 
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 from colorizationnet.headless import cli
 from colorizationnet.headless.keyframes import read_keyframes
 from colorizationnet.headless.standin.clip import VideoFromFile
-from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.headless.standin.host import StandInHost, TerminalProgress
 from colorizationnet.host import current, use
 from colorizationnet.model import (
     ColorizationNet,
@@ -26,17 +24,13 @@ from colorizationnet.options import ShotOptions
 from colorizationnet.pipeline import colorize_film, find_shots
 from colorizationnet.video import probe, read_frames, read_luma
 from PIL import Image
+from video_clips import ffmpeg, raw_pictures
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
 
 
 def node(name):
     return BY_ID[f"ColorizationNet{name}"]
-
-
-def ffmpeg(*arguments):
-    exe = imageio_ffmpeg.get_ffmpeg_exe()
-    subprocess.run([exe, "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -185,15 +179,14 @@ def test_colorize_video_keeps_the_luma_plane(clip, model):
     colored = colorize_video(model, video, 5.0, format="ffv1")
     planes = []
     for path in (clip, colored.get_stream_source()):
-        exe = imageio_ffmpeg.get_ffmpeg_exe()
-        command = [exe, "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
-        raw = np.frombuffer(subprocess.run(command, capture_output=True).stdout, np.uint8)
-        planes.append(raw.reshape(25, -1)[:, : 96 * 64])
+        planes.append(raw_pictures(path).reshape(25, -1)[:, : 96 * 64])
     assert np.array_equal(*planes)
 
 
-def test_shots_are_coloured_by_their_own_keyframes(clip, model):
+def test_shots_are_coloured_by_their_own_keyframes(clip, model, monkeypatch):
     """Red keyframes for one shot, blue ones for the other: the film follows at the cut."""
+    told = []
+    monkeypatch.setattr(TerminalProgress, "tell", lambda _, text: told.append(text))
     video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     assert [shot.first for shot in shots.shots] == [0, 13] and len(keyframes) == 2
@@ -204,6 +197,8 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
+    work = [f"shot {n} of 2: {what}" for n in (1, 2) for what in ("teaching", "colouring")]
+    assert told[:-1] == work and told[-1].endswith("% of the colours known from keyframes")
 
 
 def test_shot_keyframes_shows_what_it_picked(clip, folders):

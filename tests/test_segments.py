@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -36,7 +35,7 @@ from colorizationnet.pipeline.segments import (
 from colorizationnet.pipeline.segments.plan import from_json, to_json
 from hypothesis import given
 from hypothesis import strategies as st
-from video_clips import ffmpeg, luma_hashes, make_clip, packets
+from video_clips import ffmpeg, luma_hashes, make_clip, packets, raw_pictures
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -45,11 +44,8 @@ FFV1 = EncodeOptions("ffv1")
 def chroma(path):
     """The U and V planes of a 4:2:0 clip, a row a frame."""
     clip = probe(path)
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "yuv420p", "-"], check=True, capture_output=True)
-    luma = clip.width * clip.height
-    frames = np.frombuffer(raw.stdout, np.uint8).reshape(clip.frame_count, -1)
-    return frames[:, luma:].astype(int)
+    frames = raw_pictures(path).reshape(clip.frame_count, -1)
+    return frames[:, clip.width * clip.height :].astype(int)
 
 
 @pytest.fixture(scope="module")

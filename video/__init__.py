@@ -11,7 +11,7 @@ from .pictures import find_pictures, is_pattern
 from .planes import PlaneFormat
 from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
-from .recolor import check_recolor, recolor
+from .recolor import as_encoded, check_recolor, recolor
 from .streams import copied_streams
 from .tags import read_tags
 from .transcode import ColourStream
@@ -32,6 +32,7 @@ __all__ = [
     "SubtitleStream",
     "VideoError",
     "as_clip",
+    "as_encoded",
     "check_recolor",
     "copied_streams",
     "count_frames",

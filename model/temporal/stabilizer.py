@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...options import FilmOptions
 from ..parallel import run_single_threaded
-from ..resize import resize, scaled
+from ..resize import resize, scaled, short_side_scale
 from .chroma_filter import FilterState, FilterTuning, gate, measure, predict, update
 from .cuts import CutDetector
 from .fixed_lag import DelayLine, SmoothingJob, smooth
@@ -40,7 +40,8 @@ class ChromaBatch(NamedTuple):
 
 def filter_size(height: int, width: int) -> tuple[int, int]:
     """The size of the luma by which chroma ``(height, width)`` is stabilized best."""
-    return scaled((height, width), max(1.0, MIN_SIDE / min(height, width)))
+    size = height, width
+    return scaled(size, max(1.0, short_side_scale(size, MIN_SIDE)))
 
 
 def stabilize_chroma(

@@ -98,6 +98,16 @@ def test_an_errors_sentence_is_visible(editor):
     editor.page.get_by_text(sentence).first.wait_for(timeout=10_000)
 
 
+def test_the_node_says_which_shot_it_colours(editor):
+    editor.template("05 Colorize Film By Keyframes")
+    editor.vary("ColorizationNetColorizeVideo")
+    before = editor.press_run()
+    says = """() => app.graph.nodes.find(node => node.type == 'ColorizationNetColorizeVideo')
+      .widgets.some(widget => /^shot 1 of \\d+: (teaching|colouring)$/.test(widget.value))"""
+    editor.page.wait_for_function(says, timeout=60_000)
+    editor.wait(lambda: set(editor.ask("history")) - before)
+
+
 def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     editor.choose("01 Colorize Photo.app")
     page = editor.page
