@@ -117,8 +117,8 @@ def color(cluster, source, target, *, heard=None, painter=None, **options):
 def chroma(path):
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo"]
     raw = subprocess.run([*command, "-pix_fmt", "yuv420p", "-"], check=True, capture_output=True)
-    frames = np.frombuffer(raw.stdout, np.uint8).reshape(FRAMES, -1)
-    return frames[:, 128 * 72 :].astype(int)
+    frames = np.frombuffer(raw.stdout, np.uint8).reshape(-1, 72 * 128 * 3 // 2)
+    return frames[:, 72 * 128 :].astype(int)
 
 
 def check_equal(target, one_piece):
@@ -181,15 +181,16 @@ def test_a_killed_worker_costs_a_segment_at_most(cluster, tmp_path, reel, one_pi
 @pytest.mark.slow
 def test_a_node_that_goes_is_done_without(cluster, tmp_path, reel, one_piece):
     node = cluster.add_node(**cluster.small)
-    name = []
+    removed = []
 
     def remove(report, done, total):
-        if not name and len(report.by_node()) == 3:
-            name.append(sorted(report.by_node()))
+        begun = [name for _, name, *_ in report.attempts if name.endswith(node.node_id[:6])]
+        if begun and not removed:
+            removed.append(begun)
             cluster.remove_node(node, allow_graceful=False)
 
     outcome, report = color(cluster, reel, tmp_path / "out.mkv", heard=remove)
-    assert name and outcome.error is None
+    assert removed and outcome.error is None and report.retries
     check_equal(tmp_path / "out.mkv", one_piece)
     assert len(segments(report)) <= 8
 
@@ -224,9 +225,9 @@ class Keyed(colorize.Painter):
 
     def film(self, job, overwrite):
         clip = probe(job.source.path)
-        shots = ClipShots(128, 72, FRAMES, (Shot(0, (10,)), Shot(120, (150,))))
+        shots = ClipShots(128, 72, 60, (Shot(0, (10,)), Shot(30, (50,))))
         keyframes = list(torch.rand(2, 72, 128, 3, generator=torch.Generator().manual_seed(1)))
-        film = (clip, range(FRAMES), ColorOptions(), FilmOptions(), FFV1)
+        film = (clip, range(90, 150), ColorOptions(), FilmOptions(), FFV1)
         return FilmRequest(*film, shots, keyframes, teaching=TeachOptions(steps=3))
 
 
@@ -239,7 +240,12 @@ def test_a_shot_is_taught_once_and_shared(cluster, tmp_path, reel, network):
     assert outcome.error is None
     taught = [piece.name for piece in report.pieces if piece.kind == "teaching"]
     assert sorted(taught) == ["shot 0", "shot 1"]
-    how = {"shots": request.shots, "keyframes": request.keyframes, "teaching": request.teaching}
+    how = {
+        "frames": request.frames,
+        "shots": request.shots,
+        "keyframes": request.keyframes,
+        "teaching": request.teaching,
+    }
     colorize_film(reel, tmp_path / "one.mkv", network, encode=FFV1, **how)
     assert luma_hashes(tmp_path / "out.mkv") == luma_hashes(tmp_path / "one.mkv")
     assert np.abs(chroma(tmp_path / "out.mkv") - chroma(tmp_path / "one.mkv")).mean() < 0.2
@@ -299,9 +305,9 @@ def test_two_drivers_do_not_do_one_film(cluster, tmp_path, reel, capsys):
 HERE = (pack_version(), "2.4.1", versions(), 2**40)
 
 
-def node(name="far", pack=HERE[0], torch=HERE[1], ffmpeg=HERE[2], free=HERE[3], **resources):
+def a_node(name="far", pack=HERE[0], torch=HERE[1], ffmpeg=HERE[2], free=HERE[3], **resources):
     return Node(
-        "id", name, resources.get("cpus", 4), resources.get("gpus", 0), pack, torch, ffmpeg, free
+        name, name, resources.get("cpus", 4), resources.get("gpus", 0), pack, torch, ffmpeg, free
     )
 
 
@@ -317,13 +323,13 @@ def node(name="far", pack=HERE[0], torch=HERE[1], ffmpeg=HERE[2], free=HERE[3], 
 )
 def test_a_node_that_cannot_do_its_part_is_named(bad, sentence):
     with pytest.raises(ValueError, match=sentence):
-        check_nodes([node("near"), node(**bad)], HERE[2], HERE[1])
+        check_nodes([a_node("near"), a_node(**bad)], HERE[2], HERE[1])
 
 
 def test_a_node_that_may_differ_is_told_of(caplog):
-    check_nodes([node(torch="2.4.0+cu130")], HERE[2], HERE[1])
+    check_nodes([a_node(torch="2.4.0+cu130")], HERE[2], HERE[1])
     assert not caplog.messages
-    check_nodes([node(torch="2.5.0"), node("full", free=10**8)], HERE[2], HERE[1])
+    check_nodes([a_node(torch="2.5.0"), a_node("full", free=10**8)], HERE[2], HERE[1])
     assert "far has torch 2.5.0 and this machine 2.4.1" in caplog.messages[0]
     assert "full has only 100 MB of disk left" in caplog.messages[1]
 
@@ -338,9 +344,9 @@ def test_nodes_are_asked_before_work(cluster, monkeypatch, tmp_path, reel):
 def test_tasks_ask_for_what_they_use(network):
     share = gpu_share(network, ColorOptions())
     assert 0.25 <= share <= 1
-    slots = slots_of([node(cpus=8, gpus=1), node(cpus=5)], 0.25)
+    slots = slots_of([a_node(cpus=8, gpus=1), a_node("near", cpus=5)], 0.25)
     assert (slots.cpus, slots.gpu_count, slots.count) == (2, 4, 2)
-    slots = slots_of([node(cpus=1), node(cpus=2, gpus=2)], 1.0)
+    slots = slots_of([a_node(cpus=1), a_node("near", cpus=2, gpus=2)], 1.0)
     assert (slots.cpus, slots.gpu_count, slots.count) == (1, 2, 1)
 
 
