@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from threading import Thread
 
 import imageio_ffmpeg
 import numpy as np
@@ -220,6 +222,25 @@ def test_a_stopped_run_is_gone_on_with_alone(cluster, tmp_path, reel, one_piece,
     assert not hidden(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_signal_cancels_the_tasks_and_leaves_segments(cluster, tmp_path, reel):
+    code = "import sys; from colorizationnet.headless import cli"
+    code += "\nfrom colorizationnet.headless.cluster.engine import Engine"
+    code += "\nEngine.__init__.__kwdefaults__['least'] = 30\nsys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "colorize", reel, "-o", tmp_path / "out.mkv"]
+    command += ["--format", "ffv1", "--ray", cluster.address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        while not list(tmp_path.glob(".colorizationnet-film-*/0*.mkv")):
+            assert program.poll() is None, program.communicate()
+            time.sleep(0.05)
+        program.send_signal(signal.SIGTERM)
+        _, said = program.communicate(timeout=60)
+    assert program.returncode == 143 and said.splitlines()[-1] == "Stopped."
+    assert "the same command goes on from them" in said
+    [store] = hidden(tmp_path)
+    assert list((tmp_path / store).glob("0*.mkv")) and not list((tmp_path / store).glob(".*"))
+
+
 class Keyed(colorize.Painter):
     """Two shots, each with a coloured keyframe."""
 
@@ -292,6 +313,10 @@ def test_photos_are_done_as_by_one_machine(cluster, album, capsys, caplog):
     assert '"kind": "photo"' in Path("report.json").read_text()
     code, saved, _ = run("together", "--ray", cluster.address)
     assert not saved and "6 already there" in caplog.text
+    code, saved, errors = run("sent", "--ray", cluster.address, "--ray-send")
+    assert (code, sorted(saved), errors) == (alone[0], sorted(alone[1]), alone[2])
+    for path in Path("alone").rglob("*-color.*"):
+        assert path.read_bytes() == Path("sent", *path.parts[1:]).read_bytes()
 
 
 def test_two_drivers_do_not_do_one_film(cluster, tmp_path, reel, capsys):
@@ -361,6 +386,16 @@ def free_port():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
+
+
+def test_what_is_no_cluster_is_not_waited_for(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answer = Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.2\r\n"))
+        answer.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert cli.main(["colorize", str(MEADOW), "-o", "x.mp4", "--ray", address]) == 2
+        answer.join()
+    assert "no cluster answers there (something else does)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

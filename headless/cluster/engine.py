@@ -99,10 +99,9 @@ class Engine:
         self._working = time.monotonic()
         self.report.notes["start"] = round(self._working - began, 3)
         log.info(
-            "On %d %s: %s.",
-            len(nodes),
-            "node" if len(nodes) == 1 else "nodes",
-            ", ".join(f"{node.name} ({node.cpus:g} CPUs)" for node in nodes[:MOST_NAMES])
+            "On %s: %s.",
+            _plural(len(nodes), "node"),
+            ", ".join(f"{node.name} ({_plural(node.cpus, 'CPU')})" for node in nodes[:MOST_NAMES])
             + (", ..." if len(nodes) > MOST_NAMES else ""),
         )
 
@@ -407,6 +406,10 @@ class Engine:
                 self._ray.wait(self._forgotten, num_returns=len(self._forgotten), timeout=PATIENCE)
         self._tokens.close()
         self.report.tell()
+
+
+def _plural(count: float, what: str) -> str:
+    return f"{count:g} {what}" + ("" if count == 1 else "s")
 
 
 def gpu_share(network: Network, color: ColorOptions) -> float:
