@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import AtomicOutput, sha256_of
 from ..host import current, for_clip
 from ..options import (
+    COMPARISONS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -80,6 +81,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--no-metadata",
         action="store_true",
         help="leave out of the results what made them (settings, weights, a workflow)",
+    )
+    parser.add_argument(
+        "--compare",
+        choices=COMPARISONS,
+        default=FilmOptions.compare,
+        help="show what was before: half leaves the left half of a photo as it was, and that of a "
+        "clip grey; wipe begins a clip in grey and draws the colour across it (default: off)",
     )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
@@ -282,7 +290,7 @@ class _Painter:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self._color = color_options(args)
-        self._film = FilmOptions(args.stability)
+        self._film = FilmOptions(args.stability, args.compare)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
         self._network: Network | None = None
         self.damaged: list[Path] = []  # photos that could not be read whole
@@ -313,7 +321,9 @@ class _Painter:
     @cached_property
     def _settings_of_photos(self) -> str:
         color, depth = asdict(self._color), self._args.bit_depth
-        return _digest(self._weights, color, depth, *self._without_metadata)
+        # Only where it is given, so that what was done without it is known again.
+        compare = [] if self._args.compare == "off" else ["compare"]
+        return _digest(self._weights, color, depth, *compare, *self._without_metadata)
 
     def _record(self, job: Job, clip: Clip | None = None) -> dict[str, str]:
         """What made a result, of a photo or a ``clip``, for its metadata, if that is wanted."""
@@ -321,7 +331,7 @@ class _Painter:
         if args.no_metadata:
             return {}
         weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
-        made = Made(weights, self._color, args.bit_depth)
+        made = Made(weights, self._color, args.bit_depth, compare=args.compare != "off")
         if clip is not None:
             from ..video import as_encoded
 
@@ -385,6 +395,7 @@ class _Painter:
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            compare=self._args.compare != "off",
             record=self._record(job),
             device=current().device(),
             on_progress=report,

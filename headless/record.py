@@ -25,12 +25,14 @@ class Made:
     """All that a result depends on beside its source.
 
     ``weights``: the file's name and SHA-256. Of a clip, ``film``, ``encode`` and the part that was
-    coloured (``start`` and ``duration`` in seconds); of a photo none of it but ``bit_depth``.
+    coloured (``start`` and ``duration`` in seconds); of a photo none of it but ``bit_depth`` and
+    ``compare``: whether its left half was left.
     """
 
     weights: tuple[str, str]
     color: ColorOptions
     bit_depth: int | None = None
+    compare: bool = False
     film: FilmOptions | None = None
     encode: EncodeOptions | None = None
     start: float = 0.0
@@ -49,13 +51,16 @@ class Made:
             found |= {"format": self.encode.format, "crf": self.encode.quality}
             found |= {"strokes": self.strokes or None, "fps": self.fps}
             found |= {"start": self.start or None, "duration": self.duration}
+        else:
+            found["compare"] = "half" if self.compare else None
         return {key: value for key, value in found.items() if value is not None}
 
     def record(self, source: Path, target: Path) -> dict[str, str]:
         """What the result ``target`` of ``source`` carries, as JSON by name.
 
         ``prompt`` and ``workflow`` are ComfyUI's, and left out for what its nodes do not do: a film
-        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own.
+        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own, and a
+        photo beside what it was.
         """
         name, digest = self.weights
         texts = {KEY: record({name: digest}, source=source.name, settings=self.settings())}
@@ -75,6 +80,8 @@ class Made:
         model = {"model_name": self.weights[0], "precision": self.color.precision}
         loader = _node("ColorizationNetLoadModel", **model)
         if self.film is None or self.encode is None:
+            if self.compare:
+                return None
             images = {"model": ["1", 0], "images": ["2", 0], **color}
             return {
                 "1": loader,

@@ -68,6 +68,9 @@ class Progress(ABC):
         self.done, self.total = done, total
         self._show(image)
 
+    def tell(self, text: str) -> None:  # noqa: B027, a host may have no room for it
+        """Say in a few words what is being done now, or what came of it."""
+
     @abstractmethod
     def _show(self, image: Tensor | None) -> None:
         """Bring ``done``, ``total`` and ``image`` to the user."""

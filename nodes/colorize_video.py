@@ -205,6 +205,10 @@ class ColorizeVideo(io.ComfyNode):
             scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
         confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
+
+            def tell(shot: int, shots: int, taught: bool) -> None:
+                progress.tell(f"shot {shot} of {shots}: {'teaching' if taught else 'colouring'}")
+
             colorize_film(
                 clip,
                 saved.path,
@@ -226,12 +230,15 @@ class ColorizeVideo(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
                 on_confidence=confidence.hear,
+                on_shot=tell,
             )
+            if keyframes is not None:
+                known = f"{100 * confidence.mean:.0f} % of the colours known from keyframes"
+                progress.tell(known)
+                log.info("%s: %s", source.name, known)
         colored = host.video_from_file(saved.path)
         if keyframes is None:
             return colored, []
-        share = 100 * confidence.mean
-        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
         if scores:
             with AtomicOutput(scores.path) as part:
                 confidence.write(part, clip)

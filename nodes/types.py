@@ -146,7 +146,7 @@ def stability_input():
         max=1.0,
         step=0.05,
         tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
-        "frame by itself, 0.5 takes the mean of two or three seconds, 1 of all the time that a "
-        "surface is in sight. Above 0.5 only long, still shots get stiller; lower it where true "
-        "changes of colour come late.",
+        "frame by itself, 0.5 takes the mean of two or three seconds of the same surface. Above "
+        "that colours hold on through shade, dirt, grain and motion too, and through true changes "
+        "of colour: stiller, but at 1 they may trail a little behind what moves.",
     )

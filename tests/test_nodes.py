@@ -9,7 +9,7 @@ import torch
 from colorizationnet.headless import cli
 from colorizationnet.headless.keyframes import read_keyframes
 from colorizationnet.headless.standin.clip import VideoFromFile
-from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.headless.standin.host import StandInHost, TerminalProgress
 from colorizationnet.host import current, use
 from colorizationnet.model import (
     ColorizationNet,
@@ -183,8 +183,10 @@ def test_colorize_video_keeps_the_luma_plane(clip, model):
     assert np.array_equal(*planes)
 
 
-def test_shots_are_coloured_by_their_own_keyframes(clip, model):
+def test_shots_are_coloured_by_their_own_keyframes(clip, model, monkeypatch):
     """Red keyframes for one shot, blue ones for the other: the film follows at the cut."""
+    told = []
+    monkeypatch.setattr(TerminalProgress, "tell", lambda _, text: told.append(text))
     video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     assert [shot.first for shot in shots.shots] == [0, 13] and len(keyframes) == 2
@@ -195,6 +197,8 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
+    work = [f"shot {n} of 2: {what}" for n in (1, 2) for what in ("teaching", "colouring")]
+    assert told[:-1] == work and told[-1].endswith("% of the colours known from keyframes")
 
 
 def test_shot_keyframes_shows_what_it_picked(clip, folders):

@@ -176,6 +176,19 @@ def test_a_photo_makes_itself_again(run, suffix):
         assert difference.min() >= 0 and difference.max() <= 1
 
 
+def test_a_photo_beside_what_it_was(run):
+    scene().save("a.png")
+    (whole,) = run("colorize", "a.png", "-o", "whole.png", *SIZE)
+    (made,) = run("colorize", "a.png", "-o", "half.png", *SIZE, "--compare", "half")
+    before, whole, half = (np.asarray(Image.open(n).convert("RGB")) for n in ("a.png", whole, made))
+    left = before.shape[1] // 2
+    assert (half[:, :left] == before[:, :left]).all() and (half[:, left:] == whole[:, left:]).all()
+    assert (whole[:, :left] != before[:, :left]).any()
+    assert json.loads(texts_of(made)["colorizationnet"])["settings"]["compare"] == "half"
+    with pytest.raises(WorkflowError, match="carries no workflow"):
+        read_workflow(Path(made))
+
+
 def test_metadata_can_be_left_out(run):
     scene().save("a.png")
     make_clip("b.mp4", frames=3)
@@ -247,7 +260,8 @@ def export(editor):
 
 def test_a_part_of_a_film_makes_itself_again(run):
     make_clip("a.mp4", "-pix_fmt", "yuv420p", frames=20)
-    (made,) = run("colorize", "a.mp4", *SIZE, "--start", "0.2", "--duration", "0.4", "--crf", "10")
+    part = ["--start", "0.2", "--duration", "0.4", "--crf", "10", "--compare", "wipe"]
+    (made,) = run("colorize", "a.mp4", *SIZE, *part)
     (again,) = run("run", made)
     assert len(frame_hashes(made)[1]) == 10
     assert frame_hashes(made)[1] == frame_hashes(again)[1]

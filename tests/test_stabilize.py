@@ -238,6 +238,18 @@ def test_stability_1_holds_through_a_change_of_color():
     assert (result[-1] - chroma.mean(0)).abs().max() < 0.01
 
 
+def test_above_the_default_colors_hold_through_dirt():
+    random = torch.Generator().manual_seed(3)
+    dirt = (torch.rand(40, 1, HEIGHT // 8, WIDTH // 8, generator=random) < 0.1).float()
+    dirt = interpolate(dirt, (HEIGHT, WIDTH), mode="nearest")
+    luma = noisy(ground() + 0.08 * dirt, 0.004)
+    chroma = noisy(colors(0.1, -0.1, 40), 0.02)
+    default, more, most = (
+        stabilized(chroma, luma, stability)[12:].std(0).mean() for stability in (0.5, 0.75, 1)
+    )
+    assert most < 0.7 * more < 0.7 * 0.7 * default
+
+
 def test_flicker_of_images_goes_and_keeps_the_luma():
     frames, height, width = 24, 200, 260
     random = torch.Generator().manual_seed(0)
