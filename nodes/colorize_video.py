@@ -226,8 +226,7 @@ class ColorizeVideo(io.ComfyNode):
         colored = host.video_from_file(saved.path)
         if keyframes is None:
             return colored, []
-        share = 100 * confidence.mean
-        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
+        log.info("%s: %s", source.name, confidence.summary)
         if scores:
             with AtomicOutput(scores.path) as part:
                 confidence.write(part, clip)

@@ -49,7 +49,7 @@ DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
 PREVIEW_WIDTH = 384  # px
 
 Planes = tuple[np.ndarray, np.ndarray]
-OnConfidence = Callable[[int, Tensor], None]
+OnConfidence = Callable[[int, Tensor, Tensor], None]
 
 
 @torch.inference_mode()
@@ -89,10 +89,11 @@ def colorize_film(
 
     ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
     steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
-    each frame coloured by keyframes its number and how well its colours are known from them, a map
-    ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
-    what cannot be done, `VideoError` for a clip that cannot be read or written, and
-    ``FileExistsError`` when ``target`` exists and ``encode`` does not say to overwrite.
+    each frame coloured by keyframes its number and two maps ``(h, w)``: how well its colours are
+    known from them, 0 (the taught network's guess) to 1, and by how much its chroma is expected to
+    be off. Raises ``ValueError`` for what cannot be done, `VideoError` for a clip that cannot be
+    read or written, and ``FileExistsError`` when ``target`` exists and ``encode`` does not say to
+    overwrite.
     """
     if (shots is None) != (keyframes is None):
         raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
@@ -248,10 +249,10 @@ class FilmPainter:
             yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
-        for frame, (chroma, confidence) in enumerate(recalled, self.start):
+        for frame, found in enumerate(recalled, self.start):
             if self.on_confidence and frame >= self.counted:
-                self.on_confidence(frame, confidence[0, 0])
-            yield chroma[0]
+                self.on_confidence(frame, found.confidence[0, 0], found.error[0, 0])
+            yield found.chroma[0]
 
     def _small_chroma(
         self,
