@@ -491,8 +491,7 @@ class _Painter:
         if lost:
             self.incomplete.append(job.target)
         if confidence.scores:
-            share = 100 * confidence.mean
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
+            log.info("%s: %s.", clip.path, confidence.summary)
         if scores:
             with scores as part:
                 confidence.write(part, clip)
