@@ -192,7 +192,7 @@ class Batch:
 
     def _failed(self, job: Job, error: Exception) -> str:
         of_disk = disk_error(error, job.target)
-        if isinstance(of_disk, OSError) and _ends_all(of_disk, job):
+        if isinstance(of_disk, OSError) and _ends_all(of_disk, job, self.jobs):
             raise of_disk from error
         self._fail(job, of_disk)
         return FAILED
@@ -284,12 +284,15 @@ def disk_error(error: Exception, target: Path) -> Exception:
     return error
 
 
-def _ends_all(error: OSError, job: Job) -> bool:
+def _ends_all(error: OSError, job: Job, jobs: Sequence[Job]) -> bool:
+    """Whether what has met ``job`` would meet all ``jobs``."""
     if error.errno in _ENDS:
         return True
-    named = str(error.filename)
-    in_output = named.startswith(str(job.target.parent)) and named != str(job.source.path)
-    return isinstance(error, PermissionError) and in_output
+    folder, named = job.target.parent, str(error.filename)
+    in_output = named.startswith(str(folder)) and named != str(job.source.path)
+    if not (isinstance(error, PermissionError) and in_output):
+        return False
+    return all(folder in (job.target.parent, *job.target.parents) for job in jobs)
 
 
 def bar_over(jobs: Sequence[Job]) -> Any:

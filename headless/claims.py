@@ -63,6 +63,8 @@ def _take(claim: Path) -> bool:
     for _ in range(3):
         try:
             descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except PermissionError as error:
+            raise PermissionError(error.errno, error.strerror, str(claim.parent)) from None
         except FileExistsError:
             with suppress(FileNotFoundError):  # it has just been given up
                 if not _remove_if_stale(claim):

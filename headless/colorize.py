@@ -60,7 +60,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
         "results.",
     )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help="a photo, a clip, a folder of them, or a film of numbered pictures (%%05d.png)",
+    )
     parser.add_argument(
         "-o", "--output", help="the result's name, or a folder (made if need be) for several"
     )
@@ -77,7 +83,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--bit-depth",
         type=int,
-        help="8 or 10, of photos 8 or 16 (default: as is, but 8 for H.264 that is not HDR)",
+        help="8 or 10 for clips, 8 or 16 for photos (default: as the source has, but 8 for H.264 "
+        "that is not HDR)",
     )
     parser.add_argument(
         "--no-metadata",
@@ -105,6 +112,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--format",
         choices=[name for name in FORMATS if name not in PICTURE_FORMATS],
         default=EncodeOptions.format,
+        help="the codec (default: %(default)s)",
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument(
@@ -170,14 +178,43 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     """The colour settings, named as the nodes name them."""
     colour = parser.add_argument_group("colour")
     colour.add_argument("--model", type=Path, help="weights (default: the shipped ones)")
-    colour.add_argument("--render-size", type=int, help="short side at which the network looks")
-    colour.add_argument("--strength", type=float, default=1.0, help="0 to 1")
     colour.add_argument(
-        "--saturation", type=float, default=1.0, help="gain on the network's colours"
+        "--render-size",
+        type=int,
+        help="short side in pixels at which the network looks; smaller gives broader, calmer "
+        "colour (default: what the weights were made for)",
     )
-    colour.add_argument("--look", choices=LOOKS, default=ColorOptions.look)
-    colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
-    colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
+    colour.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="0 to 1: how much of the new colour is used (default: %(default)g)",
+    )
+    colour.add_argument(
+        "--saturation",
+        type=float,
+        default=1.0,
+        help="gain on the network's colours (default: %(default)g)",
+    )
+    colour.add_argument(
+        "--look",
+        choices=LOOKS,
+        default=ColorOptions.look,
+        help="natural holds colour back where it is a guess, vivid less (default: %(default)s)",
+    )
+    colour.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=ColorOptions.quality,
+        help="best looks three times, fast once for an eighth of the work, full follows small "
+        "things better (default: what the weights were made for)",
+    )
+    colour.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=ColorOptions.precision,
+        help="number format of the arithmetic (default: what the device does best)",
+    )
 
 
 def main(args: argparse.Namespace) -> Iterator[Path | str]:
@@ -554,8 +591,7 @@ class Painter:
         if lost:
             self.incomplete.append(job.target)
         if confidence.scores:
-            share = 100 * confidence.mean
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
+            log.info("%s: %s.", clip.path, confidence.summary)
         if scores:
             with scores as part:
                 confidence.write(part, clip)

@@ -50,6 +50,14 @@ def test_a_folder_is_a_film_where_it_is_asked_for(scans, run):
     assert code == 0 and len(saved) == 12
 
 
+def test_results_of_a_films_pictures_are_none_of_its_pictures(scans, run):
+    assert run("reel 1/00003.png")[0] == 0
+    code, saved, said = run("reel 1", "--as-film", "--fps", "25")
+    assert (code, saved) == (2, []) and "00003-color.png is the result of another picture" in said
+    assert run("reel 1/%05d.png", "--fps", "25")[:2] == (0, ["reel 1-color.mp4"])
+    assert probe("reel 1-color.mp4").frame_count == 12
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
