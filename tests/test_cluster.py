@@ -20,8 +20,9 @@ from colorizationnet.headless import cli, colorize
 from colorizationnet.headless.claims import claimed
 from colorizationnet.headless.cluster import Engine, Report, connected
 from colorizationnet.headless.cluster import nodes as nodes_of
-from colorizationnet.headless.cluster.engine import gpu_share, segment_length
+from colorizationnet.headless.cluster.engine import gpu_share
 from colorizationnet.headless.cluster.nodes import Node, check_nodes, slots_of
+from colorizationnet.headless.cluster.planner import segment_length
 from colorizationnet.headless.jobs import Begun, FilmRequest, Job
 from colorizationnet.headless.sources import Source
 from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions

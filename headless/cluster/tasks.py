@@ -29,8 +29,9 @@ from ...pipeline.segments import (
 )
 from ...video import Part
 from ..jobs import Job
-from .here import Call, Failed, Link, Token, answered, forget, renamed
+from .here import Call, Failed, Link, answered, forget, renamed
 from .report import Piece
+from .tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,7 +215,6 @@ def teach_shot(call: Call, film: Film, shot: int) -> Taught:
         film.teaching,
         strokes=film.strokes,
         device=_device(call),
-        on_progress=lambda done, total, preview=None: link.tell_progress(None),
     )
     with _scratch() as scratch:
         path = scratch / "taught.safetensors"

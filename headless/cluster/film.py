@@ -1,67 +1,25 @@
-"""On the driver: what the cluster is given of a film or of a few files, and what becomes of it."""
+"""A film on a cluster: which of its segments the tasks colour, and the film of them."""
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from ...files import AtomicOutput
-from ...pipeline import TaughtNetworks, VideoError, key_of_taught
+from ...pipeline import TaughtNetworks, key_of_taught
 from ...pipeline.segments import DiskNeed, PlannedFilm, Segment, SourceState, runs_of
 from ...video import IncompletePart
-from ..jobs import Begun, FilmRequest, Job, Outcome
+from ..jobs import Begun, FilmRequest, Outcome
 from . import tasks
-from .here import Failed, Token, renamed
-
-log = logging.getLogger(__name__)
+from .dispatch import Task
+from .here import Failed, renamed
+from .tokens import Token
 
 MOST_SEGMENTS = 4  # of a task: the run-in of the first counts the less, and the others wait longer
 ROUNDS = 4  # tasks a slot, as far as a film goes, so that the slots end at about the same time
-
-
-@dataclass
-class Task:
-    """A call of ``work``, one of `tasks`; a film's takes more of a node than a photo's."""
-
-    work: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    is_film: bool
-    about: list[Begun]
-    facts: Any = None
-    id: int = 0
-    ref: Any = None
-    on_gpu: bool = False
-    frames: int = 0  # that are done of a film's segments
-
-
-class Tokens:
-    """The driver's tokens, one in each folder of results."""
-
-    def __init__(self) -> None:
-        self._outputs: dict[Path, tuple[AtomicOutput, Token]] = {}
-        self._lock = Lock()
-
-    def of(self, target: Path) -> Token:
-        folder = target.parent.absolute()
-        with self._lock:
-            if folder not in self._outputs:
-                output = AtomicOutput(folder / "token")
-                token = Token(output.part, secrets.token_hex(16))
-                token.path.write_text(token.text)
-                self._outputs[folder] = output, token
-            return self._outputs[folder][1]
-
-    def close(self) -> None:
-        for output, _ in self._outputs.values():
-            with suppress(OSError):
-                output.discard()
 
 
 class FilmUnit:
@@ -79,7 +37,7 @@ class FilmUnit:
         put: Callable[[Any], Any],
         check: Callable[[], None],
     ) -> None:
-        self.begun, self.planned, self._put = begun, planned, put
+        self.jobs, self.planned, self._put = [begun], planned, put
         missing = planned.missing(check)
         total = len(planned.segments)
         self._need = DiskNeed(planned.store, planned.work, total - len(missing), total)
@@ -132,11 +90,10 @@ class FilmUnit:
             self._add(tasks.teach_shot, (number,), path)
 
     def _add(self, work: Callable[..., Any], arguments: tuple[Any, ...], facts: Any) -> None:
-        self._waiting.append(Task(work, arguments, True, [self.begun], facts))
+        self._waiting.append(Task(work, arguments, True, self.jobs, facts))
         self._left += 1
 
     def next(self) -> Task | None:
-        """The next task to hand out, if there is one."""
         return self._waiting.popleft() if self._waiting else None
 
     def arguments(self, task: Task) -> tuple[Any, ...]:
@@ -150,10 +107,9 @@ class FilmUnit:
         if task.work is tasks.teach_shot:
             self._taught[task.arguments[0]] = task.ref
 
-    def take(self, task: Task, value: Any) -> bool:
-        """Take a task's result; whether the film's segments are all there. Raises its error."""
+    def take(self, task: Task, value: Any) -> None:
         if isinstance(value, Failed):
-            path = self.begun.job.source.path
+            path = self.jobs[0].job.source.path
             raise renamed(value.error, path.absolute(), path)
         self._left -= 1
         if isinstance(value, tasks.Taught):
@@ -165,7 +121,6 @@ class FilmUnit:
             self.finished += sum(len(segment.frames) for segment in task.facts)
             for segment in task.facts:
                 self._need.check(self.planned.store.part(segment))
-        return self.is_complete
 
     @property
     def is_complete(self) -> bool:
@@ -178,7 +133,6 @@ class FilmUnit:
         return Outcome()
 
     def give_up(self) -> None:
-        """Leave what is finished for the next run."""
         self._waiting.clear()
         self.planned.tell_kept()
 
@@ -190,98 +144,6 @@ class FilmUnit:
             self.planned.store.remove()
             return True
         return False
-
-
-class FilesUnit:
-    """Files that one task colours whole, one after the other."""
-
-    def __init__(
-        self,
-        begun: Sequence[Begun],
-        tokens: Tokens,
-        painter: Any,
-        weights: SourceState | None,
-        *,
-        is_film: bool,
-    ) -> None:
-        self.begun = list(begun)
-        self.outcomes: list[tuple[Begun, Outcome]] = []
-        self.nodes: dict[Begun, str] = {}  # that failures were met on
-        self.outputs: dict[int, AtomicOutput] = {}
-        files, about = [], []
-        for one in begun:
-            try:
-                output = AtomicOutput(one.job.target, overwrite=one.overwrite)
-                source = (
-                    None
-                    if one.job.source.pictures
-                    else SourceState.of(one.job.source.path.absolute())
-                )
-            except (OSError, VideoError) as error:
-                self.outcomes.append((one, Outcome(error=error)))
-                continue
-            token = tokens.of(one.job.target)
-            # By its whole name, for a worker has another working folder.
-            files.append(tasks.File(_absolute(one.job), source, output.part.absolute(), token))
-            self.outputs[len(about)] = output
-            about.append(one)
-        self._task: Task | None = None
-        if files:
-            self._task = Task(
-                tasks.color_files, (painter, files, weights), is_film, about, len(files)
-            )
-
-    @property
-    def is_handed_out(self) -> bool:
-        return self._task is None
-
-    def next(self) -> Task | None:
-        task, self._task = self._task, None
-        return task
-
-    def arguments(self, task: Task) -> tuple[Any, ...]:
-        return task.arguments
-
-    def submitted(self, task: Task) -> None:
-        pass
-
-    def take(self, task: Task, value: Any) -> bool:
-        """Give the results their names."""
-        if isinstance(value, Failed):
-            raise value.error
-        for number, done in enumerate(value):
-            output, begun = self.outputs.pop(number), task.about[number]
-            error: Exception | None = None
-            try:
-                if done.failed:
-                    error = renamed(done.failed.error, output.part.absolute(), output.path)
-                    path = begun.job.source.path
-                    error = renamed(error, path.absolute(), path)
-                    self.nodes[begun] = done.failed.node
-                elif not done.why_left:
-                    output.commit()
-            except OSError as failure:
-                error = failure
-            finally:
-                output.discard()
-            outcome = Outcome(done.why_left, done.is_damaged, done.is_incomplete, error)
-            self.outcomes.append((begun, outcome))
-        return True
-
-    @property
-    def is_complete(self) -> bool:
-        return True
-
-    def give_up(self) -> None:
-        for output in self.outputs.values():
-            output.discard()
-
-
-def _absolute(job: Job) -> Job:
-    source = replace(job.source, path=job.source.path.absolute())
-    if source.pictures:
-        source = replace(source, pictures=source.pictures.absolute())
-    return replace(job, source=source, target=job.target.absolute())
 
 
 def _chunks(missing: Sequence[Segment], slots: int) -> list[list[Segment]]:
