@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,7 +39,7 @@ from colorizationnet.pipeline import (
 from colorizationnet.version import pack_version
 from colorizationnet.video import versions
 from PIL import Image
-from video_clips import ffmpeg, luma_hashes, packets
+from video_clips import ffmpeg, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -284,6 +285,20 @@ def test_a_source_that_changes_meanwhile_gives_no_film(cluster, tmp_path, reel):
         f"{source} has changed since its colouring began; start again once it is whole."
     )
     assert not (tmp_path / "out.mkv").exists()
+
+
+def test_a_film_that_turns_out_damaged_is_coloured_whole(cluster, tmp_path, network):
+    """Each picture is a PNG; one, far behind what is looked at first, is torn."""
+    source = tmp_path / "torn.mkv"
+    make_clip(source, "-c:v", "png", "-pix_fmt", "gray", frames=200)
+    data = source.read_bytes()
+    headers = [found.start() for found in re.finditer(b"IHDR", data)]
+    source.write_bytes(data[: headers[130]] + b"torn" + data[headers[130] + 4 :])
+    outcome, report = color(cluster, source, tmp_path / "out.mkv")
+    assert outcome.error is None and outcome.is_incomplete
+    colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
+    assert luma_hashes(tmp_path / "out.mkv") == luma_hashes(tmp_path / "one.mkv")
+    assert not hidden(tmp_path)
 
 
 @pytest.fixture

@@ -75,16 +75,12 @@ class Dispatch:
 
     def place(self) -> bool | None:
         """Whether the next task goes to a GPU; None when there are enough tasks about."""
-        slots, tasks = self._slots, [task for _, task in self._flight.values()]
+        slots, tasks = self._slots, self._tasks()
         on_gpus = sum(task.on_gpu for task in tasks)
         if on_gpus < LOOK_AHEAD * slots.gpu_count:
             return True
-        if (
-            sum(task.cpus for task in tasks if not task.on_gpu)
-            < LOOK_AHEAD * slots.count * slots.cpus
-        ):
-            return False
-        return None
+        taken = sum(task.cpus for task in tasks if not task.on_gpu)
+        return False if taken < LOOK_AHEAD * slots.count * slots.cpus else None
 
     def submit(self, unit: Unit, task: Task, *, on_gpu: bool) -> None:
         self._count += 1
@@ -98,6 +94,9 @@ class Dispatch:
         task.ref = remote.remote(call, *unit.arguments(task))
         unit.submitted(task)
         self._flight[task.ref] = unit, task
+
+    def _tasks(self) -> list[Task]:
+        return [task for _, task in self._flight.values()]
 
     def of(self, unit: Unit) -> list[Task]:
         """The tasks of a unit."""
@@ -131,7 +130,7 @@ class Dispatch:
     def cancel(self, tasks: Sequence[Task] | None = None) -> None:
         """Cancel these tasks, or all, and wait for their end."""
         if tasks is None:
-            tasks = [task for _, task in self._flight.values()]
+            tasks = self._tasks()
         refs = [task.ref for task in tasks]
         for ref in refs:
             self._ray.cancel(ref)

@@ -223,8 +223,11 @@ class Engine:
             self._begin(self._planner.files(unit.jobs, is_film=True))
             return
         unit.give_up()
+        known = unit.outcomes if isinstance(unit, FilesUnit) else []
+        yield from known
         for begun in unit.jobs:
-            yield begun, self._located(begun, Outcome(error=error), node)
+            if begun not in dict(known):
+                yield begun, self._located(begun, Outcome(error=error), node)
 
     def _located(self, begun: Begun, outcome: Outcome, node: str) -> Outcome:
         """The same, with the node's name in what the system, or a full disk, said there."""
@@ -256,7 +259,12 @@ class Engine:
         with suppress(RayError):
             self._dispatch.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for unit in [*self._open, *self._joining.values()]:
+        planned = [
+            future.result()
+            for future in self._planning
+            if not future.cancelled() and future.exception() is None
+        ]
+        for unit in [*self._open, *self._joining.values(), *planned]:
             unit.give_up()
         with suppress(RayError):
             self._hear(lambda begun, done, total: None)

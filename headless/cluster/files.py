@@ -36,17 +36,14 @@ class FilesUnit:
         for one in begun:
             try:
                 output = AtomicOutput(one.job.target, overwrite=one.overwrite)
-                source = (
-                    None
-                    if one.job.source.pictures
-                    else SourceState.of(one.job.source.path.absolute())
-                )
+                job = _absolute(one.job)
+                source = None if job.source.pictures else SourceState.of(job.source.path)
             except (OSError, VideoError) as error:
                 self.outcomes.append((one, Outcome(error=error)))
                 continue
             token = tokens.of(one.job.target)
             # By its whole name, for a worker has another working folder.
-            files.append(tasks.File(_absolute(one.job), source, output.part.absolute(), token))
+            files.append(tasks.File(job, source, output.part.absolute(), token))
             self.outputs[len(about)] = output
             about.append(one)
         self._task: Task | None = None

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ...files import AtomicOutput
-from ...pipeline import TaughtNetworks, key_of_taught
 from ...pipeline.segments import DiskNeed, PlannedFilm, Segment, SourceState, runs_of
 from ...video import IncompletePart
 from ..jobs import Begun, FilmRequest, Outcome
@@ -23,7 +21,10 @@ ROUNDS = 4  # tasks a slot, as far as a film goes, so that the slots end at abou
 
 
 class FilmUnit:
-    """A film in segments, whose shots are taught first."""
+    """A film in segments, whose shots are taught first.
+
+    ``weights`` are those of ``network``; ``slots``, ``put`` and ``check`` as `Planner` has them.
+    """
 
     def __init__(
         self,
@@ -70,20 +71,11 @@ class FilmUnit:
             ]
             for number in needed:
                 if number not in self._taught:
-                    self._taught[number] = None
-                    key = key_of_taught(
-                        network,
-                        colors.shots[number].keyframes or [],
-                        colors.teaching,
-                        strokes=colors.strokes,
-                    )
-                    self._teach(number, self._kept(key))
+                    self._teach(number, tasks.key_of(colors, number))
             self._add(tasks.color_run, (run, needed), run)
 
-    def _kept(self, key: str) -> Path:
-        return TaughtNetworks(self.planned.store.taught).folder / f"{key}.safetensors"
-
-    def _teach(self, number: int, path: Path) -> None:
+    def _teach(self, number: int, key: str) -> None:
+        path = self.planned.store.taught / f"{key}.safetensors"
         try:
             self._taught[number] = self._put(tasks.Taught(number, path.read_bytes()))
         except OSError:

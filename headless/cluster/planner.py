@@ -61,17 +61,21 @@ class Planner:
             teaching=request.teaching,
             length=segment_length(len(request.frames), self._slots if few else 1, self._least),
         )
-        return FilmUnit(
-            begun,
-            request,
-            planned,
-            self._tokens.of(job.target),
-            painter.network,
-            self._weights,
-            self._slots,
-            self._put,
-            self._check,
-        )
+        try:
+            return FilmUnit(
+                begun,
+                request,
+                planned,
+                self._tokens.of(job.target),
+                painter.network,
+                self._weights,
+                self._slots,
+                self._put,
+                self._check,
+            )
+        except BaseException:
+            planned.tell_kept()
+            raise
 
     def files(self, begun: Sequence[Begun], *, is_film: bool) -> FilesUnit:
         """Files to be coloured whole, by one task."""
