@@ -1,6 +1,7 @@
 """Films and photos on a small Ray cluster of this machine: two nodes of one CPU each."""
 
 import argparse
+import errno
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import imageio_ffmpeg
 import numpy as np
@@ -22,7 +24,7 @@ from colorizationnet.headless.claims import claimed
 from colorizationnet.headless.cluster import Engine, Report, connected
 from colorizationnet.headless.cluster import nodes as nodes_of
 from colorizationnet.headless.cluster.engine import gpu_share
-from colorizationnet.headless.cluster.nodes import Node, check_nodes, slots_of
+from colorizationnet.headless.cluster.nodes import Node, check_nodes, check_room, slots_of
 from colorizationnet.headless.cluster.planner import segment_length
 from colorizationnet.headless.jobs import Begun, FilmRequest, Job
 from colorizationnet.headless.sources import Source
@@ -301,6 +303,26 @@ def test_a_film_that_turns_out_damaged_is_coloured_whole(cluster, tmp_path, netw
     assert not hidden(tmp_path)
 
 
+class OnFullDisk(colorize.Painter):
+    def paint(self, job, overwrite, on_progress=None, into=None):
+        raise OSError(errno.ENOSPC, "No space left on device", str(into))
+
+
+def test_a_full_disk_of_a_node_is_told_with_its_name(cluster, album):
+    painter = painter_of()
+    painter.__class__ = OnFullDisk
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    job = Job(Source(album / "0.png"), Path("out.png"))
+    with Engine(cluster.ray, painter) as engine:
+        [(_, outcome)] = engine.color(iter([Begun(job, False)]))
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert isinstance(outcome.error, OSError) and outcome.error.errno == errno.ENOSPC
+    assert re.fullmatch(r"out\.png on the node \S+", outcome.error.filename)
+    assert not hidden(Path.cwd())
+
+
 @pytest.fixture
 def album(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -380,6 +402,16 @@ def test_nodes_are_asked_before_work(cluster, monkeypatch, tmp_path, reel):
     with pytest.raises(ValueError, match=r"has version .* of the pack and this machine 9\.9; inst"):
         color(cluster, reel, tmp_path / "out.mkv")
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_not_waited_for_nodes_that_are_gone():
+    def node(alive, cpus):
+        return {"Alive": alive, "Resources": {"CPU": cpus}}
+
+    ray = SimpleNamespace(nodes=lambda: [node(False, 8.0), node(True, 1.0)])
+    check_room(ray, 1)
+    with pytest.raises(RuntimeError, match="No node of the cluster is left that has 2 CPUs; add"):
+        check_room(ray, 2)
 
 
 def test_tasks_ask_for_what_they_use(network):

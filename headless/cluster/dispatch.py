@@ -67,20 +67,20 @@ class Dispatch:
             work: ray.remote(max_retries=RETRIES)(work)
             for work in (tasks.color_run, tasks.color_files, tasks.teach_shot)
         }
-        self._flight: dict[Any, tuple[Unit, Task]] = {}
-        self._count = 0
+        self._tasks: dict[int, Task] = {}
+        self._numbers: dict[Any, int] = {}  # by their references
+        self._units: dict[int, Unit] = {}
+        self._cpus_taken = self._on_gpus = self._count = 0
 
     def __len__(self) -> int:
-        return len(self._flight)
+        return len(self._tasks)
 
     def place(self) -> bool | None:
         """Whether the next task goes to a GPU; None when there are enough tasks about."""
-        slots, tasks = self._slots, self._tasks()
-        on_gpus = sum(task.on_gpu for task in tasks)
-        if on_gpus < LOOK_AHEAD * slots.gpu_count:
+        slots = self._slots
+        if self._on_gpus < LOOK_AHEAD * slots.gpu_count:
             return True
-        taken = sum(task.cpus for task in tasks if not task.on_gpu)
-        return False if taken < LOOK_AHEAD * slots.count * slots.cpus else None
+        return False if self._cpus_taken < LOOK_AHEAD * slots.count * slots.cpus else None
 
     def submit(self, unit: Unit, task: Task, *, on_gpu: bool) -> None:
         self._count += 1
@@ -93,33 +93,43 @@ class Dispatch:
         remote = self._remote[task.work].options(**options)
         task.ref = remote.remote(call, *unit.arguments(task))
         unit.submitted(task)
-        self._flight[task.ref] = unit, task
+        self._tasks[task.id], self._units[task.id] = task, unit
+        self._numbers[task.ref] = task.id
+        self._count_in(task, 1)
 
-    def _tasks(self) -> list[Task]:
-        return [task for _, task in self._flight.values()]
+    def _count_in(self, task: Task, sign: int) -> None:
+        if task.on_gpu:
+            self._on_gpus += sign
+        else:
+            self._cpus_taken += sign * task.cpus
+
+    @property
+    def least_cpus(self) -> int:
+        """What the smallest of the tasks asks for."""
+        return min((task.cpus for task in self._tasks.values()), default=0)
 
     def of(self, unit: Unit) -> list[Task]:
         """The tasks of a unit."""
-        return [task for whose, task in self._flight.values() if whose is unit]
+        return [task for number, task in self._tasks.items() if self._units[number] is unit]
 
-    def by_id(self, number: int) -> tuple[Unit, Task] | None:
-        """The task of this number, and whose it is."""
-        found = (entry for entry in self._flight.values() if entry[1].id == number)
-        return next(found, None)
+    def find(self, number: int) -> tuple[Unit, Task] | None:
+        """The task of this number, and whose it is, if it has not ended."""
+        task = self._tasks.get(number)
+        return None if task is None else (self._units[number], task)
 
     def ended(self, timeout: float) -> list[Task]:
         """The tasks that have ended; it waits so many seconds for all."""
-        refs = list(self._flight)
+        refs = list(self._numbers)
         ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=timeout)
-        return [self._flight[ref][1] for ref in ready]
+        return [self._tasks[self._numbers[ref]] for ref in ready]
 
     def take(self, task: Task) -> tuple[Unit, Any] | None:
         """A task that has ended: whose it is, and its result; None if it was cancelled."""
         from ray.exceptions import RayError, RayTaskError
 
-        if task.ref not in self._flight:
+        unit = self._remove(task)
+        if unit is None:
             return None
-        unit, _ = self._flight.pop(task.ref)
         try:
             return unit, self._ray.get(task.ref)
         except RayTaskError:
@@ -127,10 +137,16 @@ class Dispatch:
         except RayError as error:
             return unit, Failed(RuntimeError(_why_died(task, error)), "")
 
+    def _remove(self, task: Task) -> Unit | None:
+        if self._tasks.pop(task.id, None) is None:
+            return None
+        del self._numbers[task.ref]
+        self._count_in(task, -1)
+        return self._units.pop(task.id)
+
     def cancel(self, tasks: Sequence[Task] | None = None) -> None:
         """Cancel these tasks, or all, and wait for their end."""
-        if tasks is None:
-            tasks = self._tasks()
+        tasks = list(self._tasks.values()) if tasks is None else tasks
         refs = [task.ref for task in tasks]
         for ref in refs:
             self._ray.cancel(ref)
@@ -138,8 +154,8 @@ class Dispatch:
             _, left = self._ray.wait(refs, num_returns=len(refs), timeout=PATIENCE)
             for ref in left:
                 self._ray.cancel(ref, force=True)
-        for ref in refs:
-            self._flight.pop(ref, None)
+        for task in tasks:
+            self._remove(task)
 
 
 def _why_died(task: Task, error: Exception) -> str:

@@ -24,7 +24,7 @@ from .dispatch import LOOK_AHEAD, PATIENCE, Dispatch, Unit
 from .files import FilesUnit
 from .film import FilmUnit
 from .here import Call, Failed
-from .nodes import Node, check_nodes, look_at_nodes, slots_of
+from .nodes import Node, check_nodes, check_room, look_at_nodes, slots_of
 from .planner import LEAST, Planner
 from .report import Report
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 BUNDLE = 16  # photos of a task
 POLL = 0.25  # seconds
+SILENCE = 30  # seconds after which it is looked whether a node is left
+PLANNERS = 4  # films that are looked at, or joined, at a time
 MOST_NAMES = 6  # of nodes on a line
 GPU_BYTES = 8 * 10**9  # of memory that a GPU is taken to have
 MOST_ON_A_GPU = 4  # tasks; then decoders and encoders are what takes the time
@@ -71,14 +73,14 @@ class Engine:
         call = Call(self._courier, 0, 1, False, carry, pack_version(), versions())
         self._dispatch = Dispatch(ray, slots, call)
         self._planner = Planner(painter, self._slots, least, ray.put, check)
-        self._pool = ThreadPoolExecutor(2, "film")
+        self._pool = ThreadPoolExecutor(PLANNERS, "film")
         self._units: deque[Unit] = deque()  # that have tasks to hand out
         self._open: list[Unit] = []  # that are at work
         self._planning: dict[Future[Unit], Begun] = {}
         self._joining: dict[Future[Outcome], FilmUnit] = {}
         self._farewells: list[Any] = []
         self._frames: Counter[str] = Counter()
-        self._working = time.monotonic()
+        self._working = self._heard = time.monotonic()
         self.report = Report() if report is None else report
         self.report.notes |= {
             "nodes": len(nodes),
@@ -195,7 +197,13 @@ class Engine:
 
     def _hear(self, on_progress: OnProgress) -> None:
         """What the workers have told since."""
-        for news in self._ray.get(self._courier.news.remote()):
+        all_news = self._ray.get(self._courier.news.remote())
+        if all_news or not len(self._dispatch):
+            self._heard = time.monotonic()
+        elif time.monotonic() - self._heard > SILENCE:
+            self._heard = time.monotonic()
+            check_room(self._ray, self._dispatch.least_cpus)
+        for news in all_news:
             node = self._names.setdefault(news.node, news.node[:8])
             if news.kind == "begun":
                 self.report.attempts.append((news.task, node, news.facts, news.time))
@@ -203,12 +211,10 @@ class Engine:
                 self._frames[node] += news.facts.frames
                 piece = replace(news.facts, node=node, time=news.time, task=news.task)
                 self.report.add(piece)
-            elif found := self._dispatch.by_id(news.task):
+            elif found := self._dispatch.find(news.task):
                 unit, task = found
                 if isinstance(unit, FilmUnit):
-                    task.frames = news.facts
-                    done = unit.finished + sum(task.frames for task in self._dispatch.of(unit))
-                    on_progress(unit.jobs[0], done, unit.frames)
+                    on_progress(unit.jobs[0], unit.hear(task, news.facts), unit.frames)
                 else:
                     number, done, total = news.facts
                     on_progress(task.about[number], done, total)

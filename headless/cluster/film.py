@@ -44,6 +44,7 @@ class FilmUnit:
         self._need = DiskNeed(planned.store, planned.work, total - len(missing), total)
         self.frames = len(planned.work.frames)
         self.finished = self.frames - sum(len(segment.frames) for segment in missing)
+        self._in_work = 0  # frames of segments that are not finished
         film = tasks.Film(
             planned.work,
             planned.store,
@@ -79,6 +80,7 @@ class FilmUnit:
         try:
             self._taught[number] = self._put(tasks.Taught(number, path.read_bytes()))
         except OSError:
+            self._taught[number] = None  # until the task is there
             self._add(tasks.teach_shot, (number,), path)
 
     def _add(self, work: Callable[..., Any], arguments: tuple[Any, ...], facts: Any) -> None:
@@ -104,6 +106,7 @@ class FilmUnit:
             path = self.jobs[0].job.source.path
             raise renamed(value.error, path.absolute(), path)
         self._left -= 1
+        self._in_work -= task.frames
         if isinstance(value, tasks.Taught):
             path = task.facts
             path.parent.mkdir(exist_ok=True)
@@ -113,6 +116,12 @@ class FilmUnit:
             self.finished += sum(len(segment.frames) for segment in task.facts)
             for segment in task.facts:
                 self._need.check(self.planned.store.part(segment))
+
+    def hear(self, task: Task, frames: int) -> int:
+        """So many frames of a task are done; gives how many of the film are."""
+        self._in_work += frames - task.frames
+        task.frames = frames
+        return min(self.frames, self.finished + self._in_work)
 
     @property
     def is_complete(self) -> bool:

@@ -24,7 +24,7 @@ from ..claims import claimed
 from .tokens import Token
 
 PIECE = 8 * 2**20  # bytes that are sent at a time
-TELL_EVERY = 0.5  # seconds
+TELL_EVERY = 1.0  # seconds; a thousand workers tell the one courier
 FORGET_AFTER = 24 * 3600  # seconds after which a source that was carried here is not needed
 RESERVE = 2**28  # bytes of disk that a source must leave
 

@@ -29,6 +29,7 @@ class Node:
     torch: str | None = None
     ffmpeg: str | None = None
     free: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _asked() -> Callable[[str], dict[str, Any]]:
             version = importlib.import_module(f"{package}.version")
             found["pack"] = version.pack_version()
             found["ffmpeg"] = importlib.import_module(f"{package}.video").versions()
-        except (ImportError, RuntimeError, OSError):
-            pass
+        except Exception as error:
+            found["trouble"] = f"{type(error).__name__}: {error}"
         return found
 
     return facts
@@ -125,8 +126,8 @@ def check_nodes(nodes: list[Node], ffmpeg: str, torch: str) -> None:
             )
         if node.pack is None:
             raise ValueError(
-                f"The node {node.name} does not have the pack, or not in the Python of its Ray; "
-                f"install version {pack} there."
+                f"The node {node.name} does not have the pack, or not in the Python of its Ray "
+                f"({node.trouble}); install version {pack} there."
             )
         if node.pack != pack:
             raise ValueError(
@@ -135,8 +136,8 @@ def check_nodes(nodes: list[Node], ffmpeg: str, torch: str) -> None:
             )
         if node.ffmpeg is None:
             raise ValueError(
-                f"The node {node.name} has no ffmpeg; install imageio-ffmpeg there, or set "
-                "IMAGEIO_FFMPEG_EXE."
+                f"The node {node.name} has no ffmpeg ({node.trouble}); install imageio-ffmpeg "
+                "there, or set IMAGEIO_FFMPEG_EXE."
             )
         if node.ffmpeg != ffmpeg:
             raise ValueError(
@@ -156,6 +157,15 @@ def check_nodes(nodes: list[Node], ffmpeg: str, torch: str) -> None:
                 node.name,
                 node.free // 10**6,
             )
+
+
+def check_room(ray: Any, cpus: int) -> None:
+    """Raise ``RuntimeError`` when no node is left that has so many CPUs."""
+    if not any(node["Alive"] and node["Resources"].get("CPU", 0) >= cpus for node in ray.nodes()):
+        raise RuntimeError(
+            f"No node of the cluster is left that has {cpus} CPUs; add one (ray start --address), "
+            "and give the same command again: it goes on from what is finished."
+        )
 
 
 def minor(version: str) -> list[str]:
