@@ -62,6 +62,18 @@ def test_a_signal_ends_it_like_ctrl_c(scans, number, code):
 
 
 @needs_posix
+def test_a_reader_that_has_ended_is_told_of_and_leaves_nothing(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.linear_gradient("L").resize((32, 32)).save(tmp_path / name)
+    command = [*COMMAND, "colorize", tmp_path, "-o", tmp_path / "done"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.close()
+        said = program.stderr.read().decode()
+    assert program.returncode == 1 and "Nobody reads what is printed any more." in said
+    assert sorted(os.listdir(tmp_path / "done")) == [NAME, "a-color.png"]
+
+
+@needs_posix
 def test_a_closed_terminal_leaves_nothing_either(scans):
     import pty
 
