@@ -263,6 +263,14 @@ def test_keyframes_refuses_none_a_shot(tmp_path, capsys):
     assert not (tmp_path / "keys").exists()
 
 
+def test_keyframes_are_of_clips_only(tmp_path, capsys):
+    photo = tmp_path / "a.mp4"
+    Image.linear_gradient("L").save(photo, "PNG")
+    assert cli.main(["keyframes", str(photo), "-o", str(tmp_path / "keys")]) == 2
+    assert capsys.readouterr().err == f"{photo} is a photo; keyframes are those of a clip.\n"
+    assert not (tmp_path / "keys").exists()
+
+
 def test_keyframes_leaves_nothing_when_it_is_stopped(tmp_path, monkeypatch, capsys):
     clip = make_clip(tmp_path / "a.mp4", frames=20)
     from colorizationnet.pipeline import write_photo
