@@ -5,14 +5,22 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import remove_stale_parts
 from ..host import SUFFIXES
 from .claims import remove_stale_claims
-from .journal import Journal, result_of, source_of
+from .journal import Entry, Journal, result_of, source_of
 from .sources import RESULT, Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..options import ColorOptions, EncodeOptions, FilmOptions
+    from ..pipeline import Clip, ClipShots
 
 
 class State(enum.Enum):
@@ -31,6 +39,41 @@ class State(enum.Enum):
 class Job:
     source: Source
     target: Path
+
+
+@dataclass(eq=False)
+class Begun:
+    """A job that this process has claimed, and whether its result may replace what is there."""
+
+    job: Job
+    overwrite: bool
+    source: Entry = field(default_factory=dict)
+    settings: str = ""
+    claim: ExitStack = field(default_factory=ExitStack)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: done, left (and why), or what went wrong."""
+
+    why_left: str = ""
+    is_damaged: bool = False
+    is_incomplete: bool = False
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class FilmRequest:
+    """What is to be done with a film, as `colorize_film` takes it."""
+
+    clip: Clip
+    frames: range
+    color: ColorOptions
+    film: FilmOptions
+    encode: EncodeOptions
+    shots: ClipShots | None = None
+    keyframes: list[Tensor] | None = None
+    strokes: bool = False
 
 
 @dataclass(frozen=True)

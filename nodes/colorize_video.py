@@ -211,9 +211,8 @@ class ColorizeVideo(io.ComfyNode):
                 on_shot=tell,
             )
             if keyframes is not None:
-                known = f"{100 * confidence.mean:.0f} % of the colours known from keyframes"
-                progress.tell(known)
-                log.info("%s: %s", source.name, known)
+                progress.tell(confidence.summary)
+                log.info("%s: %s", source.name, confidence.summary)
         colored = host.video_from_file(saved.path)
         if keyframes is None:
             return colored, []

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes, small_keyframe
     from .stabilize import stabilize_images
     from .taught_networks import TaughtNetworks
-    from .teaching import is_kept, painted_pixels, teach
+    from .teaching import is_kept, key_of_taught, painted_pixels, teach
 
 __all__ = [
     "FORMATS",
@@ -70,6 +70,7 @@ __all__ = [
     "in_order",
     "is_kept",
     "is_pattern",
+    "key_of_taught",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
@@ -114,6 +115,6 @@ __getattr__ = imported_on_demand(
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes small_keyframe",
         ".stabilize": "stabilize_images",
         ".taught_networks": "TaughtNetworks",
-        ".teaching": "is_kept painted_pixels teach",
+        ".teaching": "is_kept key_of_taught painted_pixels teach",
     },
 )

@@ -49,7 +49,7 @@ DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
 PREVIEW_WIDTH = 384  # px
 
 Planes = tuple[np.ndarray, np.ndarray]
-OnConfidence = Callable[[int, Tensor], None]
+OnConfidence = Callable[[int, Tensor, Tensor], None]
 OnShot = Callable[[int, int, bool], None]
 
 
@@ -91,10 +91,10 @@ def colorize_film(
 
     ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
     steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
-    each frame coloured by keyframes its number and how well its colours are known from them, a map
-    ``(h, w)`` of 0 (the taught network's guess) to 1. ``on_shot`` hears, of a film with keyframes,
-    the number from 1 of the shot that is next, of how many, and whether it is taught first (True)
-    or coloured now. Raises ``ValueError`` for
+    each frame coloured by keyframes its number and two maps ``(h, w)``: how well its colours are
+    known from them, 0 (the taught network's guess) to 1, and by how much its chroma is expected to
+    be off. ``on_shot`` hears, of a film with keyframes, the number from 1 of the shot that is next,
+    of how many, and whether it is taught first (True) or coloured now. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
     ``FileExistsError`` when ``target`` exists and ``encode`` does not say to overwrite.
     """
@@ -254,10 +254,10 @@ class FilmPainter:
             yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
-        for frame, (chroma, confidence) in enumerate(recalled, self.start):
+        for frame, found in enumerate(recalled, self.start):
             if self.on_confidence and frame >= self.counted:
-                self.on_confidence(frame, confidence[0, 0])
-            yield chroma[0]
+                self.on_confidence(frame, found.confidence[0, 0], found.error[0, 0])
+            yield found.chroma[0]
 
     def _small_chroma(
         self,

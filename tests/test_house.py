@@ -30,6 +30,7 @@ MAY_IMPORT = {
 }
 # Rooms within rooms, which have a face of their own.
 FACES = {
+    "headless/cluster",
     "headless/standin",
     "model/colorizationnet",
     "model/ddcolor",
