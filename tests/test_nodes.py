@@ -198,7 +198,7 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model, monkeypatch):
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
     work = [f"shot {n} of 2: {what}" for n in (1, 2) for what in ("teaching", "colouring")]
-    assert told[:-1] == work and "% of its colours known from keyframes" in told[-1]
+    assert told[:-1] == work and "% of its colours known from keyframes; they may be" in told[-1]
 
 
 def test_shot_keyframes_shows_what_it_picked(clip, folders):
@@ -294,22 +294,6 @@ def test_strokes_on_a_keyframe_teach_and_its_grey_does_not(clip, model):
         for strokes in (True, False)
     ]
     assert redness[0] > 2 * max(redness[1], 1)
-
-
-@pytest.mark.slow
-def test_each_of_several_films_has_its_own_keyframes(clip, model):
-    video = VideoFromFile(clip)
-    keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
-    lists = {"model": [model], "video": [video, video], "render_size": [-1], "strength": [1.0]}
-    lists |= {"saturation": [1.0], "stability": [0.5], "format": ["ffv1"], "teach_steps": [40]}
-    colours = [tinted(keyframes, channel) for channel in (0, 2)]
-    colored = node("ColorizeVideo").execute(keyframes=colours, shots=[shots] * 2, **lists).args[0]
-    red, blue = map(red_and_blue, colored)
-    assert (red > 5).all() and (blue < -5).all()
-    with pytest.raises(ValueError, match="There are 2 films, 1 batches of keyframes and 2 SHOTS"):
-        node("ColorizeVideo").execute(keyframes=colours[:1], shots=[shots] * 2, **lists)
-    with pytest.raises(ValueError, match="need the SHOTS"):
-        node("ColorizeVideo").execute(keyframes=colours, **lists)
 
 
 def test_several_films_and_settings_come_out_one_by_one(clip, model):
