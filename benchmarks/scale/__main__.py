@@ -158,12 +158,12 @@ def assumptions(measured: Measured, args: argparse.Namespace) -> Iterator[str]:
         value, source = _value(name, args, measured)
         yield f"{words.format(value)} ({source})"
     yield (
-        f"{args.joiners} films are joined at once, which reads and writes them, and takes no "
-        "worker's time (assumed)"
+        f"films joined at once: {args.joiners}; it reads and writes them, and takes no worker's "
+        "time (assumed)"
     )
     yield (
-        f"a node runs {args.workers} segments at once at {args.speed:g} times the measured speed; "
-        f"ln(speed) of nodes spreads by {args.spread:g}, {args.slow_share:.0%} are slower by "
+        f"workers of a node: {args.workers}, at {args.speed:g} times the measured speed; ln(speed) "
+        f"of nodes spreads by {args.spread:g}, {args.slow_share:.0%} of them are slower by "
         f"{args.slow_factor:g} (assumed); nothing is done twice to overtake them"
     )
     yield (
@@ -180,7 +180,6 @@ def assumptions(measured: Measured, args: argparse.Namespace) -> Iterator[str]:
 
 def row(hours: float, nodes: int, outcome: Outcome, price: float | None) -> list[str]:
     wall = outcome.wall
-    workers_time = outcome.useful / outcome.efficiency
     node_hours = nodes * wall / HOUR
     share = outcome.phases[outcome.bottleneck] / wall
     cells = [
@@ -189,7 +188,7 @@ def row(hours: float, nodes: int, outcome: Outcome, price: float | None) -> list
         duration(wall),
         f"{hours / (wall / HOUR):,.0f} h",
         f"{outcome.efficiency:.0%}",
-        f"{outcome.lost / workers_time:.2%}",
+        duration(outcome.lost),
         f"{outcome.failures:,}",
         f"{outcome.bottleneck}, {share:.0%}",
         f"{node_hours:,.1f}",
