@@ -106,10 +106,10 @@ class TeachOptions:
 class FilmOptions:
     """How the colours of a film hold still.
 
-    ``stability``: 0 (every frame by itself) to 1 (a surface keeps its mean colour for as long as
-    its luma says that it is the same). ``compare``: ``"off"``, or a film that shows what was
-    before: ``"half"`` leaves its left half without colour, ``"wipe"`` begins without any and draws
-    it across the picture from the left.
+    ``stability``: 0 (every frame by itself) to 1 (a surface keeps its mean colour while its luma is
+    about the same; above 0.5 at the risk of ghosts). ``compare``: ``"off"``, or a film that shows
+    what was before: ``"half"`` leaves its left half without colour, ``"wipe"`` begins without any
+    and draws it across the picture from the left.
     """
 
     stability: float = 0.5

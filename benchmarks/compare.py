@@ -62,6 +62,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(runs, indent=2))
     print(f"{'':18}{'wall s':>16}{'CPU s':>16}{'wall ratio':>24}{'CPU ratio':>24}")
+    print(f"{'':18}{2 * '  before   after'}{2 * '  median (least to most)'}")
     ratios = [_report(case, *sides) for case, sides in runs.items()]
     if options.limit and max(ratios) > options.limit:
         sys.exit(1)
@@ -77,7 +78,9 @@ def _checkout(commit: str) -> Iterator[Path]:
             yield Path(folder)
             return
         git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(pack), commit], check=True)
+        added = subprocess.run([*git, "add", "--quiet", "--detach", str(pack), commit])
+        if added.returncode:
+            sys.exit(f"{commit} is neither a folder nor a commit of {ROOT}.")
         try:
             yield Path(folder)
         finally:

@@ -56,6 +56,7 @@ class Carried:
 
     stages: dict[str, Tensor]  # taught, memory, both, filtered
     confidence: Tensor  # (n, 1, h, w)
+    error: Tensor  # (n, 1, h, w), as expected
     milliseconds: tuple[float, float]  # CPU a frame of memory, and of memory and filter
 
 
@@ -149,7 +150,8 @@ def carry(shot: Shot, keyframes: Sequence[int], references: Tensor, taught: Tens
     }
     each = 1e3 / len(luma)
     cost = (recalled - began) * each, (ended - recalled) * each
-    return Carried(stages, torch.cat([part.confidence for part in both]), cost)
+    confidence, error = (torch.cat(list(parts)) for parts in list(zip(*both, strict=True))[1:])
+    return Carried(stages, confidence, error, cost)
 
 
 def small(shot: Shot) -> tuple[Tensor, Tensor]:

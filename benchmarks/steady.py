@@ -78,6 +78,7 @@ METHODS: dict[str, Method] = {
     "average": average,
     "not looking ahead": lambda chroma, luma: stabilized(chroma, luma, look_ahead=0),
     DEFAULT: stabilized,
+    "stability 0.75": lambda chroma, luma: stabilized(chroma, luma, stability=0.75),
     "stability 1": lambda chroma, luma: stabilized(chroma, luma, stability=1.0),
 }
 

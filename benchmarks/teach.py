@@ -16,8 +16,8 @@ those frames of a clip that are in no set of keyframes:
 - memory: the keyframes' colours where their surfaces are seen again, alone
 - both: the memory, and the taught network's guess where it does not know
 - filtered: both, held still in time, as a film gets them; early: of the first 15 frames after
-- corr: correlation of the frames' confidence and error (RMS of chroma), within the clip, and below
-  of all clips' frames together. Confidence is high where the error is low, so -1 is best
+- corr: correlation of the frames' expected and true error (RMS of chroma) within the clip, and
+  below of all clips' frames, there also of the score (high where the error is low: -1 is best)
 - keyframe, cut: the most by which chroma steps more than the truth does, at a keyframe and at a cut
   (levels of 255)
 - ms: CPU of the memory, and of memory and filter, a frame; s: CPU of teaching, a shot
@@ -113,6 +113,7 @@ class Row:
         self.scores: dict[str, list[float]] = {name: [] for name in STAGES}
         self.early: list[float] = []
         self.confidence: list[float] = []
+        self.expected: list[float] = []
         self.error: list[float] = []
         self.at_keyframes: list[float] = []
         self.at_cuts: list[float] = []
@@ -127,7 +128,7 @@ class Row:
         memory, filtered = zip(*self.costs, strict=True)
         return [
             _mean(self.early),
-            _correlation(self.confidence, self.error),
+            _correlation(self.expected, self.error),
             max(self.at_keyframes, default=np.nan),
             max(self.at_cuts, default=np.nan),
             _mean(memory),
@@ -176,6 +177,7 @@ def judge(
             for name in STAGES:
                 row.scores[name] += score(shot, judged, stages[name])
             row.confidence += carried.confidence[judged].mean((1, 2, 3)).tolist()
+            row.expected += carried.error[judged].square().mean((1, 2, 3)).sqrt().tolist()
             error = (chroma - truth)[judged].square().sum(1).mean((1, 2)).sqrt()
             row.error += error.tolist()
     return row
@@ -209,10 +211,14 @@ def summary(count: int, rows: list[Row]) -> None:
     print(f"{'mean of the clips':24} {count:8}", *(f"{value:8.2f}" for value in means + others))
     print(f"{'gain over grey':24} {'':8}", *(f"{value - means[0]:+8.2f}" for value in means))
     worst = min(row.means()[-1] - row.means()[STAGES.index("lookup")] for row in rows)
-    pooled = _correlation(
-        sum((row.confidence for row in rows), []), sum((row.error for row in rows), [])
+    confidence, expected, error = (
+        [value for row in rows for value in getattr(row, name)]
+        for name in ("confidence", "expected", "error")
     )
-    print(f"filtered against lookup, worst clip: {worst:+.2f} dB; pooled correlation {pooled:.2f}")
+    print(
+        f"filtered against lookup, worst clip: {worst:+.2f} dB; pooled correlation with the error: "
+        f"expected {_correlation(expected, error):.2f}, score {_correlation(confidence, error):.2f}"
+    )
 
 
 IMPERFECT_COLUMNS = ("taught", "filtered", "keyframe", "true", "elsewhere", "true")

@@ -7,11 +7,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .claims import claimed
-from .jobs import Job, Ledger, State
+from .jobs import Begun, Job, Ledger, Outcome, State
 from .journal import source_of
 from .signals import Ended
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     Paint = Callable[[Job, bool, OnProgress], str]
     """Colours a job, replacing its result or not; says why, if it was left."""
+    Report = Callable[[Begun, int, int], None]
+    Color = Callable[[Iterator[Begun], int, Report], Iterator[tuple[Begun, Outcome]]]
+    """Colours about so many jobs, in any order, and reports how much is done of each."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +42,8 @@ MOST_NAMES = 3  # of those that were skipped
 class Batch:
     """The work on ``jobs``; ``settings`` of a job is what its result depends on beside its source.
 
-    ``paint`` adds to ``damaged`` the sources that could not be read whole.
+    ``paint`` adds to ``damaged`` the sources that could not be read whole, and to ``incomplete``
+    the results that lack frames; those of earlier runs join them.
 
     Other processes may work on the same jobs: each file is done by one of them.
     """
@@ -50,12 +55,14 @@ class Batch:
         settings: Callable[[Job], str],
         skipped: dict[str, list[Path]],
         damaged: Sequence[Path] = (),
+        incomplete: list[Path] | None = None,
         *,
         overwrite: bool = False,
         traceback: bool = False,
     ) -> None:
         self._ledger, self._settings, self._skipped = ledger, settings, skipped
         self._damaged = damaged
+        self._incomplete = [] if incomplete is None else incomplete
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
         self._begun = time.monotonic()
@@ -65,7 +72,7 @@ class Batch:
             if job.source.problem:
                 self.jobs.append(job)
                 continue
-            state = ledger.state(job, settings(job))
+            state = self._state(job, settings(job))
             if state in TO_DO:
                 self.jobs.append(job)
             else:
@@ -92,13 +99,8 @@ class Batch:
         Those that fail are logged and the others done before ``RuntimeError`` is raised. A full
         disk and the like (``OSError``) would meet them all, and ends the work at once.
         """
-        from tqdm import tqdm
-
         waiting, elsewhere, left = list(self.jobs), [], len(self.jobs)
-        total = sum(map(_weight, waiting))
-        bar: Any = tqdm(
-            total=total, desc="all", unit="B", unit_scale=True, dynamic_ncols=True, disable=None
-        )
+        bar = bar_over(waiting)
         try:
             with bar:
                 for job in [*waiting, None]:
@@ -111,12 +113,69 @@ class Batch:
                             continue
                         left -= 1
                         self._counts[outcome] += 1
-                        bar.update(at + _weight(now) - bar.n)
+                        bar.update(at + weight_of(now) - bar.n)
                         bar.set_postfix_str(f"{len(self.jobs) - left}/{len(self.jobs)} files")
                         if outcome == MADE:
                             log.info("%s: %.2f s", now.source.path, time.monotonic() - begun)
                             yield now.target
         finally:
+            log.info(self._summary(left))
+        if failed := self._counts[FAILED]:
+            raise RuntimeError(f"{failed} of {self._count} files failed, each named above.")
+
+    def run_together(self, color: Color, rates: Callable[[], str]) -> Iterator[Path]:
+        """`run` with ``color``, which is at work on many jobs at a time; `rates` says how fast."""
+        elsewhere: list[Job] = []
+        held: set[Begun] = set()
+        left = len(self.jobs)
+        bar = bar_over(self.jobs)
+        so_far: dict[Job, int] = {}
+
+        def report(begun: Begun, done: int, total: int) -> None:
+            now = weight_of(begun.job) * done // max(total, 1)
+            bar.update(now - so_far.get(begun.job, 0))
+            so_far[begun.job] = now
+            bar.set_postfix_str(f"{rates()}, {len(self.jobs) - left}/{len(self.jobs)} files")
+
+        def count(job: Job, outcome: State | str) -> None:
+            nonlocal left
+            left -= 1
+            self._counts[outcome] += 1
+            bar.update(weight_of(job) - so_far.pop(job, 0))
+
+        def begin(jobs: list[Job], *, again: bool) -> Iterator[Begun]:
+            for job in jobs:
+                try:
+                    begun = self._begin(job)
+                except (ValueError, RuntimeError, OSError, MemoryError) as error:
+                    begun = self._failed(job, error)
+                if isinstance(begun, Begun):
+                    held.add(begun)
+                    yield begun
+                elif begun == ELSEWHERE and not again:
+                    elsewhere.append(job)
+                else:
+                    count(job, begun)
+
+        try:
+            with bar:
+                for jobs in (self.jobs, elsewhere):
+                    begin_each = begin(list(jobs), again=jobs is elsewhere)
+                    for begun, outcome in color(begin_each, len(jobs), report):
+                        job = begun.job
+                        if outcome.is_incomplete:
+                            self._incomplete.append(job.target)
+                        with begun.claim:
+                            held.discard(begun)
+                            if outcome.error:
+                                count(job, self._failed(job, outcome.error))
+                                continue
+                            count(job, self._end(begun, outcome.why_left))
+                        if not outcome.why_left:
+                            yield job.target
+        finally:
+            for begun in held:
+                begun.claim.close()
             log.info(self._summary(left))
         if failed := self._counts[FAILED]:
             raise RuntimeError(f"{failed} of {self._count} files failed, each named above.")
@@ -127,34 +186,60 @@ class Batch:
         except Ended:
             raise
         except (ValueError, RuntimeError, OSError, MemoryError) as error:
-            of_disk = disk_error(error, job.target)
-            if isinstance(of_disk, OSError) and _ends_all(of_disk, job):
-                raise of_disk from error
-            self._fail(job, of_disk)
-            return FAILED
+            return self._failed(job, error)
+
+    def _failed(self, job: Job, error: Exception) -> str:
+        of_disk = disk_error(error, job.target)
+        if isinstance(of_disk, OSError) and _ends_all(of_disk, job, self.jobs):
+            raise of_disk from error
+        self._fail(job, of_disk)
+        return FAILED
 
     def _do(self, job: Job, paint: Paint, bar: Any) -> State | str:
-        if job.source.problem:
-            raise ValueError(job.source.problem)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        journal = self._ledger.journal(job.target.parent)
-        with claimed(job.target) as mine:
-            if not mine:
-                return ELSEWHERE
-            journal.refresh()
-            settings = self._settings(job)
-            state = self._ledger.state(job, settings)
-            if state not in TO_DO:
-                return state
-            source = source_of(job.source.path)  # before it is read, lest it change meanwhile
-            at, weight = bar.n, _weight(job)
+        begun = self._begin(job)
+        if not isinstance(begun, Begun):
+            return begun
+        with begun.claim:
+            at, weight = bar.n, weight_of(job)
 
             def report(done: int, total: int, preview: object = None) -> None:
                 bar.update(at + weight * done // max(total, 1) - bar.n)
 
-            why_left = paint(job, self._overwrite or state is State.CHANGED, report)
-            journal.add(job.target, source, settings, why_left)
-            return State.LEFT if why_left else MADE
+            why_left = paint(job, begun.overwrite, report)
+            return self._end(begun, why_left)
+
+    def _begin(self, job: Job) -> Begun | State | str:
+        """Claim a job; or how things stand with it, if there is nothing to do."""
+        if job.source.problem:
+            raise ValueError(job.source.problem)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        journal = self._ledger.journal(job.target.parent)
+        with ExitStack() as claim:
+            if not claim.enter_context(claimed(job.target)):
+                return ELSEWHERE
+            journal.refresh()
+            settings = self._settings(job)
+            state = self._state(job, settings)
+            if state not in TO_DO:
+                return state
+            source = source_of(job.source)  # before it is read, lest it change meanwhile
+            overwrite = self._overwrite or state is State.CHANGED
+            return Begun(job, overwrite, source, settings, claim.pop_all())
+
+    def _end(self, begun: Begun, why_left: str) -> State | str:
+        """Note what was made of a job."""
+        job = begun.job
+        is_incomplete = job.target in self._incomplete
+        self._ledger.journal(job.target.parent).add(
+            job.target, begun.source, begun.settings, why_left, incomplete=is_incomplete
+        )
+        return State.LEFT if why_left else MADE
+
+    def _state(self, job: Job, settings: str) -> State:
+        state = self._ledger.state(job, settings)
+        if state is State.INCOMPLETE:
+            self._incomplete.append(job.target)
+        return state
 
     def _fail(self, job: Job, error: Exception) -> None:
         text, source = str(error) or "there is not enough memory", job.source.path
@@ -197,15 +282,28 @@ def disk_error(error: Exception, target: Path) -> Exception:
     return error
 
 
-def _ends_all(error: OSError, job: Job) -> bool:
+def _ends_all(error: OSError, job: Job, jobs: Sequence[Job]) -> bool:
+    """Whether what has met ``job`` would meet all ``jobs``."""
     if error.errno in _ENDS:
         return True
-    named = str(error.filename)
-    in_output = named.startswith(str(job.target.parent)) and named != str(job.source.path)
-    return isinstance(error, PermissionError) and in_output
+    folder, named = job.target.parent, str(error.filename)
+    in_output = named.startswith(str(folder)) and named != str(job.source.path)
+    if not (isinstance(error, PermissionError) and in_output):
+        return False
+    return all(folder in (job.target.parent, *job.target.parents) for job in jobs)
 
 
-def _weight(job: Job) -> int:
+def bar_over(jobs: Sequence[Job]) -> Any:
+    """A progress bar over the bytes of the jobs' sources."""
+    from tqdm import tqdm
+
+    total = sum(map(weight_of, jobs))
+    return tqdm(
+        total=total, desc="all", unit="B", unit_scale=True, dynamic_ncols=True, disable=None
+    )
+
+
+def weight_of(job: Job) -> int:
     try:
         return max(1, job.source.path.stat().st_size)
     except OSError:

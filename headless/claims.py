@@ -11,9 +11,12 @@ from pathlib import Path
 
 from ..files import PREFIX, STALE
 from ..owners import is_dead, owner
+from .signals import held
 
 CLAIM = f"{PREFIX}claim-"
 BEING_WRITTEN = 60  # seconds that a claim may be empty
+
+_taken: set[Path] = set()  # by this process
 
 
 @contextmanager
@@ -25,14 +28,28 @@ def claimed(target: Path) -> Iterator[bool]:
     """
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     claim = target.parent / f"{CLAIM}{digest}"
-    if not _take(claim):
-        yield False
-        return
+    mine = False
     try:
-        yield True
+        with held():  # a signal comes before there is a file, or when it is known to be ours
+            if _take(claim):
+                _taken.add(claim)
+                mine = True
+        yield mine
     finally:
-        with suppress(OSError):
-            claim.unlink()
+        if mine:
+            _give_up(claim)
+
+
+def give_up_claims() -> None:
+    """Give up all that this process has claimed: a signal may have come amid giving one up."""
+    for claim in list(_taken):
+        _give_up(claim)
+
+
+def _give_up(claim: Path) -> None:
+    with suppress(OSError):
+        claim.unlink()
+    _taken.discard(claim)
 
 
 def remove_stale_claims(folder: Path) -> None:
@@ -46,6 +63,8 @@ def _take(claim: Path) -> bool:
     for _ in range(3):
         try:
             descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except PermissionError as error:
+            raise PermissionError(error.errno, error.strerror, str(claim.parent)) from None
         except FileExistsError:
             with suppress(FileNotFoundError):  # it has just been given up
                 if not _remove_if_stale(claim):

@@ -12,6 +12,7 @@ import warnings
 from ..files import discard_open_parts, remove_stale_temp
 from ..version import pack_version
 from . import colorize, convert, keyframes, run, signals, teach
+from .claims import give_up_claims
 from .terminal import LogHandler, above_bars, harmless, name_for_output
 
 SEGMENTS_LOG = f"{__package__.rpartition('.')[0]}.pipeline.segments"
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2 if isinstance(error, TO_CORRECT) else 1
     finally:
         discard_open_parts()
+        give_up_claims()
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import logging
@@ -10,7 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import cached_property
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
-from ..host import current
+from ..host import current, for_clip
 from ..options import (
+    COMPARISONS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -31,16 +33,17 @@ from ..options import (
     FilmOptions,
 )
 from . import signals
-from .batch import Batch, disk_error
+from .batch import Batch, bar_over, disk_error
 from .claims import claimed
-from .jobs import Job, Ledger, Output, plan
-from .record import Made, for_clip
+from .jobs import Begun, FilmRequest, Job, Ledger, Output, plan
+from .record import Made
 from .sources import Source, find_sources
 from .terminal import harmless
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
     from ..pipeline import Clip, Network
+    from .cluster import Engine
 
 PHOTO_DEPTHS = (8, 16)
 
@@ -57,7 +60,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
         "results.",
     )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help="a photo, a clip, a folder of them, or a film of numbered pictures (%%05d.png)",
+    )
     parser.add_argument(
         "-o", "--output", help="the result's name, or a folder (made if need be) for several"
     )
@@ -74,12 +83,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--bit-depth",
         type=int,
-        help="8 or 10, of photos 8 or 16 (default: as is, but 8 for H.264 that is not HDR)",
+        help="8 or 10 for clips, 8 or 16 for photos (default: as the source has, but 8 for H.264 "
+        "that is not HDR)",
     )
     parser.add_argument(
         "--no-metadata",
         action="store_true",
         help="leave out of the results what made them (settings, weights, a workflow)",
+    )
+    parser.add_argument(
+        "--compare",
+        choices=COMPARISONS,
+        default=FilmOptions.compare,
+        help="show what was before: half leaves the left half of a photo as it was, and that of a "
+        "clip grey; wipe begins a clip in grey and draws the colour across it (default: off)",
     )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
@@ -95,6 +112,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--format",
         choices=[name for name in FORMATS if name not in PICTURE_FORMATS],
         default=EncodeOptions.format,
+        help="the codec (default: %(default)s)",
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument(
@@ -136,6 +154,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
     film.add_argument("--duration", type=float, help="stop after so many seconds")
+    cluster = parser.add_argument_group("a cluster")
+    cluster.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="work on the nodes of a Ray cluster: that of this machine, that at HOST:PORT, or "
+        "local, one of this machine's processes (pip install 'colorizationnet[cluster]')",
+    )
+    cluster.add_argument(
+        "--ray-report", type=Path, metavar="JSON", help="write here what was done where"
+    )
     parser.set_defaults(main=main)
 
 
@@ -143,14 +173,43 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
     """The colour settings, named as the nodes name them."""
     colour = parser.add_argument_group("colour")
     colour.add_argument("--model", type=Path, help="weights (default: the shipped ones)")
-    colour.add_argument("--render-size", type=int, help="short side at which the network looks")
-    colour.add_argument("--strength", type=float, default=1.0, help="0 to 1")
     colour.add_argument(
-        "--saturation", type=float, default=1.0, help="gain on the network's colours"
+        "--render-size",
+        type=int,
+        help="short side in pixels at which the network looks; smaller gives broader, calmer "
+        "colour (default: what the weights were made for)",
     )
-    colour.add_argument("--look", choices=LOOKS, default=ColorOptions.look)
-    colour.add_argument("--quality", choices=QUALITIES, default=ColorOptions.quality)
-    colour.add_argument("--precision", choices=PRECISIONS, default=ColorOptions.precision)
+    colour.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="0 to 1: how much of the new colour is used (default: %(default)g)",
+    )
+    colour.add_argument(
+        "--saturation",
+        type=float,
+        default=1.0,
+        help="gain on the network's colours (default: %(default)g)",
+    )
+    colour.add_argument(
+        "--look",
+        choices=LOOKS,
+        default=ColorOptions.look,
+        help="natural holds colour back where it is a guess, vivid less (default: %(default)s)",
+    )
+    colour.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=ColorOptions.quality,
+        help="best looks three times, fast once for an eighth of the work, full follows small "
+        "things better (default: what the weights were made for)",
+    )
+    colour.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=ColorOptions.precision,
+        help="number format of the arithmetic (default: what the device does best)",
+    )
 
 
 def main(args: argparse.Namespace) -> Iterator[Path | str]:
@@ -174,6 +233,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             painter.settings,
             sources.skipped,
             painter.damaged,
+            painter.incomplete,
             overwrite=args.overwrite,
             traceback=args.traceback,
         )
@@ -182,7 +242,12 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
             return
         if batch.has_work:
             painter.load()
-        with closing(batch.run(painter.paint)) as done:
+        with ExitStack() as stack:
+            done = batch.run(painter.paint)
+            if args.ray and batch.has_work:
+                engine = stack.enter_context(_engine(args, painter))
+                done = batch.run_together(engine.color, engine.rates)
+            stack.enter_context(closing(done))
             yield from done
         _check_whole(painter.incomplete)
         return
@@ -200,7 +265,11 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
         if not mine:
             raise RuntimeError(f"Another process is at work on {job.target}.")
         try:
-            left = painter.paint(job, args.overwrite)
+            if args.ray:
+                with _engine(args, painter) as engine:
+                    left = _paint_together(engine, painter, Begun(job, args.overwrite))
+            else:
+                left = painter.paint(job, args.overwrite)
         except ValueError as error:
             if (of_disk := disk_error(error, job.target)) is not error:
                 raise of_disk from error
@@ -210,6 +279,35 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     else:
         yield job.target
     _check_whole(painter.incomplete)
+
+
+@contextmanager
+def _engine(args: argparse.Namespace, painter: _Painter) -> Iterator[Engine]:
+    """The cluster of ``--ray`` at work."""
+    from .cluster import Engine, connected
+
+    with connected(args.ray) as ray, Engine(ray, painter, check=signals.check) as engine:
+        try:
+            yield engine
+        finally:
+            if args.ray_report:
+                engine.report.write(args.ray_report)
+
+
+def _paint_together(engine: Engine, painter: _Painter, begun: Begun) -> str:
+    """One file on a cluster; gives why it was left, if it was."""
+    with bar_over([begun.job]) as bar:
+
+        def report(begun: Begun, done: int, total: int) -> None:
+            bar.update(bar.total * done // max(total, 1) - bar.n)
+            bar.set_postfix_str(engine.rates())
+
+        [(_, outcome)] = engine.color(iter([begun]), 1, report)
+    if outcome.error:
+        raise outcome.error
+    if outcome.is_incomplete:
+        painter.incomplete.append(begun.job.target)
+    return outcome.why_left
 
 
 def _check_whole(incomplete: list[Path]) -> None:
@@ -280,10 +378,12 @@ class _Painter:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
-        self._color = color_options(args)
-        self._film = FilmOptions(args.stability)
+        self.color = color_options(args)
+        self._film = FilmOptions(args.stability, args.compare)
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
-        self._network: Network | None = None
+        self.network: Network | None = None
+        self.weights: Path | None = args.model
+        self.is_whole: bool = args.whole
         self.damaged: list[Path] = []  # photos that could not be read whole
         self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
@@ -303,34 +403,46 @@ class _Painter:
     def _load(self) -> None:
         from ..pipeline import load_model
 
-        self._network = load_model(self._args.model)
+        self.network = load_model(self._args.model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker needs of it, which gives it the network by `use`."""
+        return self.__dict__ | {"network": None, "_probed": {}}
+
+    def use(self, network: Network) -> None:
+        self.network = network
+
+    def in_one_piece(self) -> _Painter:
+        """The same for films that are not divided."""
+        other = copy.copy(self)
+        other.is_whole = True
+        return other
 
     def settings(self, job: Job) -> str:
         """A digest of all that a result depends on beside its source."""
-        if job.source.pictures:
-            from ..pipeline import find_pictures
-
-            pictures, _ = find_pictures(job.source.pictures)
-            return _digest(self._settings_of_clips, *map(_facts, pictures))
         return self._settings_of_clips if job.source.is_clip else self._settings_of_photos
 
     @cached_property
     def _settings_of_photos(self) -> str:
-        color, depth = asdict(self._color), self._args.bit_depth
-        return _digest(self._weights, color, depth, *self._without_metadata)
+        color, depth = asdict(self.color), self._args.bit_depth
+        # Only where it is given, so that what was done without it is known again.
+        compare = [] if self._args.compare == "off" else ["compare"]
+        return _digest(self._weights, color, depth, *compare, *self._without_metadata)
 
-    def _record(self, job: Job) -> dict[str, str]:
-        """What made a result, for its metadata; nothing if that is not wanted."""
+    def _record(self, job: Job, clip: Clip | None = None) -> dict[str, str]:
+        """What made a result, of a photo or a ``clip``, for its metadata, if that is wanted."""
         args = self._args
         if args.no_metadata:
             return {}
         weights = (args.model or SHIPPED_WEIGHTS).name, self._weights
-        made = Made(weights, self._color, args.bit_depth)
-        if job.source.is_clip:
+        made = Made(weights, self.color, args.bit_depth, compare=args.compare != "off")
+        if clip is not None:
+            from ..video import as_encoded
+
             made = replace(
                 made,
                 film=self._film,
-                encode=self._encode,
+                encode=as_encoded(clip, self._encode),
                 start=args.start,
                 duration=args.duration,
                 keyframes=args.keyframes and args.keyframes.name,
@@ -343,7 +455,7 @@ class _Painter:
     @cached_property
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration, self._args.fps)
-        options = map(asdict, (self._color, self._film, self._encode))
+        options = map(asdict, (self.color, self._film, self._encode))
         keyframes = self._args.keyframes
         files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
         # Only where they are given, so that what was done without them is known again.
@@ -361,8 +473,15 @@ class _Painter:
             raise FileNotFoundError(f"There is no file {path}; check the name.")
         return sha256_of(path)
 
-    def paint(self, job: Job, overwrite: bool, on_progress: OnProgress | None = None) -> str:
-        """Colorize one file; gives why it was left, if it was."""
+    def paint(
+        self,
+        job: Job,
+        overwrite: bool,
+        on_progress: OnProgress | None = None,
+        into: Path | None = None,
+    ) -> str:
+        """Colorize one file, ``into`` another than its target; gives why it was left, if it was."""
+        into = into or job.target
         source, host = job.source.path, current()
         with host.progress(1, harmless(source.name)) as progress:
 
@@ -372,21 +491,22 @@ class _Painter:
                     on_progress(done, total)
 
             if job.source.is_clip:
-                self._paint_clip(job, overwrite, report)
+                self._paint_clip(job, overwrite, report, into)
                 return ""
-            return self._paint_photo(job, overwrite, report)
+            return self._paint_photo(job, overwrite, report, into)
 
-    def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress) -> str:
+    def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> str:
         from ..pipeline import colorize_photo
 
         result = colorize_photo(
             job.source.path,
-            job.target,
-            self._network,
-            self._color,
+            into,
+            self.network,
+            self.color,
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
+            compare=self._args.compare != "off",
             record=self._record(job),
             device=current().device(),
             on_progress=report,
@@ -396,46 +516,51 @@ class _Painter:
             self.damaged.append(job.source.path)
         return "in colour already" if result.path is None else ""
 
-    def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress) -> None:
-        from ..pipeline import (
-            FilmConfidence,
-            colorize_film,
-            colorize_long_film,
-            probe,
-            probe_pictures,
-        )
-        from ..video import read_tags
+    def film(self, job: Job, overwrite: bool) -> FilmRequest:
+        """What is to be done with a clip."""
+        from ..pipeline import probe, probe_pictures
         from .keyframes import read_references
 
         args = self._args
         if job.source.pictures:
-            clip, tags = probe_pictures(job.source.pictures, args.fps, signals.check), {}
+            clip = probe_pictures(job.source.pictures, args.fps, signals.check)
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
-            tags = read_tags(clip.path)
         shots = keyframes = None
         if args.keyframes:
             shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
-        frames = clip.frames(args.start, args.duration)
+        metadata = for_clip(self._record(job, clip), clip.tags)
+        return FilmRequest(
+            clip,
+            clip.frames(args.start, args.duration),
+            self.color,
+            self._film,
+            replace(self._encode, metadata=metadata, overwrite=overwrite),
+            shots,
+            keyframes,
+            args.strokes,
+        )
+
+    def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> None:
+        from ..pipeline import FilmConfidence, colorize_film, colorize_long_film
+
+        args, film = self._args, self.film(job, overwrite)
+        clip, frames = film.clip, film.frames
         confidence = FilmConfidence(len(frames))
         scores = AtomicOutput(args.confidence, overwrite=overwrite) if args.confidence else None
         # A run that goes on does not hear of all frames, of which the scores tell.
-        count = (colorize_film if args.whole or scores else colorize_long_film)(
+        count = (colorize_film if self.is_whole or scores else colorize_long_film)(
             clip,
-            job.target,
-            self._network,
-            self._color,
-            self._film,
-            replace(
-                self._encode,
-                metadata=for_clip(self._record(job), tags),
-                overwrite=overwrite,
-            ),
+            into,
+            self.network,
+            film.color,
+            film.film,
+            film.encode,
             frames=frames,
-            shots=shots,
-            keyframes=keyframes,
-            strokes=args.strokes,
+            shots=film.shots,
+            keyframes=film.keyframes,
+            strokes=film.strokes,
             device=current().device(),
             on_progress=report,
             check=signals.check,
@@ -447,8 +572,7 @@ class _Painter:
         if lost:
             self.incomplete.append(job.target)
         if confidence.scores:
-            share = 100 * confidence.mean
-            log.info("%s: %.0f %% of its colours known from keyframes.", clip.path, share)
+            log.info("%s: %s.", clip.path, confidence.summary)
         if scores:
             with scores as part:
                 confidence.write(part, clip)

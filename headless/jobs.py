@@ -5,13 +5,22 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import remove_stale_parts
+from ..host import SUFFIXES
 from .claims import remove_stale_claims
-from .journal import Journal, result_of, source_of
+from .journal import Entry, Journal, result_of, source_of
 from .sources import RESULT, Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..options import ColorOptions, EncodeOptions, FilmOptions
+    from ..pipeline import Clip, ClipShots
 
 
 class State(enum.Enum):
@@ -20,6 +29,7 @@ class State(enum.Enum):
     TO_DO = "to do"
     CHANGED = "to do anew, because their source has changed"
     DONE = "already there"
+    INCOMPLETE = "already there, but frames of their source are missing"
     LEFT = "left, in colour already"
     OTHER_SETTINGS = "already there, made with other settings (--overwrite replaces them)"
     FOREIGN = "already there, made or changed by others (--overwrite replaces them)"
@@ -29,6 +39,41 @@ class State(enum.Enum):
 class Job:
     source: Source
     target: Path
+
+
+@dataclass(eq=False)
+class Begun:
+    """A job that this process has claimed, and whether its result may replace what is there."""
+
+    job: Job
+    overwrite: bool
+    source: Entry = field(default_factory=dict)
+    settings: str = ""
+    claim: ExitStack = field(default_factory=ExitStack)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: done, left (and why), or what went wrong."""
+
+    why_left: str = ""
+    is_damaged: bool = False
+    is_incomplete: bool = False
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class FilmRequest:
+    """What is to be done with a film, as `colorize_film` takes it."""
+
+    clip: Clip
+    frames: range
+    color: ColorOptions
+    film: FilmOptions
+    encode: EncodeOptions
+    shots: ClipShots | None = None
+    keyframes: list[Tensor] | None = None
+    strokes: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,49 +113,48 @@ def plan(sources: list[Source], output: Output, clip_format: str) -> Iterator[Jo
     Where two results would get one name, the second keeps its whole name in it. Raises
     ``ValueError`` for a name that a result cannot have, or that is a source's.
     """
+    from ..pipeline import result_paths
+
+    suffixes = [_suffix(source, output, clip_format) for source in sources]
+    if output.path is not None and not output.to_folder:
+        targets = [output.path]
+    else:
+        folders = [
+            output.path / source.below if output.path else source.path.parent for source in sources
+        ]
+        paths = [source.path for source in sources]
+        targets = result_paths(list(zip(paths, folders, suffixes, strict=True)), RESULT)
     names = {os.path.abspath(source.path) for source in sources}
-    wanted = []
-    for source in sources:
-        suffix = "" if source.problem else _suffix(source, output, clip_format)
-        wanted.append((suffix != source.path.suffix, source, suffix))
-    taken: set[Path] = set()
-    targets = {}
-    # Those that keep their suffix come first, so that one which came later takes no other's name.
-    for _, source, suffix in sorted(wanted, key=lambda entry: entry[0]):
-        if output.path is not None and not output.to_folder:
-            target = output.path
-        else:
-            folder = output.path / source.below if output.path else source.path.parent
-            target = folder / f"{source.path.stem}{RESULT}{suffix}"
-            if target in taken:
-                target = folder / f"{source.path.name}{RESULT}{suffix}"
+    for source, target in zip(sources, targets, strict=True):
         if os.path.abspath(target) in names or _is_same(target, source.path):
             raise ValueError(f"{target} is one of the sources; name another with -o.")
-        if target in taken:
-            raise ValueError(f"Two results would be named {target}; colorize one by itself.")
-        taken.add(target)
-        targets[source] = target
-    yield from (Job(source, targets[source]) for source in sources)
+        yield Job(source, target)
 
 
 def _suffix(source: Source, output: Output, clip_format: str) -> str:
-    """The suffix of the result; raises ``ValueError`` if the name that was asked for has none."""
+    """The suffix of the result; raises ``ValueError`` if the name that was asked for has none.
+
+    Of a source that cannot be done it is what its name promises, so that no other takes its
+    result's name.
+    """
     named = output.path if output.path is not None and not output.to_folder else None
-    if source.is_clip:
+    own = source.path.suffix
+    if source.is_clip or (source.problem and own.lower() in SUFFIXES["video"]):
         from ..pipeline import find_format
 
         entry = find_format(clip_format)
         if named is not None:
             entry.container(named)
-        own = source.path.suffix
         return own if own.lower() in entry.containers else entry.suffix
-    from ..pipeline.photo import RESULT_SUFFIXES, result_suffix
+    from ..pipeline.photo import PHOTO_SUFFIXES, RESULT_SUFFIXES, result_suffix
 
     if named is not None and named.suffix.lower() not in RESULT_SUFFIXES:
         raise ValueError(
             f"{named} is no name for a photo; end it in .png, .tif or .jpg, or in a slash if it is "
             "to be a folder."
         )
+    if source.problem and own.lower() not in PHOTO_SUFFIXES:
+        return ""
     return result_suffix(source.path)[0]
 
 
@@ -141,7 +185,7 @@ class Ledger:
         journal = self.journal(job.target.parent)
         entry = journal.entry(job.target)
         result = result_of(job.target)
-        source = source_of(job.source.path)
+        source = source_of(job.source)
         same_source = entry is not None and source.items() <= entry.items()
         same_settings = entry is not None and entry.get("settings") == settings
         is_ours = entry is not None and result is not None and result.items() <= entry.items()
@@ -150,7 +194,7 @@ class Ledger:
                 return State.LEFT
             # Of two that overwrite, what the other has made since is not done again.
             if is_ours and (not self._overwrite or journal.is_news(job.target)):
-                return State.DONE
+                return State.INCOMPLETE if entry.get("incomplete") else State.DONE
         if self._overwrite or (result is None and not os.path.lexists(job.target)):
             return State.TO_DO
         if not is_ours or entry["source"] != source["source"]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 from ..version import pack_version
+from .sources import Source
 
 NAME = ".colorizationnet.jsonl"
 
@@ -18,8 +20,8 @@ class Journal:
 
     Each names the source (``source``, ``size``, ``mtime_ns``), the ``settings`` (a digest, with
     the weights) and the ``result`` (``result_size``, ``result_mtime_ns``; none of it if the
-    source was left, and why: ``left``). Several processes may append; a line that a killed one
-    left unfinished is passed over.
+    source was left, and why: ``left``; ``incomplete`` if frames of the source are missing).
+    Several processes may append; a line that a killed one left unfinished is passed over.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,10 +60,19 @@ class Journal:
         """Whether an entry of ``target`` was added since this run began."""
         return target.name in self._news
 
-    def add(self, target: Path, source: Entry, settings: str, left: str = "") -> None:
-        """Note that ``target`` is made, or why its source was ``left``."""
+    def add(
+        self,
+        target: Path,
+        source: Entry,
+        settings: str,
+        left: str = "",
+        *,
+        incomplete: bool = False,
+    ) -> None:
+        """Note that ``target`` is made, of all of its source or not, or why that was ``left``."""
         entry: Entry = {"name": target.name, **source, "settings": settings}
         entry |= {"left": left} if left else result_of(target) or {}
+        entry |= {"incomplete": True} if incomplete else {}
         entry["version"] = pack_version()
         line = json.dumps(entry).encode() + b"\n"
         flags = os.O_CREAT | os.O_APPEND | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
@@ -77,10 +88,21 @@ class Journal:
             os.close(descriptor)
 
 
-def source_of(path: Path) -> Entry:
-    """What tells one state of a source from another."""
-    found = path.stat()
-    return {"source": path.name, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+def source_of(source: Source) -> Entry:
+    """What tells one state of a source from another: of a row of pictures, of all of them."""
+    if source.pictures is None:
+        found = source.path.stat()
+        return {"source": source.path.name, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    from ..pipeline import find_pictures
+
+    pictures, _ = find_pictures(source.pictures)
+    facts = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in pictures]
+    return {
+        "source": source.pictures.absolute().name,
+        "size": sum(size for _, size, _ in facts),
+        "mtime_ns": max(mtime_ns for *_, mtime_ns in facts),
+        "pictures": hashlib.sha256(repr(facts).encode()).hexdigest()[:16],
+    }
 
 
 def result_of(path: Path) -> Entry | None:

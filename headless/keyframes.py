@@ -34,7 +34,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "Colour them under their names, then: colorizationnet colorize CLIP --keyframes DIR",
     )
     parser.add_argument("clip", type=Path, metavar="CLIP")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder"
+    )
     parser.add_argument(
         "--per-shot",
         type=int,
@@ -42,7 +44,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="keyframes a shot (default: %(default)s)",
     )
     parser.add_argument(
-        "--sensitivity", type=float, default=ShotOptions.sensitivity, help="0 to 1: more cuts"
+        "--sensitivity",
+        type=float,
+        default=ShotOptions.sensitivity,
+        help="0 to 1: more cuts (default: %(default)g)",
     )
     parser.add_argument(
         "--more",

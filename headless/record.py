@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import temp_prefix
-from ..host import KEY, record, use
+from ..host import KEY, PROMPT, WORKFLOW, record, use
 from ..options import ColorOptions, EncodeOptions, FilmOptions
 
 if TYPE_CHECKING:
     from .standin.workflow import Prompt
 
-PROMPT, WORKFLOW = "prompt", "workflow"
 # The formats of clips that Colorize Video offers: Save Video cannot copy ProRes.
 NODE_FORMATS = {"h264", "hevc", "av1", "vp9", "ffv1"}
 
@@ -27,12 +25,14 @@ class Made:
     """All that a result depends on beside its source.
 
     ``weights``: the file's name and SHA-256. Of a clip, ``film``, ``encode`` and the part that was
-    coloured (``start`` and ``duration`` in seconds); of a photo none of it but ``bit_depth``.
+    coloured (``start`` and ``duration`` in seconds); of a photo none of it but ``bit_depth`` and
+    ``compare``: whether its left half was left.
     """
 
     weights: tuple[str, str]
     color: ColorOptions
     bit_depth: int | None = None
+    compare: bool = False
     film: FilmOptions | None = None
     encode: EncodeOptions | None = None
     start: float = 0.0
@@ -51,13 +51,16 @@ class Made:
             found |= {"format": self.encode.format, "crf": self.encode.quality}
             found |= {"strokes": self.strokes or None, "fps": self.fps}
             found |= {"start": self.start or None, "duration": self.duration}
+        else:
+            found["compare"] = "half" if self.compare else None
         return {key: value for key, value in found.items() if value is not None}
 
     def record(self, source: Path, target: Path) -> dict[str, str]:
         """What the result ``target`` of ``source`` carries, as JSON by name.
 
         ``prompt`` and ``workflow`` are ComfyUI's, and left out for what its nodes do not do: a film
-        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own.
+        by keyframes, of pictures, in ProRes, or in another bit depth than the format's own, and a
+        photo beside what it was.
         """
         name, digest = self.weights
         texts = {KEY: record({name: digest}, source=source.name, settings=self.settings())}
@@ -77,6 +80,8 @@ class Made:
         model = {"model_name": self.weights[0], "precision": self.color.precision}
         loader = _node("ColorizationNetLoadModel", **model)
         if self.film is None or self.encode is None:
+            if self.compare:
+                return None
             images = {"model": ["1", 0], "images": ["2", 0], **color}
             return {
                 "1": loader,
@@ -108,22 +113,6 @@ class Made:
             prompt["5"] = _node("Video Slice", video=["2", 0], **part, strict_duration=False)
             prompt["3"]["inputs"]["video"] = ["5", 0]
         return prompt
-
-
-def for_clip(texts: Mapping[str, str], of_source: Mapping[str, str]) -> dict[str, str]:
-    """``texts`` for a clip whose source has the tags ``of_source``.
-
-    What made the source is replaced if this pack did; another program's workflow is kept under
-    `source_prompt` and `source_workflow`. An empty value removes a tag of the source.
-    """
-    if KEY in of_source:
-        return {key: "" for key in (PROMPT, WORKFLOW, KEY)} | dict(texts)
-    kept = {
-        f"source_{key}": of_source[key]
-        for key in (PROMPT, WORKFLOW)
-        if texts and key in of_source and f"source_{key}" not in of_source
-    }
-    return kept | dict(texts)
 
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:

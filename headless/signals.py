@@ -14,6 +14,7 @@ NUMBERS = [
 ]
 
 _ended: list[int] = []
+_holding = 0  # blocks of `held` that are being run
 _terminals: list[int] = []  # descriptors; one that has hung up no longer says what it was
 
 
@@ -42,6 +43,20 @@ def raised() -> Iterator[None]:
         _ended.clear()
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Raise `Ended` at the end of the block where a signal has come within it."""
+    global _holding
+    before = len(_ended)
+    _holding += 1
+    try:
+        yield
+    finally:
+        _holding -= 1
+        if len(_ended) > before:
+            check()
+
+
 def check() -> None:
     """Raise `Ended` if a signal has come: an exception out of a destructor goes no further."""
     if _ended:
@@ -54,7 +69,8 @@ def _end(number: int, _: object) -> None:
     if _ended and number != signal.SIGINT:
         return  # it is ending already, and shall be let clean up
     _ended.append(number)
-    raise Ended(number)
+    if not _holding:
+        raise Ended(number)
 
 
 def _leave_terminal() -> None:

@@ -50,28 +50,33 @@ def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = Fal
     """The photos and clips of the command line, those in folders in the order of their names.
 
     A name such as ``%05d.png`` is a film of pictures, and so is a folder with ``as_film``.
-    Of a folder, hidden files and earlier results are no sources, nor is anything in ``output``.
+    Of a folder, hidden files and earlier results are no sources, nor is anything in ``output``, and
+    of several names those are not that are the results of others (``*.jpg``).
     Raises ``FileNotFoundError`` for a name that is missing, and ``ValueError`` for a folder
     without sources, or a single file that is none.
     """
     from ..pipeline import is_pattern
 
     sources = Sources()
+    originals = {path.with_suffix("") for path in inputs}
     for path in inputs:
         if path.is_dir() and as_film:
-            sources.found.append(Source(path.absolute(), is_clip=True, pictures=path))
+            _check_row(path)
+            sources.found.append(Source(_with_name(path), is_clip=True, pictures=path))
         elif is_pattern(path):
-            folder = path.absolute().parent
-            sources.found.append(Source(folder, is_clip=True, pictures=path))
+            sources.found.append(Source(_with_name(path.parent), is_clip=True, pictures=path))
         elif path.is_dir():
             before = len(sources.found)
             _look_into(path, output, sources)
             if len(sources.found) == before:
-                left = sum(map(len, sources.skipped.values()))
-                others = f" ({left} files of other kinds)" if left else ""
+                left = (f"{len(files)} {why}" for why, files in sources.skipped.items() if files)
+                others = ", ".join(left)
+                others = f" (there are {others})" if others else ""
                 raise ValueError(f"There are no photos or clips to colorize in {path}{others}.")
         elif not path.exists():
             raise FileNotFoundError(f"There is no file {path}; check the name.")
+        elif path.stem.endswith(RESULT) and _original(path) in originals:
+            sources.skipped["earlier results"].append(path)
         else:
             is_clip, problem, _ = _look_at(path)
             sources.found.append(Source(path, is_clip=is_clip, problem=problem))
@@ -82,6 +87,27 @@ def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = Fal
         if source.problem:
             raise ValueError(f"{source.path} cannot be coloured: {source.problem}.")
     return sources
+
+
+def _with_name(folder: Path) -> Path:
+    """The folder as it is called, for its result bears that."""
+    return folder if folder.name not in ("", "..") else folder.resolve()
+
+
+def _original(result: Path) -> Path:
+    """What a result is of, without the suffix."""
+    return result.with_name(result.stem.removesuffix(RESULT))
+
+
+def _check_row(folder: Path) -> None:
+    """Raise ``ValueError`` where results of the pictures in a folder would be taken for others."""
+    stems = {file.stem for file in folder.iterdir()}
+    for file in sorted(folder.iterdir()):
+        if file.stem.endswith(RESULT) and file.stem.removesuffix(RESULT) in stems:
+            raise ValueError(
+                f"{file} is the result of another picture there; move the results, or name the "
+                "row of pictures, such as %05d.png."
+            )
 
 
 def _look_into(folder: Path, output: Path | None, sources: Sources) -> None:

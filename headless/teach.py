@@ -20,7 +20,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Teach the network the colours of one or a few coloured frames, and print the "
         "model written; colorize --model then colours the whole shot with it.",
     )
-    parser.add_argument("frames", nargs="+", type=Path, metavar="FRAME")
+    parser.add_argument(
+        "frames", nargs="+", type=Path, metavar="FRAME", help="a frame of the shot, in colour"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="the model's name, .safetensors"
     )
@@ -28,7 +30,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", type=Path, help="where to start (default: the shipped weights)")
     counts = parser.add_mutually_exclusive_group()
     counts.add_argument(
-        "--strokes", action="store_true", help="only the pixels that have colour count"
+        "--strokes",
+        action="store_true",
+        help="the frames are grey with colour painted on them, and only that counts",
     )
     counts.add_argument(
         "--mask",
@@ -43,7 +47,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=TeachOptions.steps,
         help="how long to learn (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=TeachOptions.seed)
+    parser.add_argument(
+        "--seed", type=int, default=TeachOptions.seed, help="of what is drawn by chance"
+    )
     parser.set_defaults(main=main)
 
 

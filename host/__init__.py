@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from .base import Host, Progress, VideoSource
-from .origin import KEY, made_by, record
+from .base import Host, Progress, VideoSource, verdict
+from .origin import KEY, PROMPT, WORKFLOW, for_clip, made_by, record
 from .paths import SUFFIXES, SavePath
 
 # ComfyUI imports both before it loads any custom node; nothing else brings them in.
@@ -28,17 +28,21 @@ else:
 
 __all__ = [
     "KEY",
+    "PROMPT",
     "SUFFIXES",
+    "WORKFLOW",
     "Host",
     "Progress",
     "SavePath",
     "VideoSource",
     "current",
+    "for_clip",
     "io",
     "made_by",
     "record",
     "ui",
     "use",
+    "verdict",
 ]
 
 _current: ContextVar[Host | None] = ContextVar("host", default=None)

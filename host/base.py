@@ -30,6 +30,15 @@ class VideoSource(NamedTuple):
     duration: float = 0.0
 
 
+def verdict(ask: Callable[..., object], *arguments: object) -> bool | str:
+    """What a node's ``validate_inputs`` says of a name that ``ask`` may refuse: True, or why."""
+    try:
+        ask(*arguments)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return True
+
+
 class Progress(ABC):
     """A piece of work as the user sees it: how much is done and, now and then, a picture.
 
@@ -58,6 +67,9 @@ class Progress(ABC):
             self._next_preview = time.monotonic() + PREVIEW_INTERVAL
         self.done, self.total = done, total
         self._show(image)
+
+    def tell(self, text: str) -> None:  # noqa: B027, a host may have no room for it
+        """Say in a few words what is being done now, or what came of it."""
 
     @abstractmethod
     def _show(self, image: Tensor | None) -> None:

@@ -31,6 +31,7 @@ from . import paths
 from .base import Progress, VideoSource
 from .describe import answer_descriptions
 from .origin import made_by
+from .page import show_text
 from .paths import SavePath
 
 log = logging.getLogger(__name__)
@@ -180,6 +181,9 @@ class _NodeProgress(Progress):
             levels = image.mul(255).round().clamp(0, 255).byte().cpu().numpy()
             preview = "JPEG", Image.fromarray(levels), args.preview_size
         self._bar.update_absolute(self.done, self.total, preview)
+
+    def tell(self, text: str) -> None:
+        show_text(text)
 
 
 def _folder(kind: str) -> str:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
+
+from .page import page_server
 
 if TYPE_CHECKING:
     from . import io
@@ -17,8 +18,8 @@ def answer_descriptions(nodes: list[type[io.ComfyNode]]) -> None:
 
     For the nodes that have such a class method, which gives what JSON can hold.
     """
-    instance = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if instance is None:  # ComfyUI without its page, as in a script
+    server = page_server()
+    if server is None:
         return
     from aiohttp import web
 
@@ -26,7 +27,7 @@ def answer_descriptions(nodes: list[type[io.ComfyNode]]) -> None:
         node.GET_SCHEMA().node_id: node for node in nodes if hasattr(node, "describe")
     }
 
-    @instance.routes.get("/colorizationnet/describe/{node}")
+    @server.routes.get("/colorizationnet/describe/{node}")
     async def describe(request: web.Request) -> web.Response:
         node = known.get(request.match_info["node"])
         if node is None:

@@ -12,7 +12,8 @@ from typing import Any
 from ..files import sha256_of
 from ..version import pack_version
 
-KEY = "colorizationnet"  # beside ComfyUI's `prompt` and `workflow`
+PROMPT, WORKFLOW = "prompt", "workflow"  # as ComfyUI calls them
+KEY = "colorizationnet"  # beside them
 LOADER = "ColorizationNetLoadModel"
 
 
@@ -36,6 +37,22 @@ def record(weights: Mapping[str, str], **more: Any) -> str:
     """The pack's own entry in a file's metadata: JSON of its version, ``weights`` by their name
     with their SHA-256, and ``more``."""
     return json.dumps({"version": pack_version(), "weights": weights, **more})
+
+
+def for_clip(texts: Mapping[str, str], of_source: Mapping[str, str]) -> dict[str, str]:
+    """``texts`` for a clip whose source has the tags ``of_source``.
+
+    What made the source is replaced if this pack did; another program's workflow is kept under
+    `source_prompt` and `source_workflow`. An empty value removes a tag of the source.
+    """
+    if KEY in of_source:
+        return {key: "" for key in (PROMPT, WORKFLOW, KEY)} | dict(texts)
+    kept = {
+        f"source_{key}": of_source[key]
+        for key in (PROMPT, WORKFLOW)
+        if texts and key in of_source and f"source_{key}" not in of_source
+    }
+    return kept | dict(texts)
 
 
 def _digest(path: Path) -> str:

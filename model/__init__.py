@@ -6,15 +6,15 @@ from .color import KB, KG, KR, interleaved_luma, merge, rgb_to_chroma, rgb_to_lu
 from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, teach
 from .parallel import limited_threads, parallel_map, run_single_threaded
 from .planes import chroma_planes, small_luma
-from .resize import resize, resize_columns, resize_rows, scaled
+from .resize import resize, resize_columns, resize_rows, scaled, short_side_scale
 from .temporal import (
     LOOK_AHEAD,
-    MAX_FRAMES,
     ChromaBatch,
     CutDetector,
     KeyframePicker,
     Reference,
     ReferenceAdvisor,
+    averaged_frames,
     filter_size,
     keyframe_thumbnail,
     mark_shots,
@@ -32,7 +32,6 @@ __all__ = [
     "KG",
     "KR",
     "LOOK_AHEAD",
-    "MAX_FRAMES",
     "TEACHING",
     "Architecture",
     "ChromaBatch",
@@ -45,6 +44,7 @@ __all__ = [
     "ReferenceAdvisor",
     "WeightsError",
     "WeightsFile",
+    "averaged_frames",
     "chroma_planes",
     "filter_size",
     "keyframe_thumbnail",
@@ -64,6 +64,7 @@ __all__ = [
     "run_single_threaded",
     "save_model",
     "scaled",
+    "short_side_scale",
     "small_luma",
     "stabilize_chroma",
     "stabilize_recalled",

@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+LONGEST = 16  # times the short side: the longest picture that is worked on at its short side
 BLOCK = 128  # the longer side of a block of results; a block reads only the pixels near to it
 
 
@@ -18,6 +19,16 @@ def scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
     """Height and width ``scale`` times ``size``, 1 px at least."""
     height, width = (max(1, round(side * scale)) for side in size)
     return height, width
+
+
+def short_side_scale(size: Sequence[int], side: float) -> float:
+    """What brings ``size``, height and width, to a short side of ``side`` px.
+
+    A picture more than `LONGEST` times as long as wide (a strip, or a damaged header) gets no more
+    pixels than one of that aspect has.
+    """
+    height, width = size
+    return min(side / min(height, width), side * math.sqrt(LONGEST / (height * width)))
 
 
 def resize(planes: Tensor, size: Sequence[int]) -> Tensor:

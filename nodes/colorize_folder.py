@@ -2,7 +2,7 @@ import logging
 from pathlib import Path
 
 from ..host import current, io, ui
-from ..pipeline import PhotoError, colorize_photo, result_suffix
+from ..pipeline import PhotoError, colorize_photo, result_paths, result_suffix
 from .types import (
     ColorizationModel,
     check_folder,
@@ -66,8 +66,12 @@ class ColorizeFolder(io.ComfyNode):
         return check_saturation(saturation) if is_sound is True else is_sound
 
     @classmethod
-    def fingerprint_inputs(cls, folder, **_):
-        return folder_state(folder)
+    def fingerprint_inputs(cls, folder, output_folder, **_):
+        """Another also where a result has been deleted since."""
+        missing = [
+            file.name for file, result in _results(folder, output_folder) if not result.exists()
+        ]
+        return folder_state(folder), missing
 
     @classmethod
     def execute(
@@ -84,19 +88,16 @@ class ColorizeFolder(io.ComfyNode):
         host = current()
         options = color_options(model, render_size, strength, saturation, quality, look=look)
         network = model.load(options, 1, TYPICAL, TYPICAL)
-        files = host.folder_files(folder, "image")
-        target = host.output_folder(output_folder)
-        if target.resolve() == files[0].parent.resolve():
+        results = _results(folder, output_folder)
+        source, result = results[0]
+        target = result.parent
+        if target.resolve() == source.parent.resolve():
             raise ValueError("The coloured photos cannot lie among the photos; choose another one.")
         record = host.metadata(cls)
         made: list[Path] = []
         failed: list[str] = []
-        with host.progress(len(files)) as progress:
-            for done, file in enumerate(files, 1):
-                suffix, _ = result_suffix(file)
-                result = target / f"{file.stem}{suffix}"
-                if result in made:
-                    result = target / f"{file.name}{suffix}"
+        with host.progress(len(results)) as progress:
+            for done, (file, result) in enumerate(results, 1):
                 try:
                     if not result.exists():
                         colorize_photo(
@@ -112,7 +113,7 @@ class ColorizeFolder(io.ComfyNode):
                 except PhotoError as error:
                     log.warning("%s", error)
                     failed.append(str(error))
-                progress.report(done, len(files), None)
+                progress.report(done, len(results), None)
         if not made:
             raise ValueError(failed[0])
         place = target.resolve().relative_to(host.output_folder(".").resolve()).as_posix()
@@ -122,3 +123,11 @@ class ColorizeFolder(io.ComfyNode):
             if file.suffix.lower() in SHOWN
         ]
         return io.NodeOutput(ui=ui.SavedImages(shown))
+
+
+def _results(folder: str, output_folder: str) -> list[tuple[Path, Path]]:
+    """The photos of the folder, each with its result."""
+    host = current()
+    files, target = host.folder_files(folder, "image"), host.output_folder(output_folder)
+    wanted = [(file, target, result_suffix(file)[0]) for file in files]
+    return list(zip(files, result_paths(wanted), strict=True))

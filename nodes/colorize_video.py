@@ -2,7 +2,7 @@ import logging
 from dataclasses import replace
 
 from ..files import AtomicOutput
-from ..host import current, io, ui
+from ..host import current, for_clip, io, ui
 from ..options import COMPARISONS, MAX_TEACH_STEPS, EncodeOptions, FilmOptions, TeachOptions
 from ..pipeline import FORMATS, FilmConfidence, TaughtNetworks, colorize_film, probe
 from .types import (
@@ -205,13 +205,21 @@ class ColorizeVideo(io.ComfyNode):
             scores = host.output_path(score_prefix, ".json", clip.width, clip.height)
         confidence = FilmConfidence(len(frames))
         with host.progress(len(frames)) as progress:
+
+            def tell(shot: int, shots: int, taught: bool) -> None:
+                progress.tell(f"shot {shot} of {shots}: {'teaching' if taught else 'colouring'}")
+
             colorize_film(
                 clip,
                 saved.path,
                 network,
                 options,
                 FilmOptions(stability, compare),
-                EncodeOptions(format, None if crf < 0 else crf, metadata=host.metadata(cls)),
+                EncodeOptions(
+                    format,
+                    None if crf < 0 else crf,
+                    metadata=for_clip(host.metadata(cls), clip.tags),
+                ),
                 frames=frames,
                 shots=shots,
                 keyframes=keyframes,
@@ -222,12 +230,14 @@ class ColorizeVideo(io.ComfyNode):
                 on_progress=progress.report,
                 check=host.check_cancelled,
                 on_confidence=confidence.hear,
+                on_shot=tell,
             )
+            if keyframes is not None:
+                progress.tell(confidence.summary)
+                log.info("%s: %s", source.name, confidence.summary)
         colored = host.video_from_file(saved.path)
         if keyframes is None:
             return colored, []
-        share = 100 * confidence.mean
-        log.info("%s: %.0f %% of its colours known from keyframes", source.name, share)
         if scores:
             with AtomicOutput(scores.path) as part:
                 confidence.write(part, clip)

@@ -1,6 +1,6 @@
 import torch
 
-from ..host import current, io
+from ..host import current, io, verdict
 from ..pipeline import load_frames, probe
 
 
@@ -102,11 +102,7 @@ class LoadVideoFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        try:
-            current().input_path(file, "video")
-        except (OSError, ValueError) as error:
-            return str(error)
-        return True
+        return verdict(current().input_path, file, "video")
 
     @classmethod
     def describe(cls, file: str) -> dict[str, float]:

@@ -53,6 +53,7 @@ class SaveVideoFrames(io.ComfyNode):
                     min=-1,
                     max=100,
                     optional=True,
+                    advanced=True,
                     tooltip="The encoder's own number (crf for h264, hevc, av1 and vp9: lower is "
                     "better); -1, auto, takes the format's default.",
                 ),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..host import current, io
+from ..host import current, io, verdict
 from ..options import (
     LOOKS,
     MAX_RENDER_SIZE,
@@ -103,12 +103,7 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
 
 def check_folder(folder: str | None) -> bool | str:
     """What ``validate_inputs`` says of a folder of pictures; None is what a link will bring."""
-    try:
-        if folder is not None:
-            current().folder_files(folder, "image")
-    except (OSError, ValueError) as error:
-        return str(error)
-    return True
+    return True if folder is None else verdict(current().folder_files, folder, "image")
 
 
 def folder_state(folder: str) -> list[tuple[str, int, int]]:
@@ -151,7 +146,7 @@ def stability_input():
         max=1.0,
         step=0.05,
         tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
-        "frame by itself, 0.5 takes the mean of two or three seconds, 1 of all the time that a "
-        "surface is in sight. Above 0.5 only long, still shots get stiller; lower it where true "
-        "changes of colour come late.",
+        "frame by itself, 0.5 takes the mean of two or three seconds of the same surface. Above "
+        "that colours hold on through shade, dirt, grain and motion too, and through true changes "
+        "of colour: stiller, but at 1 they may trail a little behind what moves.",
     )

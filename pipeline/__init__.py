@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from .more_keyframes import Suggestion, suggest_keyframes, with_keyframes
     from .photo import PhotoError, colorize_photo, read_photo, result_suffix, write_photo
     from .reference_names import find_references, in_order
+    from .result_names import result_paths
     from .segments import colorize_long_film
     from .shots import ClipShots, Shot, find_shots, keyframe_images, load_keyframes, small_keyframe
     from .stabilize import stabilize_images
     from .taught_networks import TaughtNetworks
-    from .teaching import is_kept, painted_pixels, teach
+    from .teaching import is_kept, key_of_taught, painted_pixels, teach
 
 __all__ = [
     "FORMATS",
@@ -69,6 +70,7 @@ __all__ = [
     "in_order",
     "is_kept",
     "is_pattern",
+    "key_of_taught",
     "keyframe_images",
     "load_frames",
     "load_keyframes",
@@ -78,6 +80,7 @@ __all__ = [
     "probe",
     "probe_pictures",
     "read_photo",
+    "result_paths",
     "result_suffix",
     "save_frames",
     "save_model",
@@ -107,10 +110,11 @@ __getattr__ = imported_on_demand(
         ".more_keyframes": "Suggestion suggest_keyframes with_keyframes",
         ".photo": "PhotoError colorize_photo read_photo result_suffix write_photo",
         ".reference_names": "find_references in_order",
+        ".result_names": "result_paths",
         ".segments": "colorize_long_film",
         ".shots": "ClipShots Shot find_shots keyframe_images load_keyframes small_keyframe",
         ".stabilize": "stabilize_images",
         ".taught_networks": "TaughtNetworks",
-        ".teaching": "is_kept painted_pixels teach",
+        ".teaching": "is_kept key_of_taught painted_pixels teach",
     },
 )

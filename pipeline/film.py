@@ -49,7 +49,8 @@ DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
 PREVIEW_WIDTH = 384  # px
 
 Planes = tuple[np.ndarray, np.ndarray]
-OnConfidence = Callable[[int, Tensor], None]
+OnConfidence = Callable[[int, Tensor, Tensor], None]
+OnShot = Callable[[int, int, bool], None]
 
 
 @torch.inference_mode()
@@ -71,6 +72,7 @@ def colorize_film(
     on_progress: OnProgress | None = None,
     check: Check | None = None,
     on_confidence: OnConfidence | None = None,
+    on_shot: OnShot | None = None,
 ) -> int:
     """Colorize the clip ``source`` into the file ``target``; gives the number of frames.
 
@@ -89,8 +91,10 @@ def colorize_film(
 
     ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
     steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
-    each frame coloured by keyframes its number and how well its colours are known from them, a map
-    ``(h, w)`` of 0 (the taught network's guess) to 1. Raises ``ValueError`` for
+    each frame coloured by keyframes its number and two maps ``(h, w)``: how well its colours are
+    known from them, 0 (the taught network's guess) to 1, and by how much its chroma is expected to
+    be off. ``on_shot`` hears, of a film with keyframes, the number from 1 of the shot that is next,
+    of how many, and whether it is taught first (True) or coloured now. Raises ``ValueError`` for
     what cannot be done, `VideoError` for a clip that cannot be read or written, and
     ``FileExistsError`` when ``target`` exists and ``encode`` does not say to overwrite.
     """
@@ -110,6 +114,7 @@ def colorize_film(
         frames,
         progress=FilmProgress(on_progress, len(frames) + colors.steps),
         on_confidence=on_confidence,
+        on_shot=on_shot,
         check=check,
     )
     return recolor(
@@ -188,6 +193,7 @@ class FilmPainter:
         lead: int = 0,
         progress: FilmProgress | None = None,
         on_confidence: OnConfidence | None = None,
+        on_shot: OnShot | None = None,
         check: Check | None = None,
     ) -> None:
         self.colors, self.network, self.color, self.film = colors, colors.network, color, film
@@ -195,7 +201,7 @@ class FilmPainter:
         # Beside a decoder and an encoder, threads that wait for each other cost more than they
         # bring; teaching has the cores for itself.
         self.threads = max(1, torch.get_num_threads() // 2)
-        self.check, self.on_confidence = check, on_confidence
+        self.check, self.on_confidence, self.on_shot = check, on_confidence, on_shot
         self.references = colors.references and colors.references()  # of all shots, in order
         self.progress = progress or FilmProgress(None, 0)
         self.first_frame, self.frame_count = frames.start, len(frames)
@@ -248,10 +254,10 @@ class FilmPainter:
             yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
-        for frame, (chroma, confidence) in enumerate(recalled, self.start):
+        for frame, found in enumerate(recalled, self.start):
             if self.on_confidence and frame >= self.counted:
-                self.on_confidence(frame, confidence[0, 0])
-            yield chroma[0]
+                self.on_confidence(frame, found.confidence[0, 0], found.error[0, 0])
+            yield found.chroma[0]
 
     def _small_chroma(
         self,
@@ -311,8 +317,15 @@ class FilmPainter:
         if shot.grey:
             color = replace(color, saturation=0.0)
         elif shot.keyframes is not None:
+            self._tell(shot, taught=True)
             network = self._taught(shot.keyframes)
+        self._tell(shot, taught=False)
         return network.chroma_model(color, self.device, film=True)
+
+    def _tell(self, shot: ShotColors, *, taught: bool) -> None:
+        if self.on_shot is not None and self.references is not None:
+            number = next(n for n, known in enumerate(self.shots, 1) if known is shot)
+            self.on_shot(number, len(self.shots), taught)
 
     def _taught(self, keyframes: list[Tensor]) -> Network:
         before, colors = self.progress.done, self.colors

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..callbacks import Check, OnProgress
 from ..model import (
-    ChromaModel,
     Network,
     interleaved_luma,
     merge,
     parallel_map,
+    resize,
     resize_columns,
     resize_rows,
 )
@@ -68,9 +68,10 @@ def colorize_images(
     together = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
     for start in range(0, len(images), together):
         lumas = [_luma(image[..., :3]) for image in images[start : start + together]]
-        small = torch.stack([_shrunk(luma, model) for luma in lumas])
+        size = model.input_size(*images.shape[1:3])
+        small = torch.stack([resize(luma[None].to(model.device), size) for luma in lumas])
         predict = model.rgb if options.mode == "network" else model.chroma
-        for index, color in enumerate(predict(small, check), start):
+        for index, color in enumerate(predict(small.clamp_(0, 1), check), start):
             weight = None if mask is None else mask[min(index, len(mask) - 1)]
             colored = result[index, ..., :3]
             luma = lumas[index - start]
@@ -92,13 +93,6 @@ def _luma(image: Tensor) -> Tensor:
     height, width = luma.shape
     _by_bands(work, height, width, luma.device)
     return luma
-
-
-def _shrunk(luma: Tensor, model: ChromaModel) -> Tensor:
-    """``luma`` ``(H, W)`` as ``(1, h, w)`` at the size at which ``model`` looks, on its device."""
-    height, width = model.input_size(*luma.shape)
-    rows = resize_rows(luma.to(model.device)[None], height)
-    return resize_columns(rows, width).clamp_(0, 1)
 
 
 def _paint(

@@ -8,10 +8,10 @@ from pathlib import Path
 from ..video import Clip
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
-# 00:01:05.200 and, where a file system has no colons, 00-01-05.200 or 00_01_05.200
 SAVED = re.compile(r"_\d{5}_$")  # the counter that ComfyUI's Save Image puts behind a name
 # 1m05.200s, as in the names of Shot Keyframes' previews
 MINUTES = re.compile(r"(?<!\d)(\d+)m(\d{2}(?:[.,]\d{1,6})?)s$")
+# 00:01:05.200 and, where a file system has no colons, 00-01-05.200 or 00_01_05.200
 TIME = re.compile(r"(?<!\d)(\d{1,2})[:_-](\d{2})[:_-](\d{2}(?:[.,]\d{1,6})?)$")
 NUMBER = re.compile(r"(\d+)$")
 

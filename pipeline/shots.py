@@ -22,6 +22,7 @@ from ..model import (
     rgb_to_chroma,
     rgb_to_luma,
     scaled,
+    short_side_scale,
 )
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
@@ -198,7 +199,8 @@ def find_shots(
         thumbnails.extend(map(picker.thumbnail, keyframes))
         shots.append(Shot(first, tuple(first + frame for frame in keyframes)))
 
-    size = scaled((clip.height, clip.width), SMALL_SIDE / min(clip.width, clip.height))
+    full_size = clip.height, clip.width
+    size = scaled(full_size, short_side_scale(full_size, SMALL_SIDE))
     luma = read_small_luma(clip, frames, size, on_progress, check)
     for frame, (begins, small) in enumerate(mark_shots(luma, options.sensitivity)):
         if begins:

@@ -13,6 +13,7 @@ from ..model import (
     rgb_to_chroma,
     rgb_to_luma,
     scaled,
+    short_side_scale,
     stabilize_chroma,
 )
 from ..options import FilmOptions
@@ -54,7 +55,8 @@ def stabilize_images(
 
 def stabilized_size(height: int, width: int) -> tuple[int, int]:
     """The size at which the corrections to detailed chroma of this size are computed."""
-    return scaled((height, width), min(1.0, SHORT_SIDE / min(height, width)))
+    size = height, width
+    return scaled(size, min(1.0, short_side_scale(size, SHORT_SIDE)))
 
 
 def _frames(batches: Iterable[Tensor], check: Check | None) -> Iterator[Tensor]:

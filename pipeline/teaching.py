@@ -49,11 +49,7 @@ def teach(
         )
     given = masks
     if strokes:
-        painted = [painted_pixels(reference) for reference in references]
-        masks = [
-            part if mask is None else part * mask
-            for part, mask in zip(painted, masks or [None] * len(painted), strict=True)
-        ]
+        masks = _painted(references, masks)
     key = "" if kept is None else teaching_key(network, references, options, masks, device)
     if kept is not None and (found := kept.find(key)) is not None:
         if on_progress is not None:
@@ -75,6 +71,30 @@ def teach(
     if kept is not None:
         kept.keep(key, taught)
     return taught
+
+
+def key_of_taught(
+    network: Network,
+    references: Sequence[Tensor],
+    options: TeachOptions = DEFAULTS,
+    *,
+    strokes: bool = False,
+    device: torch.device | str = "cpu",
+) -> str:
+    """The key by which `teach` finds in ``kept`` what the same arguments have taught before."""
+    masks = _painted(references, None) if strokes else None
+    return teaching_key(network, references, options, masks, device)
+
+
+def _painted(
+    references: Sequence[Tensor], masks: Sequence[Tensor | None] | None
+) -> Sequence[Tensor | None]:
+    """The ``masks`` as far as something is painted there."""
+    painted = [painted_pixels(reference) for reference in references]
+    return [
+        part if mask is None else part * mask
+        for part, mask in zip(painted, masks or [None] * len(painted), strict=True)
+    ]
 
 
 def painted_pixels(image: Tensor) -> Tensor:

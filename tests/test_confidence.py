@@ -77,19 +77,24 @@ def test_scores_and_maps_tell_what_no_keyframe_shows(clip, tmp_path):
     maps = heard.pictures(probe(clip), range(FRAMES))
     assert maps.shape == (6, HEIGHT, WIDTH, 3) and 0 <= maps.min() <= maps.max() <= 1
     orange = maps[..., 0] - maps[..., 2]
-    assert orange[:4].mean() < 0.15 < orange[-1, :, 60:].mean()
+    assert orange[:4].mean() < 0.5 * orange[-1, :, 60:].mean()
     assert orange[-1, :, :36].mean() < 0.5 * orange[-1, :, 60:].mean()
+    assert heard.errors[3] == min(heard.errors) and 2 * max(heard.errors[:12]) < heard.errors[-1]
+    assert f"off by {np.mean(heard.errors):.1f} levels" in heard.summary
     heard.write(tmp_path / "score.json", probe(clip))
     assert json.loads((tmp_path / "score.json").read_text()) == {
         "clip": "clip.mkv",
         "confidence": heard.scores,
+        "error": heard.errors,
     }
 
 
 def test_the_maps_of_a_part_are_of_that_part(clip):
     heard = FilmConfidence(4)
     for frame in range(4):
-        heard.hear(frame, torch.full((8, 12), 1.0 if frame < 3 else 0.0))
+        known = torch.full((8, 12), 1.0 if frame < 3 else 0.0)
+        heard.hear(frame, known, (1 - known) / 5)
+    assert heard.errors == [0, 0, 0, pytest.approx(51)]
     early, late = (heard.pictures(probe(clip), range(k, k + 4))[-1] for k in (0, 12))
     assert (early[:, 60:] - late[:, 60:]).abs().mean() > 0.02
     assert torch.equal(early[:, :36], late[:, :36])

@@ -1,8 +1,5 @@
 """The stand-in's nodes of ComfyUI itself, against figures worked out by hand or by other means."""
 
-import subprocess
-
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -14,6 +11,7 @@ from colorizationnet.host import io, use
 from colorizationnet.nodes import NODES
 from colorizationnet.video import probe
 from PIL import Image
+from video_clips import ffmpeg
 
 BY_ID = {}
 with use(StandInHost()):
@@ -279,10 +277,11 @@ def film(host):
     """A second of 25 frames, each of its own grey, with sound."""
     path = host.input / "film.mp4"
     grey = "geq=lum='40+8*N':cb=128:cr=128"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi"]
-    command += ["-i", f"color=size=32x16:rate=25:duration=1,format=yuv420p,{grey}"]
-    command += ["-f", "lavfi", "-i", "sine=440:duration=1:sample_rate=48000", "-shortest"]
-    subprocess.run([*command, "-c:v", "libx264", "-qp", "0", "-g", "10", str(path)], check=True)
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"color=size=32x16:rate=25:duration=1,format=yuv420p,{grey}"),
+        *("-f", "lavfi", "-i", "sine=440:duration=1:sample_rate=48000", "-shortest"),
+        *("-c:v", "libx264", "-qp", "0", "-g", "10", path),
+    )
     return path
 
 

@@ -14,6 +14,7 @@ from colorizationnet.host import use
 from colorizationnet.nodes import NODES
 
 TEMPLATES = sorted((Path(__file__).parents[1] / "workflows").glob("*.json"))
+BLUEPRINTS = sorted((Path(__file__).parents[1] / "subgraphs").glob("*.json"))
 with use(StandInHost()):
     SCHEMAS = {schema.node_id: schema for schema in (n.GET_SCHEMA() for n in [*NODES, *CORE_NODES])}
 
@@ -50,6 +51,17 @@ def test_a_template_becomes_its_twin(path):
         assert {name: found[name] for name in left_out} == {
             name: defaults[name] for name in left_out
         }
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_becomes_the_nodes_that_it_holds(path):
+    workflow = json.loads(path.read_text())
+    (graph,) = workflow["definitions"]["subgraphs"]
+    prompt = convert(workflow)
+    assert [node["class_type"] for node in prompt.values()] == [n["type"] for n in graph["nodes"]]
+    for node in prompt.values():
+        for widget in widgets_of(node["class_type"]).widgets:
+            assert node["inputs"][widget.name] == widget.default
 
 
 # Hand-made graphs. A node is (id, type, mode, inputs, outputs, widgets_values); an input is

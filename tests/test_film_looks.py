@@ -1,13 +1,11 @@
 """A film's network looks at every other frame, and at each that is not midway between others."""
 
-import subprocess
-
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.model import load_model
 from colorizationnet.options import EncodeOptions, FilmOptions
 from colorizationnet.pipeline import colorize_film
+from video_clips import ffmpeg, raw_pictures
 
 SIZE = 128, 96
 COUNT = 40
@@ -40,13 +38,10 @@ class Counting:
 
 def clip(path, picture):
     """A grey clip of the pictures that ffmpeg's geq makes of ``picture``."""
-    subprocess.run(
-        [
-            *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi"),
-            *("-i", f"nullsrc=s={SIZE[0]}x{SIZE[1]}:r=25,geq=lum='{picture}':cb=128:cr=128"),
-            *("-frames:v", str(COUNT), "-pix_fmt", "yuv420p", "-c:v", "ffv1", path),
-        ],
-        check=True,
+    geq = f"geq=lum='{picture}':cb=128:cr=128"
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"nullsrc=s={SIZE[0]}x{SIZE[1]}:r=25,{geq}"),
+        *("-frames:v", COUNT, "-pix_fmt", "yuv420p", "-c:v", "ffv1", path),
     )
     return path
 
@@ -58,15 +53,7 @@ JUMP = "128+100*sin((X+37*N*N)/9)"
 
 
 def chroma(path):
-    raw = subprocess.run(
-        [
-            *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path),
-            *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-"),
-        ],
-        check=True,
-        capture_output=True,
-    ).stdout
-    frames = np.frombuffer(raw, np.uint8).reshape(-1, SIZE[0] * SIZE[1] * 3 // 2)
+    frames = raw_pictures(path).reshape(-1, SIZE[0] * SIZE[1] * 3 // 2)
     return frames[:, SIZE[0] * SIZE[1] :].astype(int)
 
 

@@ -32,8 +32,10 @@ def test_a_folder_without_a_list_colours_a_film_and_its_score_is_written(tmp_pat
     arguments = ["colorize", clip, "--keyframes", colours, "--confidence", score]
     assert main([*map(str, arguments), "-o", str(tmp_path / "out.mp4")]) == 0
     assert probe(tmp_path / "out.mp4").frame_count == 40
-    confidence = json.loads(score.read_text())["confidence"]
-    assert len(confidence) == 40
+    written = json.loads(score.read_text())
+    confidence = written["confidence"]
+    assert len(confidence) == len(written["error"]) == 40
+    assert min(written["error"]) >= 0
     assert confidence[5] > 0.98
     assert all(0 <= value <= confidence[5] for value in confidence)
 

@@ -1,35 +1,24 @@
 """A film's strength blends its own colours with the new ones, as a photo's does."""
 
-import subprocess
-
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.model import load_model
 from colorizationnet.options import ColorOptions, EncodeOptions
 from colorizationnet.pipeline import colorize_film
+from video_clips import make_clip, raw_pictures
 
 SIZE = 96, 64
 
 
-def ffmpeg(*arguments):
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True).stdout
-
-
 def source(path, pix_fmt, codec="ffv1"):
-    ffmpeg(
-        *("-f", "lavfi", "-i", f"testsrc2=size={SIZE[0]}x{SIZE[1]}:rate=25", "-frames:v", "6"),
-        *("-pix_fmt", pix_fmt, "-c:v", codec, path),
-    )
-    return path
+    size = f"{SIZE[0]}x{SIZE[1]}"
+    return make_clip(path, "-pix_fmt", pix_fmt, "-c:v", codec, size=size, frames=6)
 
 
 def planes(path, pix_fmt="yuv420p"):
     """Y and UV of all frames, as ffmpeg itself gives them in this format."""
-    raw = ffmpeg("-i", path, "-f", "rawvideo", "-pix_fmt", pix_fmt, "-")
     dtype = np.uint16 if "10" in pix_fmt else np.uint8
-    frames = np.frombuffer(raw, dtype).reshape(6, -1).astype(int)
+    frames = raw_pictures(path, pix_fmt, dtype).reshape(6, -1).astype(int)
     return np.split(frames, [SIZE[0] * SIZE[1]], axis=1)
 
 

@@ -33,7 +33,7 @@ __all__ = ["comfy"]  # a fixture
 pytestmark = pytest.mark.slow
 
 SLOWEST = 60  # seconds
-LARGEST = 1 << 18  # pixels; what damage makes of a size may honestly take longer
+LARGEST = 1 << 22  # pixels; what damage makes of a size may honestly take longer
 SMALL = ColorOptions(render_size=16, quality="fast")
 
 

@@ -1,5 +1,6 @@
 """Rough endings of the command line: signals, kills, and what the next run finds."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from colorizationnet import files
 from colorizationnet.files import AtomicOutput
-from colorizationnet.headless import cli
+from colorizationnet.headless import claims, cli, signals
 from colorizationnet.headless.journal import NAME
 from colorizationnet.host.paths import list_files
 from PIL import Image
@@ -74,6 +75,44 @@ def test_a_closed_terminal_leaves_nothing_either(scans):
     _, status = os.waitpid(program, 0)
     assert os.waitstatus_to_exitcode(status) == 129
     assert sorted(os.listdir("done")) == [NAME, "a-color.png"]
+
+
+@needs_posix
+def test_whenever_a_signal_comes_no_claim_is_left(tmp_path):
+    """At each step of taking a claim and giving it up, whichever are there."""
+
+    held = inspect.unwrap(signals.held).__code__
+
+    def end_at(moment):
+        steps = 0
+
+        def trace(frame, event, _):
+            nonlocal steps
+            if frame.f_code.co_filename == claims.__file__ or frame.f_code is held:
+                frame.f_trace_opcodes = True
+                steps += 1
+                if steps == moment:
+                    signal.raise_signal(signal.SIGTERM)
+            return trace
+
+        before = sys.gettrace()
+        try:
+            with signals.raised():
+                sys.settrace(trace)
+                with claims.claimed(tmp_path / "a.png") as mine:
+                    assert mine
+        except signals.Ended:
+            return True
+        finally:
+            sys.settrace(before)
+            claims.give_up_claims()  # as the command line does at its end
+        return False
+
+    moments = 1
+    while end_at(moments):
+        assert not list(tmp_path.iterdir()), moments
+        moments += 1
+    assert moments > 50 and not list(tmp_path.iterdir())
 
 
 @needs_posix

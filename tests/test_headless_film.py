@@ -50,6 +50,14 @@ def test_a_folder_is_a_film_where_it_is_asked_for(scans, run):
     assert code == 0 and len(saved) == 12
 
 
+def test_results_of_a_films_pictures_are_none_of_its_pictures(scans, run):
+    assert run("reel 1/00003.png")[0] == 0
+    code, saved, said = run("reel 1", "--as-film", "--fps", "25")
+    assert (code, saved) == (2, []) and "00003-color.png is the result of another picture" in said
+    assert run("reel 1/%05d.png", "--fps", "25")[:2] == (0, ["reel 1-color.mp4"])
+    assert probe("reel 1-color.mp4").frame_count == 12
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -91,6 +99,23 @@ def test_a_clip_that_is_cut_off_ends_with_1(tmp_path, run):
     assert (code, saved) == (0, ["part.mkv"]) and "missing" not in said
 
 
+def test_missing_frames_are_told_each_time(scans, run):
+    whole = scans / "00005.png"
+    kept = whole.read_bytes()
+    whole.unlink()
+    command = ("reel 1/%05d.png", "--fps", "25", "-o", "done/", "--skip-existing")
+    code, saved, said = run(*command)
+    assert (code, saved) == (1, ["done/reel 1-color.mp4"])
+    assert said.rstrip().endswith("frames of the source are missing: reel 1-color.mp4.")
+    code, saved, said = run(*command)
+    assert (code, saved) == (1, [])
+    assert "1 already there, but frames of their source are missing." in said
+    assert said.rstrip().endswith("frames of the source are missing: reel 1-color.mp4.")
+    whole.write_bytes(kept)
+    assert run(*command)[:2] == (0, ["done/reel 1-color.mp4"])
+    assert run(*command)[:2] == (0, [])
+
+
 def test_bit_depth_keeps_what_the_default_does_not(tmp_path, run):
     make_clip(tmp_path / "in.mov", "-c:v", "prores_ks", "-pix_fmt", "yuv422p10le")
     code, _, said = run("in.mov", "-o", "8.mov")
@@ -123,9 +148,22 @@ def test_a_row_of_pictures_is_done_again_when_one_changes(scans, run):
     again = ("reel 1", "--as-film", "--fps", "25", "-o", "done/")
     assert run(*again)[1] == ["done/reel 1-color.mp4"]
     assert run(*again)[:2] == (0, [])
+    (scans / "notes.txt").write_text("no picture of the row")
+    assert run(*again)[:2] == (0, [])
     Image.new("L", (48, 32), 90).save(scans / "00007.png")
-    code, _, said = run(*again)
-    assert code == 0 and "1 already there, made with other settings" in said
+    assert run(*again)[:2] == (0, ["done/reel 1-color.mp4"])
+    code, saved, said = run(*again, "--strength", "0.5")
+    assert (code, saved) == (0, []) and "1 already there, made with other settings" in said
+    (scans / "00001.png").unlink()
+    assert run(*again)[:2] == (0, ["done/reel 1-color.mp4"])
+    assert probe("done/reel 1-color.mp4").frame_count == 11
+
+
+def test_another_row_replaces_no_result_of_the_first_unasked(scans, run):
+    options = ("--fps", "25", "-o", "done/", "--skip-existing")
+    assert run("reel 1/%05d.png", *options)[1] == ["done/reel 1-color.mp4"]
+    code, saved, said = run("reel 1/0000%d.png", *options)
+    assert (code, saved) == (0, []) and "made or changed by others" in said
 
 
 def test_two_rows_in_one_folder_do_not_take_each_others_name(scans, run):

@@ -139,6 +139,18 @@ def test_a_broken_file_fails_each_time_and_the_others_once(scans, run):
     assert said[0].startswith("scans/bad.png: ") and said[-1].startswith("1 of 9 files failed")
 
 
+def test_a_broken_file_lends_its_results_name_to_no_other(scans, run):
+    """Both become .ppm: what the second is called must not go by what the first is worth today."""
+    (scans / "p.pbm").touch()
+    grey().save(scans / "p.pgm", "PPM")
+    files = ("scans/p.pbm", "scans/p.pgm", "-o", "done/")
+    code, saved, _ = run(*files)
+    assert (code, saved) == (1, ["done/p.pgm-color.ppm"])
+    grey().convert("1").save(scans / "p.pbm", "PPM")
+    code, saved, said = run(*files)
+    assert (code, saved) == (0, ["done/p-color.ppm"]), said
+
+
 def test_damaged_photos_are_done_and_counted(scans, run):
     Image.linear_gradient("L").save("whole.jpg", quality=95)
     data = Path("whole.jpg").read_bytes()
@@ -221,6 +233,52 @@ def test_a_folder_that_cannot_be_written_to_ends_the_work(scans, run, monkeypatc
     code, saved, said = run("scans", "-o", "done")
     assert (code, saved) == (1, []) and said[-1] == "done: Permission denied."
     assert said[-2].startswith("8 not done; ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_folder_that_cannot_be_written_to_fails_by_its_name_amid_others(scans, run, monkeypatch):
+    """Also for who may write anywhere, as root may."""
+    original = os.open
+
+    def closed(path, *arguments, **more):
+        if Path(path).parent == scans / "1920":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", closed)
+    code, saved, said = run("scans")
+    assert code == 1 and len(saved) == len(MADE) - 1
+    assert "scans/1920/f.tif: scans/1920: Permission denied." in said
+    assert said[-1] == "1 of 8 files failed, each named above."
+
+
+def test_results_among_the_names_are_no_sources(scans, run):
+    """As the shell gives them for *.jpg the second time."""
+    first = run("scans/a.jpg", "scans/b.jfif")[1]
+    code, saved, said = run(
+        "scans/a-color.jpg", "scans/a.jpg", "scans/b-color.jfif", "scans/b.jfif"
+    )
+    assert (code, saved) == (0, [])
+    assert said[-1] == "2 already there; skipped 2, earlier results: a-color.jpg, b-color.jfif."
+    assert run(*first, "-o", "again/")[:2] == (
+        0,
+        ["again/a-color-color.jpg", "again/b-color-color.jfif"],
+    )
+
+
+def test_why_a_folder_holds_nothing_is_said(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert run("empty")[2] == ["There are no photos or clips to colorize in empty."]
+    Path("empty/notes.txt").write_text("no picture")
+    assert "(there are 1 files of other kinds)." in run("empty")[2][0]
+
+    def unreadable(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder)))
+        return iter(())
+
+    monkeypatch.setattr(os, "walk", unreadable)
+    assert "(there are 1 folders that cannot be read)." in run("empty")[2][0]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +368,8 @@ def test_of_two_that_overwrite_each_does_what_the_other_has_not(tmp_path):
     grey().save(tmp_path / "a.png")
     target = tmp_path / "a-color.png"
     grey().save(target)
-    job, source = Job(Source(tmp_path / "a.png"), target), source_of(tmp_path / "a.png")
+    job = Job(Source(tmp_path / "a.png"), target)
+    source = source_of(job.source)
     Journal(tmp_path).add(target, source, "settings")
     ledger = Ledger(overwrite=True, skip_color=False, sweep=True)
     assert ledger.state(job, "settings") == State.TO_DO

@@ -137,6 +137,13 @@ def test_results_stay_in_the_output_folder(folders):
     assert sorted(path.name for path in folders.iterdir()) == ["input"]
 
 
+def test_what_the_system_refuses_is_said_in_words(folders):
+    random_photo(folders)
+    (folders / "output").write_bytes(b"a file where the folder belongs")
+    with pytest.raises(NodeError, match=r"Save Image\) failed: .*/output: File exists\.$"):
+        run(copy_photo())
+
+
 def test_a_missing_file_is_named(folders):
     with pytest.raises(WorkflowError, match="There is no file 'gone.png' in the input folder"):
         Graph(copy_photo("gone.png"), CORE_NODES, current())

@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import sys
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -133,6 +135,22 @@ def test_previews_are_made_only_when_they_are_shown(comfyui, host, monkeypatch):
     assert (form, size, image.size) == ("JPEG", 512, (2, 1))
     assert [image.getpixel((x, 0)) for x in (0, 1)] == [(0, 128, 255), (255, 0, 26)]
     assert pictures[6][1].size == (5, 3)
+
+
+def test_a_text_goes_to_the_node_that_runs(host, monkeypatch):
+    sent = []
+    server = SimpleNamespace(send_progress_text=lambda *text: sent.append(text))
+    context = SimpleNamespace(node_id="5:3")
+    with host.progress(3) as progress:
+        progress.tell("without a page")
+        utils = SimpleNamespace(get_executing_context=lambda: context)
+        monkeypatch.setitem(sys.modules, "comfy_execution.utils", utils)
+        page = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
+        monkeypatch.setitem(sys.modules, "server", page)
+        progress.tell("shot 1 of 3: teaching")
+        context = None
+        progress.tell("nothing runs")
+    assert sent == [("shot 1 of 3: teaching", "5:3")]
 
 
 def test_each_report_notices_a_cancel(comfyui, host):

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "callbacks",
+    "exif",
     "files",
     "lazy",
     "options",
@@ -29,6 +30,7 @@ MAY_IMPORT = {
 }
 # Rooms within rooms, which have a face of their own.
 FACES = {
+    "headless/cluster",
     "headless/standin",
     "model/colorizationnet",
     "model/ddcolor",

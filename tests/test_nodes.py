@@ -1,17 +1,15 @@
 """The nodes on the stand-in host: clips in and out, films, teaching, shots."""
 
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 from colorizationnet.headless import cli
 from colorizationnet.headless.keyframes import read_keyframes
 from colorizationnet.headless.standin.clip import VideoFromFile
-from colorizationnet.headless.standin.host import StandInHost
+from colorizationnet.headless.standin.host import StandInHost, TerminalProgress
 from colorizationnet.host import current, use
 from colorizationnet.model import (
     ColorizationNet,
@@ -26,17 +24,13 @@ from colorizationnet.options import ShotOptions
 from colorizationnet.pipeline import colorize_film, find_shots
 from colorizationnet.video import probe, read_frames, read_luma
 from PIL import Image
+from video_clips import ffmpeg, raw_pictures
 
 BY_ID = {node.GET_SCHEMA().node_id: node for node in NODES}
 
 
 def node(name):
     return BY_ID[f"ColorizationNet{name}"]
-
-
-def ffmpeg(*arguments):
-    exe = imageio_ffmpeg.get_ffmpeg_exe()
-    subprocess.run([exe, "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -185,15 +179,14 @@ def test_colorize_video_keeps_the_luma_plane(clip, model):
     colored = colorize_video(model, video, 5.0, format="ffv1")
     planes = []
     for path in (clip, colored.get_stream_source()):
-        exe = imageio_ffmpeg.get_ffmpeg_exe()
-        command = [exe, "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
-        raw = np.frombuffer(subprocess.run(command, capture_output=True).stdout, np.uint8)
-        planes.append(raw.reshape(25, -1)[:, : 96 * 64])
+        planes.append(raw_pictures(path).reshape(25, -1)[:, : 96 * 64])
     assert np.array_equal(*planes)
 
 
-def test_shots_are_coloured_by_their_own_keyframes(clip, model):
+def test_shots_are_coloured_by_their_own_keyframes(clip, model, monkeypatch):
     """Red keyframes for one shot, blue ones for the other: the film follows at the cut."""
+    told = []
+    monkeypatch.setattr(TerminalProgress, "tell", lambda _, text: told.append(text))
     video = VideoFromFile(clip)
     keyframes, shots = node("ShotKeyframes").execute(video, 1, 0.5).args
     assert [shot.first for shot in shots.shots] == [0, 13] and len(keyframes) == 2
@@ -204,6 +197,8 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model):
     frames = np.concatenate(list(read_frames(colored.get_stream_source()))).astype(float)
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
+    work = [f"shot {n} of 2: {what}" for n in (1, 2) for what in ("teaching", "colouring")]
+    assert told[:-1] == work and told[-1].endswith("% of the colours known from keyframes")
 
 
 def test_shot_keyframes_shows_what_it_picked(clip, folders):
@@ -606,6 +601,46 @@ def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, 
         node("ColorizeFolder").execute(model, **inputs | {"folder": "coloured/album [output]"})
     with pytest.raises(ValueError, match="leads outside the output folder"):
         node("ColorizeFolder").execute(model, **inputs | {"output_folder": "../elsewhere"})
+
+
+def test_an_album_is_looked_at_again_when_a_result_is_deleted(folders, model):
+    """ComfyUI runs a node again only when its fingerprint has changed."""
+    album = folders / "input" / "album"
+    album.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("L", (9, 9), 99).save(album / name)
+    (album / "torn.png").write_bytes(b"no picture")
+    folder = {"folder": "album", "output_folder": "coloured"}
+    inputs = folder | {"render_size": -1, "strength": 1.0, "saturation": 1.0}
+    album_node = node("ColorizeFolder")
+    album_node.execute(model, **inputs)
+    done = album_node.fingerprint_inputs(**inputs)
+    assert album_node.fingerprint_inputs(**inputs) == done
+    (folders / "output" / "coloured" / "a.png").unlink()
+    assert album_node.fingerprint_inputs(**inputs) != done
+    album_node.execute(model, **inputs)
+    assert (folders / "output" / "coloured" / "a.png").is_file()
+    assert album_node.fingerprint_inputs(**inputs) == done
+
+
+def test_what_a_photo_of_an_album_is_called_goes_by_no_others_fate(folders, model):
+    album = folders / "input" / "album"
+    album.mkdir()
+    (album / "a.gif").write_bytes(b"torn")
+    for name in ("a.png", "b.gif"):
+        Image.new("L", (9, 9), 99).save(album / name)
+    Image.new("L", (9, 9), 99).save(album / "c.tif")
+    inputs = {"folder": "album", "output_folder": "coloured", "render_size": -1}
+    inputs |= {"strength": 1.0, "saturation": 1.0}
+    result = folders / "output" / "coloured"
+    node("ColorizeFolder").execute(model, **inputs)
+    assert sorted(path.name for path in result.iterdir()) == ["a.png", "b.png", "c.tif"]
+    before = (result / "a.png").stat().st_mtime_ns
+    Image.new("L", (9, 9), 99).save(album / "a.gif")
+    node("ColorizeFolder").execute(model, **inputs)
+    names = ["a.gif.png", "a.png", "b.png", "c.tif"]
+    assert sorted(path.name for path in result.iterdir()) == names
+    assert (result / "a.png").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("compare", ["half", "wipe"])

@@ -1,8 +1,5 @@
 """Levels of every depth and order: read right, or refused by name; 16 bits come back as 16."""
 
-import subprocess
-
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -17,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photo_files import Tint, luma, ramp, read_plain_tiff, write_tiff
 from PIL import Image
+from video_clips import ffmpeg, raw_pictures
 
 SIZE = (37, 11)  # width, height: rows of packed levels that end within a byte
 
@@ -33,11 +31,7 @@ def packed(levels, bits):
 
 def decoded(path, layout, shape, dtype):
     """A picture as ffmpeg decodes it."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo"]
-    raw = subprocess.run(
-        [*command, "-pix_fmt", layout, "-"], capture_output=True, check=True
-    ).stdout
-    return np.frombuffer(raw, dtype).reshape(shape).astype(float)
+    return raw_pictures(path, layout, dtype).reshape(shape).astype(float)
 
 
 @pytest.mark.parametrize("white_is_zero", [False, True])
@@ -147,11 +141,8 @@ def test_16_bits_of_every_layout_come_back(tmp_path, suffix, layout):
     order = ">" if layout.endswith("be") else "<"
     levels = np.random.default_rng(3).integers(0, 65536, (12, 20, channels)).astype(f"{order}u2")
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
-    subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-s", "20x12",
-         "-pix_fmt", layout, "-i", "-", source],
-        input=levels.tobytes(), check=True,
-    )  # fmt: skip
+    raw = ("-f", "rawvideo", "-s", "20x12", "-pix_fmt", layout, "-i", "-")
+    ffmpeg(*raw, source, stdin=levels.tobytes())
     paint_photo(source, target, colorize_bands(Tint()))
     with_alpha = channels in (2, 4)
     after = decoded(

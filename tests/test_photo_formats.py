@@ -1,9 +1,7 @@
 """Which files are photos, by their content, and what their coloured results are called."""
 
 import builtins
-import subprocess
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.pipeline.photo import (
@@ -20,6 +18,7 @@ from colorizationnet.pipeline.photo import (
 )
 from photo_files import Tint, luma, scene
 from PIL import Image, features
+from video_clips import ffmpeg, make_clip
 
 WRITTEN = sorted(PHOTO_SUFFIXES - {".heic", ".heif", ".hif"})
 LOSSLESS = {".png", ".tif", ".tiff", ".bmp", ".dib", ".tga", ".icb", ".vda", ".vst", ".ppm", ".pnm",
@@ -60,11 +59,6 @@ def test_the_content_decides_not_the_suffix(tmp_path):
     assert result_suffix(tmp_path / "UPPER.TIF") == (".TIF", "")
 
 
-def ffmpeg(*arguments):
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i",
-                    "testsrc2=s=64x48:r=25:d=0.3", *arguments], check=True)  # fmt: skip
-
-
 @pytest.mark.parametrize(
     "suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".m2ts", ".vob", ".wmv",
                ".flv", ".ogv", ".3gp", ".mxf", ".gif", ".y4m", ".h264"]
@@ -72,7 +66,7 @@ def ffmpeg(*arguments):
 def test_clips_are_clips_whatever_they_are_called(tmp_path, suffix):
     extra = {".3gp": ["-c:v", "mpeg4"], ".webm": ["-c:v", "libvpx"], ".ogv": ["-c:v", "libtheora"],
              ".m2ts": ["-f", "mpegts", "-mpegts_m2ts_mode", "1"]}  # fmt: skip
-    ffmpeg(*extra.get(suffix, []), tmp_path / f"a{suffix}")
+    make_clip(tmp_path / f"a{suffix}", *extra.get(suffix, []))
     (tmp_path / f"a{suffix}").rename(tmp_path / "a.jpg")
     assert kind_of(tmp_path / "a.jpg").kind == "clip"
     with pytest.raises(PhotoError, match=r"a\.jpg is not a picture that can be read: it is a clip"):
@@ -181,8 +175,7 @@ def test_a_name_that_is_no_photos_is_refused(tmp_path):
 def test_avif_of_ten_bits_says_that_it_is_read_with_eight(tmp_path, caplog, pix_fmt, deep):
     caplog.set_level("INFO")
     scene().save(tmp_path / "a.png")
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "a.png"]
-    command += ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", pix_fmt]
-    subprocess.run([*command, tmp_path / "a.avif"], check=True)
+    options = ("-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", pix_fmt)
+    ffmpeg("-i", tmp_path / "a.png", *options, tmp_path / "a.avif")
     read_photo(tmp_path / "a.avif")
     assert ("finer than 8 bits are read with 8 bits" in caplog.text) == deep

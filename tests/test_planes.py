@@ -1,7 +1,5 @@
 """Chroma planes for a Y plane that is kept, against float64 and against ffmpeg's decoder."""
 
-import subprocess
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,8 @@ from colorizationnet.video import PlaneFormat
 from colorizationnet.video.planes import MATRICES as ACCEPTED
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from imageio_ffmpeg import get_ffmpeg_exe
 from torch.nn.functional import interpolate
+from video_clips import ffmpeg
 
 LAYOUTS = {(1, 1): "444", (1, 2): "422", (2, 2): "420", (1, 4): "411"}
 
@@ -161,14 +159,11 @@ def test_ffmpeg_decodes_the_luma_that_went_in(matrix, full_range, steps, depth):
     repeat = "scale=flags=neighbor+accurate_rnd+full_chroma_inp:out_color_matrix=" + matrix
     wide = "format=yuv444p" + ("" if depth == 8 else "10le")
     rgb = "scale=flags=accurate_rnd+full_chroma_int,format=gbrp16le"
-    decoded = subprocess.run(
-        [get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", coding.pix_fmt]
-        + ["-s", f"{width}x{height}", "-i", "-", "-vf", f"{tags},{repeat},{wide},{rgb}"]
-        + ["-f", "rawvideo", "-"],
-        input=b"".join(plane.tobytes() for plane in (planes, u, v)),
-        capture_output=True,
-        check=True,
-    ).stdout
+    decoded = ffmpeg(
+        *("-f", "rawvideo", "-pix_fmt", coding.pix_fmt, "-s", f"{width}x{height}", "-i", "-"),
+        *("-vf", f"{tags},{repeat},{wide},{rgb}", "-f", "rawvideo", "-"),
+        stdin=b"".join(plane.tobytes() for plane in (planes, u, v)),
+    )
     g, b, r = np.frombuffer(decoded, "<u2").reshape(3, height, width) / 65535.0
     kr, kb = MATRICES[matrix]
     luma = kr * r + (1 - kr - kb) * g + kb * b

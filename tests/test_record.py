@@ -21,7 +21,7 @@ from colorizationnet.options import SHIPPED_WEIGHTS, EncodeOptions
 from colorizationnet.pipeline import save_frames
 from colorizationnet.pipeline.photo import colorize_bands, paint_photo
 from colorizationnet.version import pack_version
-from colorizationnet.video import read_tags
+from colorizationnet.video import probe, read_tags
 from photo_files import Tint, scene
 from PIL import Image, PngImagePlugin, features
 from test_photo_metadata import check_words, colorize, exif, save_jpeg
@@ -176,6 +176,19 @@ def test_a_photo_makes_itself_again(run, suffix):
         assert difference.min() >= 0 and difference.max() <= 1
 
 
+def test_a_photo_beside_what_it_was(run):
+    scene().save("a.png")
+    (whole,) = run("colorize", "a.png", "-o", "whole.png", *SIZE)
+    (made,) = run("colorize", "a.png", "-o", "half.png", *SIZE, "--compare", "half")
+    before, whole, half = (np.asarray(Image.open(n).convert("RGB")) for n in ("a.png", whole, made))
+    left = before.shape[1] // 2
+    assert (half[:, :left] == before[:, :left]).all() and (half[:, left:] == whole[:, left:]).all()
+    assert (whole[:, :left] != before[:, :left]).any()
+    assert json.loads(texts_of(made)["colorizationnet"])["settings"]["compare"] == "half"
+    with pytest.raises(WorkflowError, match="carries no workflow"):
+        read_workflow(Path(made))
+
+
 def test_metadata_can_be_left_out(run):
     scene().save("a.png")
     make_clip("b.mp4", frames=3)
@@ -216,6 +229,30 @@ def test_a_film_carries_it_and_makes_itself_again(run, suffix, format):
     assert third["source_prompt"] == "old" and made.name in third["prompt"]
 
 
+def test_the_record_tells_what_an_hdr_film_became(run):
+    tags = "setparams=color_trc=smpte2084:colorspace=bt2020nc:color_primaries=bt2020:range=tv"
+    make_clip("a.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", "-vf", tags, frames=3)
+    (made,) = run("colorize", "a.mkv", "-o", "b.mp4", *SIZE)
+    found = read_tags(made)
+    assert probe(made).codec == "hevc"
+    assert json.loads(found["colorizationnet"])["settings"]["format"] == "hevc"
+    (again,) = run("run", made)
+    assert probe(again).codec == "hevc" and frame_hashes(made)[1] == frame_hashes(again)[1]
+
+
+def test_a_graph_keeps_another_programs_workflow_too(run):
+    source = ["-metadata", "prompt=old", "-movflags", "use_metadata_tags", "-pix_fmt", "yuv420p"]
+    make_clip("a.mp4", *source, frames=3)
+    prompt = json.loads(API[[path.stem for path in API].index("Colorize Film")].read_text())
+    for node in prompt.values():
+        if node["class_type"] == "LoadVideo":
+            node["inputs"]["file"] = "a.mp4"
+    Path("w.json").write_text(json.dumps(prompt))
+    (made,) = run("run", "w.json", "--input-dir", ".", "--output-dir", "out")
+    found = read_tags(made)
+    assert found["source_prompt"] == "old" and json.loads(found["prompt"]).keys() == prompt.keys()
+
+
 def export(editor):
     Path("w.json").write_text(json.dumps(editor))
     return "w.json"
@@ -223,7 +260,8 @@ def export(editor):
 
 def test_a_part_of_a_film_makes_itself_again(run):
     make_clip("a.mp4", "-pix_fmt", "yuv420p", frames=20)
-    (made,) = run("colorize", "a.mp4", *SIZE, "--start", "0.2", "--duration", "0.4", "--crf", "10")
+    part = ["--start", "0.2", "--duration", "0.4", "--crf", "10", "--compare", "wipe"]
+    (made,) = run("colorize", "a.mp4", *SIZE, *part)
     (again,) = run("run", made)
     assert len(frame_hashes(made)[1]) == 10
     assert frame_hashes(made)[1] == frame_hashes(again)[1]
@@ -252,8 +290,22 @@ def test_frames_of_pictures_carry_it(tmp_path, format):
             assert getattr(picture, "n_frames", 1) == (3 if format == "webp" else 1)
             picture.load()
     if format == "webp":
+        with Image.open(path) as picture:
+            assert dict(picture.getexif()) == {65000: f"prompt:{json.dumps(prompt)}"}
         assert struct.unpack("<I", path.read_bytes()[4:8])[0] == path.stat().st_size - 8
         ffmpeg("-i", path, "-f", "null", "-")
+
+
+def test_moving_and_still_pictures_have_each_text_under_one_number(tmp_path):
+    tags = {"source_prompt": "{}", "colorizationnet": "{}", "workflow": "[]"}
+    save_frames([rand(3, 16, 20, 3)], tmp_path / "a.webp", 5, EncodeOptions("webp", metadata=tags))
+    scene().save(tmp_path / "b.png")
+    still = {key: tags[key] for key in ("workflow", "colorizationnet")}
+    paint_photo(tmp_path / "b.png", tmp_path / "b.webp", colorize_bands(Tint()), record=still)
+    with Image.open(tmp_path / "a.webp") as moving, Image.open(tmp_path / "b.webp") as other:
+        found = dict(moving.getexif())
+        assert found.pop(65003) == "source_prompt:{}"
+        assert found == dict(other.getexif()) == {65001: "workflow:[]", 65002: "colorizationnet:{}"}
 
 
 # The editor's form

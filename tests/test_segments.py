@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -36,7 +35,7 @@ from colorizationnet.pipeline.segments import (
 from colorizationnet.pipeline.segments.plan import from_json, to_json
 from hypothesis import given
 from hypothesis import strategies as st
-from video_clips import ffmpeg, luma_hashes, make_clip, packets
+from video_clips import ffmpeg, luma_hashes, make_clip, packets, raw_pictures
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -45,11 +44,8 @@ FFV1 = EncodeOptions("ffv1")
 def chroma(path):
     """The U and V planes of a 4:2:0 clip, a row a frame."""
     clip = probe(path)
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "yuv420p", "-"], check=True, capture_output=True)
-    luma = clip.width * clip.height
-    frames = np.frombuffer(raw.stdout, np.uint8).reshape(clip.frame_count, -1)
-    return frames[:, luma:].astype(int)
+    frames = raw_pictures(path).reshape(clip.frame_count, -1)
+    return frames[:, clip.width * clip.height :].astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +235,32 @@ def test_a_disk_that_will_be_full_is_told_in_time(tmp_path, reel, network, monke
     with pytest.raises(OSError, match=r"the disk is too small, about \d.* more are needed"):
         colorize_long_film(reel, target, network, encode=FFV1, length=50, from_length=100)
     assert not target.exists()
+
+
+def test_a_clip_that_cannot_be_decoded_whole_is_coloured_in_one_piece(tmp_path, network, caplog):
+    """Each picture is a PNG; one, far behind what is looked at first, is torn."""
+    caplog.set_level("INFO")
+    source, target = tmp_path / "torn.mkv", tmp_path / "out.mkv"
+    make_clip(source, "-c:v", "png", "-pix_fmt", "gray", frames=200)
+    data = source.read_bytes()
+    headers = [found.start() for found in re.finditer(b"IHDR", data)]
+    source.write_bytes(data[: headers[130]] + b"torn" + data[headers[130] + 4 :])
+    heard = []
+    count = colorize_long_film(
+        source,
+        target,
+        network,
+        encode=FFV1,
+        length=50,
+        from_length=100,
+        on_progress=lambda done, total, preview=None: heard.append((done, total)),
+    )
+    assert count == 199 == probe(target).frame_count and heard[-1] == (199, 200)
+    assert any("torn.mkv is damaged" in said and "in one piece" in said for said in caplog.messages)
+    assert any("1 frames are missing" in said for said in caplog.messages)
+    colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
+    assert luma_hashes(target) == luma_hashes(tmp_path / "one.mkv")
+    assert not hidden(tmp_path)
 
 
 def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, network):

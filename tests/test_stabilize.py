@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from colorizationnet.model import rgb_to_chroma, rgb_to_luma
-from colorizationnet.model.resize import resize
+from colorizationnet.model.resize import resize, scaled
 from colorizationnet.model.temporal import (
     LOOK_AHEAD,
     ChromaBatch,
@@ -12,7 +12,9 @@ from colorizationnet.model.temporal import (
     stabilize_chroma,
 )
 from colorizationnet.options import FilmOptions
-from colorizationnet.pipeline.stabilize import stabilize_images
+from colorizationnet.pipeline.stabilize import stabilize_images, stabilized_size
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 HEIGHT, WIDTH = 64, 96
@@ -236,6 +238,18 @@ def test_stability_1_holds_through_a_change_of_color():
     assert (result[-1] - chroma.mean(0)).abs().max() < 0.01
 
 
+def test_above_the_default_colors_hold_through_dirt():
+    random = torch.Generator().manual_seed(3)
+    dirt = (torch.rand(40, 1, HEIGHT // 8, WIDTH // 8, generator=random) < 0.1).float()
+    dirt = interpolate(dirt, (HEIGHT, WIDTH), mode="nearest")
+    luma = noisy(ground() + 0.08 * dirt, 0.004)
+    chroma = noisy(colors(0.1, -0.1, 40), 0.02)
+    default, more, most = (
+        stabilized(chroma, luma, stability)[12:].std(0).mean() for stability in (0.5, 0.75, 1)
+    )
+    assert most < 0.7 * more < 0.7 * 0.7 * default
+
+
 def test_flicker_of_images_goes_and_keeps_the_luma():
     frames, height, width = 24, 200, 260
     random = torch.Generator().manual_seed(0)
@@ -286,6 +300,26 @@ def test_coarse_chroma_is_stabilized_by_finer_luma():
     assert result.shape == (8, 2, *luma.shape[2:])
     assert torch.equal(result, stabilized(resize(chroma, luma.shape[2:]), luma))
     assert filter_size(24, 42) == (48, 84) and filter_size(64, 100) == (64, 100)
+
+
+@given(st.integers(1, 2000), st.integers(1, 70_000))
+def test_a_strip_is_worked_on_in_no_more_pixels_than_a_long_picture_has(side, length):
+    height, width = filter_size(side, length)
+    assert height * width <= max(side * length, 16 * 48 * 48 + 2 * (height + width))
+    height, width = stabilized_size(side, length)
+    assert height * width <= 16 * 128 * 128 + 2 * (height + width)
+    if max(side, length) <= 16 * min(side, length):
+        short = min(side, length)
+        assert filter_size(side, length) == scaled((side, length), max(1.0, 48 / short))
+        assert stabilized_size(side, length) == scaled((side, length), min(1.0, 128 / short))
+
+
+def test_a_strip_is_steadied_in_time():
+    """A strip of 8 x 20,000 pixels, as a damaged header makes it, is no reason to hang."""
+    size = filter_size(8, 20_000)
+    assert size[0] * size[1] <= 160_000
+    luma = noisy(torch.full((3, 1, *size), 0.5), 0.01)
+    assert stabilized(noisy(torch.full((3, 2, 8, 20_000), 0.1), 0.02), luma).shape[0] == 3
 
 
 def test_progress_and_cancel_of_images():

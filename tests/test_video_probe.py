@@ -338,3 +338,13 @@ def test_this_ffmpeg_is_among_the_tested_ones():
         pytest.skip(
             f"ffmpeg {version[1]} is newer than {TESTED_VERSIONS}: name it in video/ffmpeg.py"
         )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_tags_are_whole_however_long(tmp_path, suffix):
+    """The log leaves out what of a line is beyond 255 bytes; tags are read once more then."""
+    long, short = "é" * 3000 + "\nsecond = line; # \\", "a short one"
+    tags = ("-metadata", f"comment={long}", "-metadata", f"Prompt={short}")
+    options = ("-movflags", "use_metadata_tags") if suffix == ".mp4" else ()
+    clip = probe(make_clip(tmp_path / f"a{suffix}", *tags, *options, frames=3))
+    assert (clip.tags["comment"], clip.tags["prompt"]) == (long, short)

@@ -2,12 +2,10 @@
 
 import logging
 import re
-import subprocess
 import time
 from collections import deque
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.options import EncodeOptions
@@ -617,7 +615,5 @@ def test_new_tags_take_the_place_of_the_sources(tmp_path):
             yield chroma, chroma
 
     recolor(source, target, colour, encode=EncodeOptions("ffv1", metadata={"prompt": "new"}))
-    exe = imageio_ffmpeg.get_ffmpeg_exe()
-    command = [exe, "-v", "error", "-i", str(target), "-f", "ffmetadata", "-"]
-    tags = subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
+    tags = ffmpeg("-i", target, "-f", "ffmetadata", "-").decode().lower()
     assert "prompt=new" in tags and "old" not in tags and "title=kept" in tags

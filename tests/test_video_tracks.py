@@ -5,14 +5,13 @@ import struct
 import subprocess
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from colorizationnet.options import EncodeOptions
 from colorizationnet.video import probe, recolor
 from colorizationnet.video.timecode import advanced
 from PIL import Image
-from video_clips import each, facts, ffmpeg, frame_hashes, luma_hashes, make_clip, packets
+from video_clips import FFMPEG, each, facts, ffmpeg, frame_hashes, luma_hashes, make_clip, packets
 
 CREATED = "2001-02-03T04:05:06.000000Z"
 
@@ -204,7 +203,7 @@ def test_a_late_picture_is_not_moved_to_a_grid(tmp_path, delay, rate, into):
 
 def slice_orders(path):
     """``(pic_struct, delta_pic_order_cnt_bottom)`` of all pictures, by ffmpeg's parser."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "trace", "-i", str(path), "-c", "copy"]
+    command = [FFMPEG, "-v", "trace", "-i", str(path), "-c", "copy"]
     command += ["-bsf:v", "trace_headers", "-f", "null", "-"]
     log = subprocess.run(command, capture_output=True).stderr.decode(errors="replace")
     return (

@@ -1,16 +1,15 @@
 """Workflows out of the files that people share."""
 
 import json
-import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
 from colorizationnet.headless import cli
 from colorizationnet.headless.standin.workflow import WorkflowError, checked_prompt
 from colorizationnet.headless.standin.workflow_files import read_workflow
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from video_clips import make_clip
 
 PROMPT = {"1": {"class_type": "PrimitiveInt", "inputs": {"value": 3}}}
 EDITOR = {"nodes": [{"id": 1, "type": "PrimitiveInt", "widgets_values": [3]}], "links": []}
@@ -70,15 +69,12 @@ def test_webp(tmp_path):
 
 
 def clip(path, **tags):
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi"]
-    command += ["-i", "color=size=32x32:rate=5:duration=1"]
+    options = ["-c:v", "libvpx" if path.suffix == ".webm" else "libx264"]
     for key, value in tags.items():
-        command += ["-metadata", f"{key}={value}"]
+        options += ["-metadata", f"{key}={value}"]
     if path.suffix in (".mp4", ".mov"):
-        command += ["-movflags", "use_metadata_tags"]
-    codec = "libvpx" if path.suffix == ".webm" else "libx264"
-    subprocess.run([*command, "-c:v", codec, str(path)], check=True)
-    return path
+        options += ["-movflags", "use_metadata_tags"]
+    return make_clip(path, *options, size="32x32", rate="5", frames=5)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])

@@ -1,17 +1,23 @@
-"""Clips made by ffmpeg, and what ffmpeg itself says of a clip, for the tests of the video room."""
+"""Clips made by ffmpeg, and what ffmpeg itself says of a clip, for all tests."""
 
 import subprocess
 from fractions import Fraction
 
 import imageio_ffmpeg
+import numpy as np
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def ffmpeg(*arguments) -> bytes:
-    """Run ffmpeg; its standard output."""
+def ffmpeg(*arguments, stdin=b"") -> bytes:
+    """Run ffmpeg, whose input ``-`` is ``stdin``; its standard output."""
     command = [FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, input=stdin).stdout
+
+
+def raw_pictures(path, pix_fmt="yuv420p", dtype=np.uint8):
+    """All samples of a file as ffmpeg itself decodes it."""
+    return np.frombuffer(ffmpeg("-i", path, "-f", "rawvideo", "-pix_fmt", pix_fmt, "-"), dtype)
 
 
 def each(make):

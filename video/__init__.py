@@ -6,12 +6,12 @@ from .decoder import SCALER
 from .encoder import ffmetadata
 from .ffmpeg import FFmpeg, VideoError, input_file, url, versions
 from .formats import FORMATS, Format, exact_rate, find_format, ratio
-from .parts import Part, count_pictures, join_parts, recolor_parts
+from .parts import IncompletePart, Part, count_pictures, join_parts, recolor_parts
 from .pictures import find_pictures, is_pattern
 from .planes import PlaneFormat
 from .probe import as_clip, probe, probe_pictures
 from .read import count_frames, read_frames, read_luma
-from .recolor import check_recolor, recolor
+from .recolor import as_encoded, check_recolor, recolor
 from .streams import copied_streams
 from .tags import read_tags
 from .transcode import ColourStream
@@ -26,11 +26,13 @@ __all__ = [
     "FFmpeg",
     "Format",
     "FrameWriter",
+    "IncompletePart",
     "Part",
     "PlaneFormat",
     "SubtitleStream",
     "VideoError",
     "as_clip",
+    "as_encoded",
     "check_recolor",
     "copied_streams",
     "count_frames",

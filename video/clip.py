@@ -80,8 +80,8 @@ class Clip:
     when untagged. ``field_order`` is "tff" or "bff" where the frames themselves say that they are
     interlaced; ``interlaced`` is also true of unflagged frames that look so. ``video`` is the
     stream of the picture, ``others`` are all those that are neither it nor sound nor subtitles,
-    and ``tags`` are the container's. ``pictures`` are the files of a clip that is a folder of them,
-    one a frame.
+    and ``tags`` are the container's, by their names in lower case. ``pictures`` are the files of a
+    clip that is a folder of them, one a frame.
     """
 
     path: Path

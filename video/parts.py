@@ -39,6 +39,10 @@ LATER = Fraction(10**9)  # than any frame, in seconds
 MILLISECOND = Fraction(1, 1000)  # of the others
 
 
+class IncompletePart(VideoError):
+    """Of the frames of a part not all could be decoded: only a film in one piece can do without."""
+
+
 @dataclass(frozen=True)
 class Part:
     """Consecutive ``frames`` of a clip, and the file that their pictures go to."""
@@ -70,6 +74,8 @@ def recolor_parts(
     ``on_part`` hears of it. ``colour`` is also given ``lead`` frames before the first part and
     ``tail`` after the last, as far as ``frames`` go: what it makes of them is thrown away.
     ``encode`` is what `check_recolor` gives.
+
+    Raises what `recolor` does, and `IncompletePart` where the clip turns out to be damaged.
     """
     clip = as_clip(source)
     film = checked_frames(clip, frames)
@@ -277,10 +283,10 @@ class _PartWriter:
     def _end_part(self) -> None:
         part = self._parts[self._index]
         if self._encoder is None or self._count != len(part.frames):
-            raise VideoError(
+            raise IncompletePart(
                 f"{self._timeline.clip.path}: of frames {part.frames.start} to "
                 f"{part.frames.stop - 1} only {self._count} could be decoded; the clip is damaged, "
-                "colorize it in one piece (--whole)."
+                "colorize it in one piece."
             )
         self._await_finished()
         encoder, self._encoder, self._count = self._encoder, None, 0

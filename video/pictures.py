@@ -113,5 +113,6 @@ def as_film(clip: Clip, pictures: Sequence[Path], fps: Fraction | float, missing
         time_base=1 / rate,
         timed=True,
         times=None,
+        tags={},
         pictures=tuple(pictures),
     )

@@ -32,10 +32,12 @@ from .ffmpeg import UNLISTED, FFmpeg, VideoError, input_file, input_pictures, ve
 from .ffmpeg_log import ColorTags, FfmpegLog, ShownFrame
 from .packets import NO_TIME, Packets, channel_count, read_packets
 from .pictures import as_film, find_pictures, picture_script
+from .tags import read_tags
 
 log = logging.getLogger(__name__)
 
 SAMPLE_FRAMES = 24  # looked at for the field order
+LOGGED_BYTES = 250  # of a line of a tag; a few more, and the log leaves the rest out
 
 
 def as_clip(clip: Clip | str | os.PathLike) -> Clip:
@@ -212,9 +214,18 @@ def _describe(path: Path, found: _Findings) -> Clip:
             for index, stream in sorted(printed.streams.items())
             if index != found.picture and stream.kind not in ("audio", "subtitle")
         ),
-        tags=printed.tags,
+        tags=_tags(path, printed),
         times=timing.times,
     )
+
+
+def _tags(path: Path, printed: FfmpegLog) -> dict[str, str]:
+    """The container's tags; they are read once more where the log has not all of them."""
+    lines = (line for text in printed.tags.values() for line in text.split("\n"))
+    if path.is_file() and any(len(line.encode()) >= LOGGED_BYTES for line in lines):
+        with suppress(VideoError):
+            return read_tags(path)
+    return {name.lower(): text for name, text in printed.tags.items()}
 
 
 def _cues(subtitles: Packets) -> np.ndarray:

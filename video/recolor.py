@@ -97,14 +97,22 @@ def check_recolor(clip: Clip, path: Path, encode: EncodeOptions) -> EncodeOption
 
     Raises `VideoError` for what cannot be written.
     """
-    if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
+    asked, encode = encode, as_encoded(clip, encode)
+    if encode.format != asked.format:
         log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
-        encode = replace(encode, format=HDR_FORMAT)
     entry = find_format(encode.format)
     entry.container(path)  # a wrong suffix is said first
     fields = _coded_fields(clip, entry)
     _log_caveats(clip, plane_format_for(clip, path, encode), path, fields)
     entry.encoder_options(encode.quality, path.suffix.lower(), fields)
+    return encode
+
+
+def as_encoded(clip: Clip, encode: EncodeOptions) -> EncodeOptions:
+    """The options with the format that ``clip`` really gets: HDR becomes HEVC where H.264 is asked
+    for without a depth."""
+    if encode.format == "h264" and encode.bit_depth is None and clip.is_hdr:
+        return replace(encode, format=HDR_FORMAT)
     return encode
 
 

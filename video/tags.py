@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..exif import numbered, with_texts
 from .ffmpeg import FFmpeg, VideoError, input_file
 
 MAX_BYTES = 64 << 20
 _TAG = re.compile(r"((?:[^\\=\n]|\\.)*)=((?:[^\\\n]|\\.)*)\n", re.DOTALL)
 _EXIF_FLAG = 0x08  # of VP8X, RFC 9649
-_FIRST_TAG, _ASCII = 65000, 2
 
 
 def read_tags(path: str | os.PathLike, *, demuxer: str | None = None) -> dict[str, str]:
@@ -71,13 +71,7 @@ def _tag_webp(path: Path, tags: Mapping[str, str]) -> None:
         head = file.read(21)
         if head[8:16] != b"WEBPVP8X":
             return
-        texts = [f"{key}:{value}".encode() + b"\0" for key, value in tags.items()]
-        at = 8 + 2 + 12 * len(texts) + 4
-        entries, values = b"", b""
-        for number, text in enumerate(texts, _FIRST_TAG):
-            entries += struct.pack("<HHII", number, _ASCII, len(text), at + len(values))
-            values += text + bytes(len(text) % 2)
-        block = b"II*\0\x08\0\0\0" + struct.pack("<H", len(texts)) + entries + bytes(4) + values
+        block = with_texts(None, numbered(tags)) or b""
         file.seek(0, 2)
         file.write(b"EXIF" + struct.pack("<I", len(block)) + block)
         size = file.tell() - 8

@@ -214,7 +214,10 @@ def _name(schema: io.Schema) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()), 2000) or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'the system'}: {error.strerror}."
+    return shown(" ".join(text.split()), 2000) or type(error).__name__
 
 
 def _convert(name: str, value: Any, socket: io.Input, check: bool) -> Any:

@@ -162,6 +162,9 @@ class TerminalProgress(Progress):
         self._bar.total = self.total
         self._bar.update(self.done - self._bar.n)
 
+    def tell(self, text: str) -> None:
+        self._bar.set_postfix_str(text)
+
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 

@@ -110,8 +110,8 @@ def _carried(path: Path, texts: Mapping[str, str]) -> WorkflowFile:
         return WorkflowFile(path, checked_prompt(prompt, where), editor)
     if editor is None:
         raise WorkflowError(
-            f"{path} carries no workflow; give its JSON, or a picture or clip that ComfyUI saved "
-            "with its metadata."
+            f"{path} carries no workflow; give its JSON, or a picture or clip that ComfyUI or "
+            "colorize saved with its metadata."
         )
     return WorkflowFile(path, None, editor)
 

@@ -3,7 +3,7 @@
 Knows no network: it takes luma and chroma from anywhere.
 """
 
-from .chroma_filter import MAX_FRAMES
+from .chroma_filter import averaged_frames
 from .cuts import CutDetector
 from .keyframes import KeyframePicker, keyframe_thumbnail
 from .more_references import ReferenceAdvisor
@@ -15,13 +15,13 @@ from .stabilizer import LOOK_AHEAD, ChromaBatch, filter_size, stabilize_chroma
 
 __all__ = [
     "LOOK_AHEAD",
-    "MAX_FRAMES",
     "ChromaBatch",
     "CutDetector",
     "KeyframePicker",
     "RecalledBatch",
     "Reference",
     "ReferenceAdvisor",
+    "averaged_frames",
     "box_mean",
     "estimate_motion",
     "filter_size",

@@ -33,15 +33,35 @@ VARIANCE_GAIN = 0.1  # weight of a frame in the variance of the flicker
 MAX_VARIANCE_GROWTH = 4  # times in a frame, or a change of colour would count as flicker
 INNOVATION_WINDOW = 5  # pixels of a side over which innovations are averaged
 INNOVATION_GATE = 6  # normalized innovation from which on the chroma has changed, at stability 0
+FIRM_SLACK = 2  # times the error of luma that may be the same surface, at stability 1
+FIRM_MOVING = 4  # times the frames averaged of what moves, at stability 1
+
+
+def averaged_frames(stability: float) -> float:
+    """Frames averaged of a surface that stands still: 1 at ``stability`` 0, 63 at 0.5."""
+    return MAX_FRAMES**stability
 
 
 class FilterTuning(NamedTuple):
     """What depends on the kind of chroma."""
 
     detailed: bool  # it has edges and grain of its own, and grows and fades with the light
-    max_frames_moving: int  # frames averaged of what moves: errors of the motion add up
+    max_frames_moving: float  # frames averaged of what moves: errors of the motion add up
     max_path: float  # pixels that a surface is followed at most into the frames ahead
     visibility_threshold: float  # deviation of chroma that nobody sees
+    luma_slack: float  # times the error of luma that may be the same surface
+
+    def held_at(self, stability: float) -> FilterTuning:
+        """This, made for ``stability``: above the default colours hold on to more than is sure.
+
+        Few surfaces are in sight for longer than the average at 0.5. What ends it is luma that
+        differs, by light and shade and grain, and motion; more of both is then borne.
+        """
+        firmness = max(0.0, 2 * stability - 1)
+        return self._replace(
+            max_frames_moving=self.max_frames_moving * FIRM_MOVING**firmness,
+            luma_slack=self.luma_slack * FIRM_SLACK**firmness,
+        )
 
 
 class FilterState(NamedTuple):
@@ -113,7 +133,8 @@ def measure(
     exposure = match_exposure(moved_luma, luma)
     if tuning.detailed:
         moved_chroma = exposure.ratio * moved_chroma
-    tolerance = luma_tolerance(luma, exposure.gain * moved_luma + exposure.offset)
+    expected = exposure.gain * moved_luma + exposure.offset
+    tolerance = luma_tolerance(luma, expected, tuning.luma_slack)
     is_moving = flow.square().sum(1, keepdim=True) > MOVING**2
     # Half the squared difference of two frames is their variance (von Neumann 1941).
     difference = (chroma - moved_chroma).square().sum(1, keepdim=True)
@@ -142,7 +163,7 @@ def gate(
 
     ``dissolve``: one has been found that ended what was there.
     """
-    longest = MAX_FRAMES**stability
+    longest = averaged_frames(stability)
     limit = torch.where(frame.is_moving, min(longest, tuning.max_frames_moving), longest)
     limit = limit * match_confidence(frame.luma - state.luma, frame.tolerance)
     return limit.clamp(max=DISSOLVE_FRAMES) if dissolve else limit

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..resize import scaled
+from ..resize import scaled, short_side_scale
 from .operations import box_mean
 
 GRID_SIDE = 12  # cells on the short side of the grid on which exposure is fitted
@@ -39,7 +39,7 @@ def match_exposure(reference: Tensor, luma: Tensor) -> ExposureChange:
     second (Cauchy's weights), since something else is to be seen there.
     """
     size = luma.shape[2:]
-    grid = scaled(size, GRID_SIDE / min(size))
+    grid = scaled(size, short_side_scale(size, GRID_SIDE))
     x, y = interpolate(torch.cat((reference, luma), dim=1), grid, mode="area").split(1, 1)
     first = _fit(x, y, torch.ones_like(x))
     error = y - first.gain * x - first.offset

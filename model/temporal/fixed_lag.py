@@ -92,7 +92,7 @@ def smooth(jobs: Sequence[SmoothingJob], tuning: FilterTuning) -> list[Tensor]:
     length = path.square().sum(1, keepdim=True).sqrt()
     # It is the same surface if it has been in view since.
     same = (frames_seen - lag).clamp(0, 1) * (tuning.max_path - length).clamp(0, 1)
-    same = same * match_confidence(error, luma_tolerance(luma, luma - error))
+    same = same * match_confidence(error, luma_tolerance(luma, luma - error, tuning.luma_slack))
     # An old average has little to gain from the few frames ahead.
     novelty = (lag / frames_averaged).clamp(max=1)
     weight = box_mean(same * novelty, WEIGHT_WINDOW)

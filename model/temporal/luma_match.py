@@ -11,15 +11,16 @@ MATCH_SIGMAS = 1.5  # tolerances of error up to which it is surely the same surf
 MISMATCH_SIGMAS = 2.6  # tolerances of error from which on it is surely another
 
 
-def luma_tolerance(luma: Tensor, expected: Tensor) -> Tensor:
+def luma_tolerance(luma: Tensor, expected: Tensor, slack: float = 1) -> Tensor:
     """The squared error of the luma that the noise and the picture's own edges explain.
 
     All ``(n, 1, h, w)``. The noise is taken from the errors' median (1.4826 of it is the standard
-    deviation of a Gaussian), so that what is really another surface does not count.
+    deviation of a Gaussian), so that what is really another surface does not count. The error may
+    be ``slack`` times as large.
     """
     noise = median((luma - expected).abs()) * 1.4826 + MIN_NOISE
     detail = box_mean((box_mean(luma, MATCH_WINDOW) - luma).abs(), MATCH_WINDOW)
-    return (noise + detail / DETAIL_RATIO).square()
+    return (slack * (noise + detail / DETAIL_RATIO)).square()
 
 
 def match_confidence(error: Tensor, tolerance: Tensor) -> Tensor:

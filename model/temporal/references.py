@@ -29,7 +29,7 @@ from .correspondence import (
     search,
 )
 from .motion import estimate_motion
-from .operations import warp
+from .operations import box_mean, warp
 from .stabilizer import LOOK_AHEAD, ChromaBatch, stabilize_chroma
 
 MATCH_SIDE = 112  # pixels on the short side at which frames are matched, at most
@@ -40,6 +40,11 @@ DISAGREEMENT_POWER = 0.4
 USUAL_DISTANCE = 8  # frames
 DISTANCE_POWER = 0.3
 GUESS_PRECISION = 1.0  # the precision (1 / variance) of the guess, in the references' units
+UNKNOWN = 0.04  # confidence around a pixel at which the guess is half restrained
+UNKNOWN_WINDOW = 11  # pixels of a side of what is around
+RESTRAINED = 0.3  # of a guess is left where nothing around is known
+LOUDER = 1.1  # times as colourful as the references a guess may be where both are known
+LOUDNESS_PRIOR = 0.01  # share of a frame that counts as known, and as guessed well
 KEYFRAME_DISTANCE = 1e-3  # of a frame from the reference that it is itself, in frames
 
 
@@ -69,6 +74,13 @@ class RecalledBatch(NamedTuple):
 
     confidence: Tensor
     """``(n, 1, h, w)``, 0 (the guess) to 1: how well a colour is known from the references."""
+
+    error: Tensor
+    """``(n, 1, h, w)``: by how much the chroma is expected to be off, in its own units.
+
+    Where references and guess agree nothing is lost, however little is known; where no reference
+    shows anything, the guess may be off by all its colour.
+    """
 
 
 def match_size(height: int, width: int) -> tuple[int, int]:
@@ -104,16 +116,16 @@ def stabilize_recalled(
     surface no longer matches; but the better a pixel is known, the less it is filtered, since the
     filter blurs what moves. A frame comes out when ``look_ahead`` frames more are known.
     """
-    waiting: deque[tuple[Tensor, Tensor]] = deque()
+    waiting: deque[tuple[Tensor, ...]] = deque()
 
     def recalled() -> Iterator[ChromaBatch]:
         for batch, found in _recall(batches, references, first_frame):
-            waiting.extend(zip(found.chroma.split(1), found.confidence.split(1), strict=True))
+            waiting.extend(zip(*(part.split(1) for part in found), strict=True))
             yield batch._replace(chroma=found.chroma)
 
     for filtered in stabilize_chroma(recalled(), stability, look_ahead=look_ahead):
-        chroma, confidence = waiting.popleft()
-        yield RecalledBatch(torch.lerp(filtered[None], chroma, confidence), confidence)
+        chroma, confidence, error = waiting.popleft()
+        yield RecalledBatch(torch.lerp(filtered[None], chroma, confidence), confidence, error)
 
 
 def _recall(
@@ -153,12 +165,10 @@ class ReferenceMemory:
         parts = [self._recall(frame, *parts) for frame, parts in enumerate(frames, first)]
         return flow, RecalledBatch(*map(torch.cat, zip(*parts, strict=True)))
 
-    def _recall(
-        self, frame: int, luma: Tensor, guess: Tensor, flow: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _recall(self, frame: int, luma: Tensor, guess: Tensor, flow: Tensor) -> RecalledBatch:
         self._move_window(frame, luma.shape[2:])
         if not self.held:
-            return guess, torch.zeros_like(luma)
+            return RecalledBatch(guess, torch.zeros_like(luma), _size(guess))
         present = features(luma)
         fields, costs = self._match(frame, present, flow)
         chroma = torch.cat([held.chroma for held in self.held])
@@ -238,14 +248,14 @@ class _Held:
 
 def blend(
     chroma: Tensor, costs: Tensor, weight: Tensor, distance: Tensor, guess: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mix what ``n`` references show with the guess; returns chroma and confidence.
+) -> RecalledBatch:
+    """Mix what ``n`` references show with the guess ``(1, 2, h, w)``.
 
     ``chroma`` ``(n, 2, h, w)`` at mismatch ``costs`` from references ``weight``, ``(n, 1, h, w)``
     both, ``distance`` ``(n, 1, 1, 1)`` frames away. References that match alike are mixed by
     nearness, so that from one keyframe to the next their colours pass over evenly.
     """
-    disagreement = (chroma - guess).square().sum(1, keepdim=True).sqrt_() + USUAL_DISAGREEMENT / 5
+    disagreement = _size(chroma - guess) + USUAL_DISAGREEMENT / 5
     variance = (costs + MIN_MISMATCH) ** MISMATCH_POWER
     variance = variance * (disagreement / USUAL_DISAGREEMENT) ** DISAGREEMENT_POWER
     variance = variance * (distance.clamp_min(1) / USUAL_DISTANCE) ** DISTANCE_POWER
@@ -255,4 +265,27 @@ def blend(
     mixed = (share * chroma).sum(0, keepdim=True) / total
     known = (share * precision).sum(0, keepdim=True) / total
     confidence = known / (known + GUESS_PRECISION)
-    return torch.lerp(guess, mixed, confidence), confidence
+    # The variance of the mean of two with these precisions, by how far the two are apart.
+    error = _size(mixed - guess) * (1 - confidence).sqrt()
+    guess = _restrained(guess, mixed, confidence, weight.amax(0, keepdim=True))
+    return RecalledBatch(torch.lerp(guess, mixed, confidence), confidence, error)
+
+
+def _restrained(guess: Tensor, mixed: Tensor, confidence: Tensor, weight: Tensor) -> Tensor:
+    """``guess`` with less colour where it is likely to be wrong.
+
+    In all of the frame, where it is louder than the references are in what both know; and where
+    nothing around is known, as far as the references tell of that place at all: strokes do not.
+    """
+    common = (confidence * mixed * guess).sum(1).mean()
+    energy = guess.square().sum(1)
+    prior = LOUDNESS_PRIOR * energy.mean()
+    loudness = (confidence[:, 0] * energy).mean() + prior
+    level = (LOUDER * (common + prior) / loudness.clamp_min(1e-12)).clamp(0, 1)
+    around = box_mean(confidence, UNKNOWN_WINDOW).square_()
+    unknown = 1 - around / (around + UNKNOWN**2)
+    return guess * (level * (1 - (1 - RESTRAINED) * weight * unknown))
+
+
+def _size(chroma: Tensor) -> Tensor:
+    return chroma.square().sum(1, keepdim=True).sqrt_()

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from ...options import FilmOptions
 from ..parallel import run_single_threaded
-from ..resize import resize, scaled
+from ..resize import resize, scaled, short_side_scale
 from .chroma_filter import FilterState, FilterTuning, gate, measure, predict, update
 from .cuts import CutDetector
 from .fixed_lag import DelayLine, SmoothingJob, smooth
 
 LOOK_AHEAD = 12  # frames, half a second of film
 MIN_SIDE = 48  # pixels of luma on the short side, at least: motion is not found in fewer
-LOW_RES_CHROMA = FilterTuning(False, 16, 1.5, 3 / 255)
-FULL_RES_CHROMA = FilterTuning(True, 40, 24, 1 / 255)
+LOW_RES_CHROMA = FilterTuning(False, 16, 1.5, 3 / 255, 1)
+FULL_RES_CHROMA = FilterTuning(True, 40, 24, 1 / 255, 1)
 
 
 class ChromaBatch(NamedTuple):
@@ -40,7 +40,8 @@ class ChromaBatch(NamedTuple):
 
 def filter_size(height: int, width: int) -> tuple[int, int]:
     """The size of the luma by which chroma ``(height, width)`` is stabilized best."""
-    return scaled((height, width), max(1.0, MIN_SIDE / min(height, width)))
+    size = height, width
+    return scaled(size, max(1.0, short_side_scale(size, MIN_SIDE)))
 
 
 def stabilize_chroma(
@@ -58,7 +59,8 @@ def stabilize_chroma(
     the first of its batch. Memory does not grow with the length of the film.
 
     ``stability``: 0 (the chroma as it came, at once and at its own size) to 1 (a surface keeps its
-    mean colour for as long as its luma says that it is the same); another raises ``ValueError``.
+    mean colour while its luma is about the same, in other light and moving too, at the risk of
+    ghosts); another raises ``ValueError``.
     ``detailed``: the chroma has detail of its own (a camera's, or another colorizer's; a small
     network's has not): it grows and fades with the light, and where the picture moves or shows
     something new, only what is smooth in the corrections around is used.
@@ -86,7 +88,7 @@ class ChromaStabilizer:
             raise ValueError(f"stability is {stability}; choose a value from 0 to 1.")
         self.stability = stability
         self.look_ahead = look_ahead if stability else 0
-        self.tuning = FULL_RES_CHROMA if detailed else LOW_RES_CHROMA
+        self.tuning = (FULL_RES_CHROMA if detailed else LOW_RES_CHROMA).held_at(stability)
         self.detector = CutDetector()
         self.delay_line = DelayLine(self.tuning)
         self.state: FilterState | None = None  # after the last frame

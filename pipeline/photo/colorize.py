@@ -87,6 +87,7 @@ def colorize_photo(
     bit_depth: int | None = None,
     overwrite: bool = False,
     skip_color: bool = False,
+    compare: bool = False,
     record: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
@@ -97,7 +98,8 @@ def colorize_photo(
     Tones, depth, profile, metadata, alpha and compression are the source's as far as the format of
     ``target`` has them; luma is kept within half a level. ``bit_depth``: 8 or 16 bits a channel;
     ``None`` is what the source has. A photo that is in colour already is judged by its luma, or
-    left with ``skip_color``. ``on_progress`` counts rows. Large scans are coloured in bands.
+    left with ``skip_color``. ``compare`` leaves the left half as it was. ``on_progress`` counts
+    rows. Large scans are coloured in bands.
     ``record`` goes into the result's metadata, see `PhotoOutput`.
 
     Raises `PhotoError` for what cannot be read or written, and ``FileExistsError`` when ``target``
@@ -107,7 +109,7 @@ def colorize_photo(
     return paint_photo(
         source,
         target,
-        colorize_bands(model, strength=color.strength, check=check),
+        colorize_bands(model, strength=color.strength, compare=compare, check=check),
         bit_depth=bit_depth,
         overwrite=overwrite,
         skip_color=skip_color,
@@ -117,11 +119,16 @@ def colorize_photo(
 
 
 def colorize_bands(
-    model: ChromaModel, *, strength: float = 1.0, check: Check | None = None
+    model: ChromaModel,
+    *,
+    strength: float = 1.0,
+    compare: bool = False,
+    check: Check | None = None,
 ) -> Colorize:
     """Colours pictures by ``model``, which sees them small, and keeps their luma.
 
-    ``strength`` from 0 (as they are) to 1; ``check`` is called often, and ends the work by raising.
+    ``strength`` from 0 (as they are) to 1; ``compare`` leaves their left halves as they are.
+    ``check`` is called often, and ends the work by raising.
     """
 
     @torch.no_grad()
@@ -129,7 +136,7 @@ def colorize_bands(
         if strength == 0:
             return lambda rows, rgb: rgb
         height, width = model.input_size(bands.height, bands.width)
-        chroma = model.chroma(small_luma(bands, (height, width), model.device)[None], check)
+        chroma = model.chroma(small_luma_of(bands, (height, width), model.device)[None], check)
         narrow = resize_rows(chroma[0], bands.height)
 
         @torch.no_grad()
@@ -140,6 +147,9 @@ def colorize_bands(
             merge(luma[None], chroma, out=colored.permute(2, 0, 1))
             if strength < 1:
                 colored = torch.lerp(rgb, colored, strength)
+            if compare:
+                left = bands.width // 2
+                colored[:, :left] = rgb[:, :left]
             return colored.cpu()
 
         return paint
@@ -147,7 +157,7 @@ def colorize_bands(
     return colorize
 
 
-def small_luma(bands: Bands, size: tuple[int, int], device: torch.device | str) -> Tensor:
+def small_luma_of(bands: Bands, size: tuple[int, int], device: torch.device | str) -> Tensor:
     """The luma ``(1, h, w)`` at ``size`` of a picture whose columns are shrunk band by band."""
     slices = list(bands.slices())
     narrow = torch.empty(1, bands.height, size[1], device=device)

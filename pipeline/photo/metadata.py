@@ -12,6 +12,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ...exif import directory_entries
 from .errors import PhotoError
 from .tiff import BYTE, RATIONAL, SHORT, UNDEFINED, Directory, Tag, pack_block, read_directories
 
@@ -93,15 +94,6 @@ def upright_exif(block: bytes, swapped: bool) -> bytes | None:
     except struct.error:
         return None
     return bytes(data)
-
-
-def directory_entries(block: bytes, at: int, order: str) -> tuple[dict[int, int], int]:
-    """Where each tag's entry stands, and where the pointer to the next directory does."""
-    (count,) = struct.unpack_from(order + "H", block, at)
-    places = (at + 2 + 12 * index for index in range(count))
-    entries = {struct.unpack_from(order + "H", block, place)[0]: place for place in places}
-    struct.unpack_from(order + "I", block, at + 2 + 12 * count)
-    return entries, at + 2 + 12 * count
 
 
 def upright_xmp(packet: bytes) -> bytes:

@@ -1,27 +1,22 @@
 """What made a photo, in its own metadata: texts in PNG, private tags of EXIF and TIFF elsewhere.
 
-ComfyUI's editor reads both: PNG's texts ``prompt`` and ``workflow``, and of WebP and AVIF every
-text among the first directory's tags that begins with ``prompt:`` or ``workflow:``.
+ComfyUI's editor reads both: PNG's texts ``prompt`` and ``workflow``, and those of `exif`.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ...exif import ASCII, KEYS, is_ours, numbered, with_texts
 from . import jpeg
 from .formats import AVIF, HEIF, JPEG, MPO, PNG, TIFF, WEBP
-from .metadata import Metadata, directory_entries
+from .metadata import Metadata
 from .png import keyword
-from .tiff import ASCII, Directory, Tag
+from .tiff import Directory, Tag
 
-OURS = "colorizationnet"
-KEYS = ("prompt", "workflow", OURS)
-FIRST_TAG = 65000  # TIFF 6.0, page 8: from here on anybody may use them as they like
-_NUMBERS = range(FIRST_TAG, FIRST_TAG + len(KEYS))
+*_, OURS = KEYS
 _EXIF_FORMATS = {TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
-_EMPTY = b"II*\0\x08\0\0\0" + bytes(6)  # an EXIF block with no tags
 
 
 def with_record(
@@ -40,18 +35,18 @@ def with_record(
                        record.items()]  # fmt: skip
     elif format == PNG:
         metadata = replace(metadata, texts=dict(record))
-    texts = {
-        number: f"{key}:{record[key]}".encode() + b"\0"
-        for number, key in zip(_NUMBERS, KEYS, strict=True)
-        if key in record and format in _EXIF_FORMATS
-    }
-    exif = _with_texts(metadata.exif, texts)
+    texts = numbered(record if format in _EXIF_FORMATS else {})
+    exif = with_texts(metadata.exif, texts)
     if texts and format in (JPEG, MPO) and exif and len(exif) + 6 > jpeg.MOST_BYTES:
         losses.append("what made it beside so much EXIF")
-        exif = _with_texts(metadata.exif, {})
+        exif = with_texts(metadata.exif, {})
     directory = metadata.directory
     if directory is not None:
-        kept = {number: tag for number, tag in directory.tags.items() if not _is_ours(number, tag)}
+        kept = {
+            number: tag
+            for number, tag in directory.tags.items()
+            if not is_ours(number, tag.type, tag.data)
+        }
         kept |= {number: Tag(ASCII, len(text), text) for number, text in texts.items()}
         directory = Directory(directory.order, kept)
     return replace(metadata, chunks=chunks, exif=exif, directory=directory)
@@ -75,47 +70,3 @@ def _without_record(
                 data = b"source_" + data
         kept.append((name, data))
     return kept
-
-
-def _with_texts(block: bytes | None, texts: Mapping[int, bytes]) -> bytes | None:
-    """An EXIF block with ``texts`` in the place of those that it has.
-
-    They and a new first directory go to its end; nothing else moves, as makers' notes point into
-    the block.
-    """
-    data = block or _EMPTY
-    order = {b"II": "<", b"MM": ">"}.get(data[:2], "")
-    try:
-        if not order:
-            raise struct.error
-        first = struct.unpack_from(order + "I", data, 4)[0]
-        places, following = directory_entries(data, first, order)
-        entries = {number: data[place : place + 12] for number, place in places.items()}
-        after = data[following : following + 4]
-    except struct.error:
-        return block  # damaged
-    old = []  # where each text of an earlier record begins
-    for number in _NUMBERS:
-        kind, count, at = struct.unpack_from(order + "HII", entries.get(number, bytes(12)), 2)
-        if _is_ours(number, Tag(kind, count, data[at : at + count])):
-            old.append(at)
-            del entries[number]
-    if not texts and not old:
-        return block
-    if old and following + 4 == len(data) and first > max(old):
-        data = data[: min(old)]  # where this pack put them, with nothing behind but its directory
-    if not texts and not entries:
-        return None
-    data += bytes(len(data) % 2)
-    for number, text in texts.items():
-        entries[number] = struct.pack(order + "HHII", number, ASCII, len(text), len(data))
-        data += text + bytes(len(text) % 2)
-    directory = struct.pack(order + "H", len(entries))
-    directory += b"".join(entry for _, entry in sorted(entries.items())) + after
-    return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + directory
-
-
-def _is_ours(number: int, tag: Tag) -> bool:
-    if number not in _NUMBERS or tag.type != ASCII:
-        return False
-    return tag.data.startswith(f"{KEYS[number - FIRST_TAG]}:".encode())

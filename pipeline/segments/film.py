@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ from ...options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ...version import pack_version
 from ...video import (
     Clip,
+    IncompletePart,
     VideoError,
     as_clip,
     check_recolor,
@@ -68,61 +71,150 @@ def colorize_long_film(
     the work was ended, however that came, the same call goes on from them. The folder is removed
     when the film is whole. Luma, times, sound and tags are what `colorize_film` makes of them, and
     so is the chroma of a run that was not ended; where it went on, colours start from what the
-    frames before show, within a level of what they would be.
+    frames before show, within a level of what they would be. A clip that turns out to be damaged is
+    begun anew, in one piece.
 
     ``on_confidence`` hears of the frames that this call colours. Raises what `colorize_film` does,
     and ``OSError`` when the disk will not hold the segments and the film.
     """
     clip, path = as_clip(source), Path(target)
     frames = clip.frames() if frames is None else frames
-    if (shots is None) != (keyframes is None) or not is_divisible(clip, frames, from_length):
-        return colorize_film(
-            clip,
-            path,
-            network,
-            color,
-            film,
-            encode,
-            frames=frames,
-            shots=shots,
-            keyframes=keyframes,
-            strokes=strokes,
-            teaching=teaching,
-            kept=kept,
-            device=device,
-            on_progress=on_progress,
-            check=check,
-            on_confidence=on_confidence,
-        )
-    refuse_taken(path, encode)
-    encode = check_recolor(clip, path, encode)
-    work = FilmWork(SourceState.of(clip.path), clip, frames, color, film, encode)
-    if shots is not None:
-        shots.check_clip(clip, frames)
-    taught_by = (shots and shots.shots, digest_of_images(keyframes), strokes, teaching)
-    store = SegmentStore(path, work_key(work, digest_of_network(network), taught_by))
-    segments = store.open(frames)
-    if segments is None:
-        boundaries = even_boundaries(frames, length)
-        cuts = [] if shots is None else [frames.start + shot.first for shot in shots.shots]
-        segments = segments_between(frames, at_nearest(boundaries, cuts, length // 2))
-        store.plan(segments)
-    colors = FilmColors(
+    in_one_piece = partial(
+        colorize_film,
+        clip,
+        path,
         network,
+        color,
+        film,
+        frames=frames,
+        shots=shots,
+        keyframes=keyframes,
         strokes=strokes,
         teaching=teaching,
-        kept=kept or TaughtNetworks(store.folder / "taught"),
+        device=device,
+        on_progress=on_progress,
+        check=check,
+        on_confidence=on_confidence,
     )
+    if SegmentStore.is_begun(path):  # by many machines, for which shorter films are divided too
+        from_length = 0
+    if (shots is None) != (keyframes is None) or not is_divisible(clip, frames, from_length):
+        return in_one_piece(encode, kept=kept)
+    planned = PlannedFilm.of(
+        clip,
+        path,
+        network,
+        color,
+        film,
+        encode,
+        frames=frames,
+        shots=shots,
+        keyframes=keyframes,
+        strokes=strokes,
+        teaching=teaching,
+        length=length,
+    )
+    store, encode = planned.store, planned.work.encode
+    kept = kept or TaughtNetworks(store.taught)
+    colors = FilmColors(network, strokes=strokes, teaching=teaching, kept=kept)
     try:
         if shots is not None and keyframes is not None:
             colors = colors.by_keyframes(shots, keyframes, color)
-        _fill(store, work, segments, colors, device, on_progress, check, on_confidence)
-        join(store, work, segments, check)
+        _fill(planned, colors, device, on_progress, check, on_confidence)
+        planned.join(check)
+    except IncompletePart:
+        planned.tell_damaged()
+        try:
+            return in_one_piece(encode, kept=kept)
+        finally:
+            store.remove()
     except BaseException:
-        tell_kept(store, len(segments))
+        planned.tell_kept()
         raise
     store.remove()
     return len(frames)
+
+
+@dataclass(frozen=True)
+class PlannedFilm:
+    """A film's segments, planned here or by an earlier run, and where the finished ones wait."""
+
+    work: FilmWork
+    store: SegmentStore
+    segments: list[Segment]
+
+    @classmethod
+    def of(
+        cls,
+        clip: Clip,
+        target: Path,
+        network: Network,
+        color: ColorOptions = DEFAULT_COLOR,
+        film: FilmOptions = DEFAULT_FILM,
+        encode: EncodeOptions = DEFAULT_ENCODE,
+        *,
+        frames: range,
+        shots: ClipShots | None = None,
+        keyframes: Sequence[Tensor] | None = None,
+        strokes: bool = False,
+        teaching: TeachOptions = DEFAULT_TEACHING,
+        length: int = SEGMENT_LENGTH,
+    ) -> PlannedFilm:
+        """``frames`` of ``clip``, divided into segments of about ``length``.
+
+        Raises what can be said before the first is coloured.
+        """
+        refuse_taken(target, encode)
+        encode = check_recolor(clip, target, encode)
+        work = FilmWork(SourceState.of(clip.path), clip, frames, color, film, encode)
+        if shots is not None:
+            shots.check_clip(clip, frames)
+        taught_by = (shots and shots.shots, digest_of_images(keyframes), strokes, teaching)
+        store = SegmentStore(target, work_key(work, digest_of_network(network), taught_by))
+        segments = store.open(frames)
+        if segments is None:
+            boundaries = even_boundaries(frames, length)
+            cuts = [] if shots is None else [frames.start + shot.first for shot in shots.shots]
+            segments = segments_between(frames, at_nearest(boundaries, cuts, length // 2))
+            store.plan(segments)
+        return cls(work, store, segments)
+
+    def missing(self, check: Check | None = None) -> list[Segment]:
+        """The segments that are not finished yet."""
+        return [segment for segment in self.segments if not self.store.is_finished(segment, check)]
+
+    def join(self, check: Check | None = None) -> None:
+        """Make the film of its finished segments."""
+        self.work.source.check()
+        join_parts(
+            self.work.clip,
+            self.store.target,
+            [self.store.part(segment) for segment in self.segments],
+            frames=self.work.frames,
+            encode=self.work.encode,
+            check=check,
+        )
+
+    def tell_damaged(self) -> None:
+        """Say that it goes on in one piece."""
+        log.warning(
+            "%s is damaged, so it cannot be coloured in segments: it is begun anew, in one piece",
+            self.work.clip.path,
+        )
+
+    def tell_kept(self) -> None:
+        """Say what an ended run leaves; nothing is left where nothing was finished."""
+        if count := self.store.count():
+            log.info(
+                "%s: %d of %d segments are finished and kept in %s; the same command goes on from "
+                "them",
+                self.store.target,
+                count,
+                len(self.segments),
+                self.store.folder,
+            )
+        else:
+            self.store.remove()
 
 
 def is_divisible(clip: Clip, frames: range, from_length: int = LONG) -> bool:
@@ -155,39 +247,8 @@ def work_key(work: FilmWork, weights: str, taught_by: tuple) -> str:
     )
 
 
-def join(
-    store: SegmentStore, work: FilmWork, segments: Sequence[Segment], check: Check | None
-) -> None:
-    """Make the film of its finished segments."""
-    work.source.check()
-    join_parts(
-        work.clip,
-        store.target,
-        [store.part(segment) for segment in segments],
-        frames=work.frames,
-        encode=work.encode,
-        check=check,
-    )
-
-
-def tell_kept(store: SegmentStore, total: int) -> None:
-    """Say what an ended run leaves; nothing is left where nothing was finished."""
-    if count := store.count():
-        log.info(
-            "%s: %d of %d segments are finished and kept in %s; the same command goes on from them",
-            store.target,
-            count,
-            total,
-            store.folder,
-        )
-    else:
-        store.remove()
-
-
 def _fill(
-    store: SegmentStore,
-    work: FilmWork,
-    segments: Sequence[Segment],
+    planned: PlannedFilm,
     colors: FilmColors,
     device: torch.device | str,
     on_progress: OnProgress | None,
@@ -195,7 +256,8 @@ def _fill(
     on_confidence: OnConfidence | None,
 ) -> None:
     """Colour the segments that are not finished yet."""
-    missing = [segment for segment in segments if not store.is_finished(segment, check)]
+    work, store, segments = planned.work, planned.store, planned.segments
+    missing = planned.missing(check)
     need = DiskNeed(store, work, len(segments) - len(missing), len(segments))
     left = sum(len(segment.frames) for segment in missing)
     progress = FilmProgress(on_progress, len(work.frames) + colors.steps, len(work.frames) - left)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...model import LOOK_AHEAD, MAX_FRAMES
+from ...model import LOOK_AHEAD, averaged_frames
 from ...options import FilmOptions
 
 LENGTH = 500  # frames of a segment on one machine: what a kill costs at most
@@ -39,7 +39,7 @@ class Segment:
         """
         if self.begins_at_cut or not film.stability:
             return AT_CUT
-        averaged = math.ceil(MAX_FRAMES**film.stability)
+        averaged = math.ceil(averaged_frames(film.stability))
         return min(max(WARM_UP * averaged, LEAST_WARM_UP), MOST_WARM_UP)
 
     def tail(self, film: FilmOptions) -> int:

@@ -29,9 +29,18 @@ class SegmentStore:
 
     def __init__(self, target: Path, key: str) -> None:
         self.target = target
-        name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
-        self._prefix = f"{PREFIX}film-{name}-"
+        self._prefix = _prefix(target)
         self.folder = target.parent / f"{self._prefix}{key}"
+
+    @staticmethod
+    def is_begun(target: Path) -> bool:
+        """Whether an earlier run has left segments of a film that was to become ``target``."""
+        return any(target.parent.glob(f"{_prefix(target)}*"))
+
+    @property
+    def taught(self) -> Path:
+        """Where the networks wait that were taught for the film."""
+        return self.folder / "taught"
 
     def open(self, frames: range) -> list[Segment] | None:
         """Make the folder; the segments of ``frames`` that an earlier run had planned, if any."""
@@ -88,3 +97,8 @@ class SegmentStore:
     def remove(self) -> None:
         """Remove the folder: the film is whole, or nothing was finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _prefix(target: Path) -> str:
+    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
+    return f"{PREFIX}film-{name}-"

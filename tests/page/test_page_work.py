@@ -1,9 +1,13 @@
 """Working in the page: finding nodes, a cancel, an error, a result dropped back on the canvas."""
 
+import json
 import logging
+from pathlib import Path
 
 import pytest
 from editor import Editor
+
+BLUEPRINTS = sorted((Path(__file__).parents[2] / "subgraphs").glob("*.json"))
 
 # What a user types, one of our nodes, and how far down it may stand. The editor ranks by names;
 # other words that it is found by come after all names that look alike, and 64 are shown.
@@ -18,8 +22,8 @@ WORDS = {
     "stabilize": ("Stabilize Colors", 3), "keyframe": ("Shot Keyframes", 10),
     "strokes": ("Teach ColorizationNet", 3), "teach": ("Teach ColorizationNet", 3),
     "train": ("Teach ColorizationNet", 40), "paint": ("Teach ColorizationNet", 40),
-    "reference": ("Teach ColorizationNet", 40), "album": ("Colorize Photo Folder", 3),
-    "film by keyframes": ("Colorize Film By Keyframes", 3),
+    "reference": ("Reference Colorization", 8), "video": ("Video Colorization", 12),
+    "album": ("Colorize Photo Folder", 3), "film by keyframes": ("Colorize Film By Keyframes", 3),
 }  # fmt: skip
 
 
@@ -94,6 +98,16 @@ def test_an_errors_sentence_is_visible(editor):
     editor.page.get_by_text(sentence).first.wait_for(timeout=10_000)
 
 
+def test_the_node_says_which_shot_it_colours(editor):
+    editor.template("05 Colorize Film By Keyframes")
+    editor.vary("ColorizationNetColorizeVideo")
+    before = editor.press_run()
+    says = """() => app.graph.nodes.find(node => node.type == 'ColorizationNetColorizeVideo')
+      .widgets.some(widget => /^shot 1 of \\d+: (teaching|colouring)$/.test(widget.value))"""
+    editor.page.wait_for_function(says, timeout=60_000)
+    editor.wait(lambda: set(editor.ask("history")) - before)
+
+
 def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     editor.choose("01 Colorize Photo.app")
     page = editor.page
@@ -112,19 +126,21 @@ def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     assert not editor.errors
 
 
-def test_the_blueprint_is_one_node_that_holds_four(editor):
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_is_one_node_that_holds_its_own(blueprint, editor):
+    (graph,) = json.loads(blueprint.read_text())["definitions"]["subgraphs"]
     editor.command("Comfy.NewBlankWorkflow")
     editor.wait(lambda: editor.types() == [])
     editor.command("Workspace.SearchBox.Toggle")
     editor.page.wait_for_function("document.activeElement?.tagName == 'INPUT'")
-    editor.page.keyboard.type("film by keyframes")
+    editor.page.keyboard.type(blueprint.stem)
     editor.page.get_by_role("option").first.wait_for()
     editor.page.wait_for_timeout(1000)
     editor.page.keyboard.press("Enter")
     editor.page.mouse.click(700, 400)  # where it shall lie
     editor.wait(lambda: editor.types())
-    inside = "app.graph.nodes.map(node => node.subgraph?.nodes.length)"
-    assert editor.page.evaluate(inside) == [4]
+    inside = "app.graph.nodes.map(node => node.subgraph?.nodes.map(inner => inner.type))"
+    assert editor.page.evaluate(inside) == [[node["type"] for node in graph["nodes"]]]
     assert not editor.problems() and not editor.errors
 
 

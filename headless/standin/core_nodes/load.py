@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ....host import current
+from ....host import current, verdict
 from ....pipeline.photo import read_picture_frames
 from .. import schema as io
-from .inputs import check_input
 
 FOLDER_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}  # that ComfyUI takes out of a folder
 
@@ -30,7 +29,7 @@ class LoadImage(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, image):
-        return check_input(image, None)
+        return verdict(current().input_path, image, None)
 
     @classmethod
     def execute(cls, image) -> io.NodeOutput:
@@ -55,7 +54,7 @@ class LoadImageMask(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, image):
-        return check_input(image, None)
+        return verdict(current().input_path, image, None)
 
     @classmethod
     def execute(cls, image, channel) -> io.NodeOutput:
@@ -81,11 +80,7 @@ class LoadImageDataSetFromFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder):
-        try:
-            current().folder_files(folder, "image")
-        except (OSError, ValueError) as error:
-            return str(error)
-        return True
+        return verdict(current().folder_files, folder, "image")
 
     @classmethod
     def execute(cls, folder) -> io.NodeOutput:

@@ -6,10 +6,9 @@ import re
 
 import torch
 
-from ....host import current
+from ....host import current, verdict
 from ....pipeline.photo import read_picture_frames
 from .. import schema as io
-from .inputs import check_input
 from .transform import scale
 from .widgets import Color
 
@@ -36,7 +35,7 @@ class Painter(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, mask):
-        return check_input(mask, None) if mask and mask.strip() else True
+        return verdict(current().input_path, mask, None) if mask and mask.strip() else True
 
     @classmethod
     def execute(cls, mask, width, height, bg_color="#000000", image=None) -> io.NodeOutput:

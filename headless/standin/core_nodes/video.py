@@ -6,11 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ....host import current
+from ....host import current, verdict
 from .. import schema as io
 from .. import ui
 from ..clip import COLOR_TAGS, Components, VideoFromComponents, VideoFromFile
-from .inputs import check_input
 
 
 class LoadVideo(io.ComfyNode):
@@ -30,7 +29,7 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        return check_input(file, "video")
+        return verdict(current().input_path, file, "video")
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
