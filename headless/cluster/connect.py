@@ -23,9 +23,13 @@ PACKAGE = __package__.split(".headless")[0]
 def connected(address: str) -> Iterator[Any]:
     """Ray, connected to the cluster at ``address``; `LOCAL` starts one for the block.
 
+    A program that is connected already stays with its cluster.
     Raises ``ValueError`` of one sentence when there is no Ray or no such cluster.
     """
     _check_address(address)
+    if (connected_ray := sys.modules.get("ray")) and connected_ray.is_initialized():
+        yield connected_ray
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -48,6 +52,9 @@ def connected(address: str) -> Iterator[Any]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+    # What a raylet says would go to standard output, which is for the names of results; Ray has no
+    # other switch for it.
+    ray._private.worker._worker_logs_enabled = False
     try:
         yield ray
     finally:

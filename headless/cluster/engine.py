@@ -17,6 +17,7 @@ from ...pipeline import Network
 from ...pipeline.segments import LENGTH, LONG, PlannedFilm, SegmentStore, SourceState, is_divisible
 from ...version import pack_version
 from ...video import versions
+from ..batch import disk_error
 from ..jobs import Begun, FilmRequest, Outcome
 from . import here, tasks
 from .courier import Courier
@@ -42,16 +43,19 @@ class Engine:
     """Colours jobs on the nodes of the cluster that ``ray`` is connected to.
 
     ``painter`` colours whole files on the workers and says what is to be done with films. ``least``
-    is the shortest segment. What it did is in ``report``. A context manager.
+    is the shortest segment. Files are sent through Ray where nodes do not see them, with ``carry``
+    everywhere. What it did is in ``report``. A context manager.
     """
 
     def __init__(
         self,
         ray: Any,
         painter: Any,
+        report: Report | None = None,
         *,
         check: Callable[[], None] = lambda: None,
         least: int = LEAST,
+        carry: bool = False,
     ) -> None:
         from importlib.metadata import version
 
@@ -61,7 +65,8 @@ class Engine:
         check_nodes(nodes, versions(), version("torch"))
         self.names = {node.id: node.name for node in nodes}
         self.slots = slots_of(nodes, gpu_share(painter.network, painter.color))
-        self.report = Report(notes={"nodes": len(nodes), "slots": self._capacity})
+        self.report = Report() if report is None else report
+        self.report.notes |= {"nodes": len(nodes), "slots": self._capacity}
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
 
         self._at = At
@@ -79,9 +84,10 @@ class Engine:
             work: ray.remote(max_retries=RETRIES)(work)
             for work in (tasks.color_run, tasks.color_files, tasks.teach_shot)
         }
-        self._call = Call(self._courier, 0, 1, False, pack_version(), versions())
+        self._call = Call(self._courier, 0, 1, False, carry, pack_version(), versions())
         self._weights = SourceState.of(painter.weights.absolute()) if painter.weights else None
         self._tokens = Tokens()
+        self._forgotten: list[Any] = []
         self._pool = ThreadPoolExecutor(2, "film")
         self._count = 0
         self._flight: dict[Any, tuple[Any, Task]] = {}
@@ -180,6 +186,7 @@ class Engine:
             shots=request.shots,
             keyframes=request.keyframes,
             strokes=request.strokes,
+            teaching=request.teaching,
             length=segment_length(count, self._capacity if few else 1, self._least),
         )
         return FilmUnit(
@@ -319,12 +326,14 @@ class Engine:
         if any(piece.bytes_in for piece in self.report.pieces):
             for node in self.names:
                 at = self._at(node, soft=False)
-                self._forgetting.options(scheduling_strategy=at).remote(source)
+                self._forgotten.append(
+                    self._forgetting.options(scheduling_strategy=at).remote(source)
+                )
 
     def _end_files(self, unit: FilesUnit) -> Iterator[tuple[Begun, Outcome]]:
         self._open.remove(unit)
         for begun, outcome in unit.outcomes:
-            yield begun, self._located(outcome, unit.nodes.get(begun, ""))
+            yield begun, self._located(begun, outcome, unit.nodes.get(begun, ""))
 
     def _taken_from(self, future: Future[Any]) -> Iterator[tuple[Begun, Outcome]]:
         whose = self._futures.pop(future)
@@ -353,16 +362,18 @@ class Engine:
                 self._begin(self._files([unit.begun], is_film=True))
                 return
             unit.give_up()
-            yield unit.begun, self._located(Outcome(error=error), node)
+            yield unit.begun, self._located(unit.begun, Outcome(error=error), node)
             return
         unit.give_up()
         for begun in unit.begun:
-            yield begun, self._located(Outcome(error=error), node)
+            yield begun, self._located(begun, Outcome(error=error), node)
 
-    def _located(self, outcome: Outcome, node: str) -> Outcome:
-        """The same, with the node's name in what the system said there."""
-        error = outcome.error
-        if not node or not isinstance(error, OSError) or not (error.strerror and error.filename):
+    def _located(self, begun: Begun, outcome: Outcome, node: str) -> Outcome:
+        """The same, with the node's name in what the system, or a full disk, said there."""
+        if not node or outcome.error is None:
+            return outcome
+        error = disk_error(outcome.error, begun.job.target)
+        if not isinstance(error, OSError) or not (error.strerror and error.filename):
             return outcome
         place = f"{error.filename} on the node {self.names.get(node, node[:8])}"
         return replace(outcome, error=OSError(error.errno, error.strerror, place))
@@ -392,6 +403,8 @@ class Engine:
         with suppress(RayError):
             self._hear(lambda begun, done, total: None)
             self._ray.get(self._courier.close.remote(), timeout=PATIENCE)
+            if self._forgotten:
+                self._ray.wait(self._forgotten, num_returns=len(self._forgotten), timeout=PATIENCE)
         self._tokens.close()
         self.report.tell()
 

@@ -51,6 +51,7 @@ class Call:
     task: int
     cpus: int
     on_gpu: bool
+    carry: bool  # files are sent, seen or not
     pack: str
     ffmpeg: str
 
@@ -93,10 +94,14 @@ class Link:
         except RayTaskError as error:
             raise error.cause from None
 
+    def sees(self, token: Token) -> bool:
+        """Whether results can be written where the driver wants them."""
+        return not self._call.carry and token.is_here()
+
     def source(self, state: SourceState) -> SourceState:
         """The file as this machine has it: where the driver has it, or carried here, once."""
         with suppress(VideoError):
-            if SourceState.of(state.path) == state:
+            if not self._call.carry and SourceState.of(state.path) == state:
                 return state
         folder = _folder_of(state)
         path = folder / state.path.name
@@ -189,6 +194,20 @@ def answered(work: Callable[..., Any]) -> Callable[..., Any]:
 
     run.__name__, run.__qualname__, run.__module__ = work.__name__, work.__name__, work.__module__
     return run
+
+
+def renamed(error: Exception, path: Path, name: Path) -> Exception:
+    """``error`` with the ``name`` that the user knows in the place of a ``path``."""
+    if path == name:
+        return error
+    if isinstance(error, OSError) and error.filename:
+        error.filename = str(error.filename).replace(str(path), str(name))
+    else:
+        error.args = tuple(
+            text.replace(str(path), str(name)) if isinstance(text, str) else text
+            for text in error.args
+        )
+    return error
 
 
 def _node() -> str:

@@ -29,13 +29,15 @@ from ...pipeline.segments import (
 )
 from ...video import Part
 from ..jobs import Job
-from .here import Call, Failed, Link, Token, answered, forget
+from .here import Call, Failed, Link, Token, answered, forget, renamed
 from .report import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...callbacks import OnProgress
+
+DEFAULT_TEACHING = TeachOptions()
 
 
 class Painter(Protocol):
@@ -62,7 +64,7 @@ class Film:
     shots: ClipShots | None = None
     keyframes: Sequence[Tensor] | None = None
     strokes: bool = False
-    teaching: TeachOptions = TeachOptions()  # noqa: RUF009
+    teaching: TeachOptions = DEFAULT_TEACHING
 
     def colors(self, network: Network, kept: TaughtNetworks | None = None) -> FilmColors:
         colors = FilmColors(network, strokes=self.strokes, teaching=self.teaching, kept=kept)
@@ -110,7 +112,7 @@ def color_run(
     clip = replace(film.work.clip, path=source.path)
     work = replace(film.work, source=source, clip=clip)
     network, device = link.network(film.weights), _device(call)
-    is_shared = film.token.is_here()
+    is_shared = link.sees(film.token)
     final = {segment.frames: film.store.part(segment).path for segment in segments}
     at = time.monotonic()
     with _scratch() as scratch:
@@ -171,7 +173,7 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
             here = link.source(file.source).path
             is_carried = here != file.source.path
             job = replace(job, source=replace(job.source, path=here))
-        is_shared = file.token.is_here()
+        is_shared = link.sees(file.token)
 
         def report(done: int, total: int, preview: object = None) -> None:
             nonlocal total_frames
@@ -184,6 +186,8 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
             if not is_shared and not why_left:
                 link.deliver(into, file.into)
     except (ValueError, RuntimeError, OSError, MemoryError) as error:
+        if file.source is not None:
+            renamed(error, job.source.path, file.source.path)
         return FileDone(failed=Failed(error, link.node))
     finally:
         if is_carried and file.source:

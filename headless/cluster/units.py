@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ...files import AtomicOutput
-from ...options import TeachOptions
 from ...pipeline import TaughtNetworks, VideoError, key_of_taught
 from ...pipeline.segments import DiskNeed, PlannedFilm, Segment, SourceState, runs_of
 from ...video import IncompletePart
 from ..jobs import Begun, FilmRequest, Job, Outcome
 from . import tasks
-from .here import Failed, Token
+from .here import Failed, Token, renamed
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +46,17 @@ class Tokens:
 
     def __init__(self) -> None:
         self._outputs: dict[Path, tuple[AtomicOutput, Token]] = {}
+        self._lock = Lock()
 
     def of(self, target: Path) -> Token:
         folder = target.parent.absolute()
-        if folder not in self._outputs:
-            output = AtomicOutput(folder / "token")
-            token = Token(output.part, secrets.token_hex(16))
-            token.path.write_text(token.text)
-            self._outputs[folder] = output, token
-        return self._outputs[folder][1]
+        with self._lock:
+            if folder not in self._outputs:
+                output = AtomicOutput(folder / "token")
+                token = Token(output.part, secrets.token_hex(16))
+                token.path.write_text(token.text)
+                self._outputs[folder] = output, token
+            return self._outputs[folder][1]
 
     def close(self) -> None:
         for output, _ in self._outputs.values():
@@ -91,7 +93,7 @@ class FilmUnit:
             request.shots,
             request.keyframes,
             request.strokes,
-            TeachOptions(),
+            request.teaching,
         )
         self._film = put(film)
         self._taught: dict[int, Any] = {}
@@ -151,7 +153,8 @@ class FilmUnit:
     def take(self, task: Task, value: Any) -> bool:
         """Take a task's result; whether the film's segments are all there. Raises its error."""
         if isinstance(value, Failed):
-            raise value.error
+            path = self.begun.job.source.path
+            raise renamed(value.error, path.absolute(), path)
         self._left -= 1
         if isinstance(value, tasks.Taught):
             path = task.facts
@@ -251,7 +254,9 @@ class FilesUnit:
             error: Exception | None = None
             try:
                 if done.failed:
-                    error = _renamed(done.failed.error, output)
+                    error = renamed(done.failed.error, output.part.absolute(), output.path)
+                    path = begun.job.source.path
+                    error = renamed(error, path.absolute(), path)
                     self.nodes[begun] = done.failed.node
                 elif not done.why_left:
                     output.commit()
@@ -270,18 +275,6 @@ class FilesUnit:
     def give_up(self) -> None:
         for output in self.outputs.values():
             output.discard()
-
-
-def _renamed(error: Exception, output: AtomicOutput) -> Exception:
-    """The error with the result's own name in the place of that of its part."""
-    own, name = str(output.part.absolute()), str(output.path)
-    if isinstance(error, OSError) and error.filename:
-        error.filename = str(error.filename).replace(own, name)
-    else:
-        error.args = tuple(
-            text.replace(own, name) if isinstance(text, str) else text for text in error.args
-        )
-    return error
 
 
 def _absolute(job: Job) -> Job:
