@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from colorizationnet.benchmarks.scale import __main__ as table
 from colorizationnet.benchmarks.scale.cluster import NOTHING, Archive, Cluster, Driver, Times
+from colorizationnet.benchmarks.scale.measure import compared, loss
 from colorizationnet.benchmarks.scale.measured import Measured
 from colorizationnet.benchmarks.scale.simulation import simulate
 from colorizationnet.benchmarks.scale.storage import SharedStorage
@@ -252,3 +253,27 @@ def test_the_table_says_what_it_assumes(tmp_path, capsys):
     cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
     assert cells[:3] == ["4 h", "10", "35.0 min"] and cells[4] == "86%"
     assert cells[-2:] == ["5.8", "11.67"]
+
+
+def test_what_a_kill_cost_is_read_from_the_report():
+    """Task 1 was killed at 50, its first segment done at 40; task 2 ran on another node."""
+    report = {
+        "attempts": [[1, "a", 7, 10.0], [2, "b", 8, 12.0], [1, "b", 8, 60.0], [3, "b", 8, 90.0]],
+        "pieces": [
+            {"task": 1, "time": 40.0},
+            {"task": 2, "time": 55.0},
+            {"task": 1, "time": 85.0},
+            {"task": 3, "time": 99.0},
+        ],
+    }
+    assert loss(report, 50.0) == {"lost": 10, "begun_again": 1, "again_after": 10}
+    assert loss(report, 9.0) == {"lost": 0, "begun_again": 0, "again_after": 0}
+
+
+def test_the_simulation_stands_beside_what_was_measured():
+    run = {"nodes": 2, "seconds": 215.0, "start": 10.0}
+    killed = run | {"lost": 12.0, "begun_again": 1, "again_after": 3.0, "killed_at": 100.0}
+    lines = list(compared(replace(MEASURED, segments={"a": [100.0]}, runs=[run, killed])))
+    # Two rounds of 100 s after the start, and two seconds of joining.
+    assert lines[2].endswith("1.76 times as fast as one piece without it; simulated 212.0 s")
+    assert "after 100.0 s: 12.0 s of work lost, 1 tasks begun again, after 3.0 s" in lines[3]
