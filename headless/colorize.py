@@ -298,6 +298,9 @@ def _engine(args: argparse.Namespace, painter: Painter) -> Iterator[Engine]:
             Engine(ray, painter, report, check=signals.check, carry=args.ray_send) as engine,
         ):
             yield engine
+    except KeyboardInterrupt:
+        signals.check()  # while Ray waits, it makes one of every signal's exception
+        raise
     finally:
         if args.ray_report:
             report.write(args.ray_report)

@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from threading import Thread
 
 import imageio_ffmpeg
 import numpy as np
@@ -18,8 +21,9 @@ from colorizationnet.headless import cli, colorize
 from colorizationnet.headless.claims import claimed
 from colorizationnet.headless.cluster import Engine, Report, connected
 from colorizationnet.headless.cluster import nodes as nodes_of
-from colorizationnet.headless.cluster.engine import gpu_share, segment_length
+from colorizationnet.headless.cluster.engine import gpu_share
 from colorizationnet.headless.cluster.nodes import Node, check_nodes, slots_of
+from colorizationnet.headless.cluster.planner import segment_length
 from colorizationnet.headless.jobs import Begun, FilmRequest, Job
 from colorizationnet.headless.sources import Source
 from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
@@ -35,7 +39,7 @@ from colorizationnet.pipeline import (
 from colorizationnet.version import pack_version
 from colorizationnet.video import versions
 from PIL import Image
-from video_clips import ffmpeg, luma_hashes, packets
+from video_clips import ffmpeg, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -220,6 +224,25 @@ def test_a_stopped_run_is_gone_on_with_alone(cluster, tmp_path, reel, one_piece,
     assert not hidden(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_signal_cancels_the_tasks_and_leaves_segments(cluster, tmp_path, reel):
+    code = "import sys; from colorizationnet.headless import cli"
+    code += "\nfrom colorizationnet.headless.cluster.engine import Engine"
+    code += "\nEngine.__init__.__kwdefaults__['least'] = 30\nsys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "colorize", reel, "-o", tmp_path / "out.mkv"]
+    command += ["--format", "ffv1", "--ray", cluster.address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        while not list(tmp_path.glob(".colorizationnet-film-*/0*.mkv")):
+            assert program.poll() is None, program.communicate()
+            time.sleep(0.05)
+        program.send_signal(signal.SIGTERM)
+        _, said = program.communicate(timeout=60)
+    assert program.returncode == 143 and said.splitlines()[-1] == "Stopped."
+    assert "the same command goes on from them" in said
+    [store] = hidden(tmp_path)
+    assert list((tmp_path / store).glob("0*.mkv")) and not list((tmp_path / store).glob(".*"))
+
+
 class Keyed(colorize.Painter):
     """Two shots, each with a coloured keyframe."""
 
@@ -264,6 +287,20 @@ def test_a_source_that_changes_meanwhile_gives_no_film(cluster, tmp_path, reel):
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_film_that_turns_out_damaged_is_coloured_whole(cluster, tmp_path, network):
+    """Each picture is a PNG; one, far behind what is looked at first, is torn."""
+    source = tmp_path / "torn.mkv"
+    make_clip(source, "-c:v", "png", "-pix_fmt", "gray", frames=200)
+    data = source.read_bytes()
+    headers = [found.start() for found in re.finditer(b"IHDR", data)]
+    source.write_bytes(data[: headers[130]] + b"torn" + data[headers[130] + 4 :])
+    outcome, report = color(cluster, source, tmp_path / "out.mkv")
+    assert outcome.error is None and outcome.is_incomplete
+    colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
+    assert luma_hashes(tmp_path / "out.mkv") == luma_hashes(tmp_path / "one.mkv")
+    assert not hidden(tmp_path)
+
+
 @pytest.fixture
 def album(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -292,6 +329,10 @@ def test_photos_are_done_as_by_one_machine(cluster, album, capsys, caplog):
     assert '"kind": "photo"' in Path("report.json").read_text()
     code, saved, _ = run("together", "--ray", cluster.address)
     assert not saved and "6 already there" in caplog.text
+    code, saved, errors = run("sent", "--ray", cluster.address, "--ray-send")
+    assert (code, sorted(saved), errors) == (alone[0], sorted(alone[1]), alone[2])
+    for path in Path("alone").rglob("*-color.*"):
+        assert path.read_bytes() == Path("sent", *path.parts[1:]).read_bytes()
 
 
 def test_two_drivers_do_not_do_one_film(cluster, tmp_path, reel, capsys):
@@ -361,6 +402,16 @@ def free_port():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
+
+
+def test_what_is_no_cluster_is_not_waited_for(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answer = Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.2\r\n"))
+        answer.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert cli.main(["colorize", str(MEADOW), "-o", "x.mp4", "--ray", address]) == 2
+        answer.join()
+    assert "no cluster answers there (something else does)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -21,26 +21,12 @@ from ...pipeline.segments import SourceState
 from ...version import pack_version
 from ...video import versions
 from ..claims import claimed
+from .tokens import Token
 
 PIECE = 8 * 2**20  # bytes that are sent at a time
 TELL_EVERY = 0.5  # seconds
 FORGET_AFTER = 24 * 3600  # seconds after which a source that was carried here is not needed
 RESERVE = 2**28  # bytes of disk that a source must leave
-
-
-@dataclass(frozen=True)
-class Token:
-    """A file of the driver's beside its results, by which a worker knows the folder again."""
-
-    path: Path
-    text: str
-
-    def is_here(self) -> bool:
-        """Whether this machine sees the folder, and may write there."""
-        try:
-            return self.path.read_text() == self.text and os.access(self.path.parent, os.W_OK)
-        except (OSError, UnicodeDecodeError):
-            return False
 
 
 @dataclass(frozen=True)
@@ -80,8 +66,8 @@ class Link:
     def tell(self, kind: str, facts: Any) -> None:
         self._call.courier.tell.remote(kind, self._call.task, self.node, facts)
 
-    def tell_progress(self, facts: Any, *, last: bool = False) -> None:
-        if last or time.monotonic() >= self._next:
+    def tell_progress(self, facts: Any) -> None:
+        if time.monotonic() >= self._next:
             self._next = time.monotonic() + TELL_EVERY
             self.tell("progress", facts)
 
@@ -126,7 +112,6 @@ class Link:
                     piece = self.ask("read", state, file.tell(), PIECE)
                     file.write(piece)
                     self.bytes_in += len(piece)
-                    self.tell_progress(None)
             os.utime(part, ns=(state.mtime_ns, state.mtime_ns))
 
     def deliver(self, path: Path, target: Path) -> None:

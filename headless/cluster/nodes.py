@@ -29,7 +29,6 @@ class Node:
     torch: str | None = None
     ffmpeg: str | None = None
     free: int = 0
-    gpu_bytes: int = 0
 
 
 @dataclass(frozen=True)
