@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from colorizationnet.benchmarks.scale import __main__ as table
 from colorizationnet.benchmarks.scale.cluster import NOTHING, Archive, Cluster, Driver, Times
-from colorizationnet.benchmarks.scale.measure import compared, loss
+from colorizationnet.benchmarks.scale.measure import loss
 from colorizationnet.benchmarks.scale.measured import Measured
 from colorizationnet.benchmarks.scale.simulation import simulate
 from colorizationnet.benchmarks.scale.storage import SharedStorage
+from colorizationnet.benchmarks.scale.validation import compared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -253,6 +254,16 @@ def test_the_table_says_what_it_assumes(tmp_path, capsys):
     cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
     assert cells[:3] == ["4 h", "10", "35.0 min"] and cells[4] == "86%"
     assert cells[-2:] == ["5.8", "11.67"]
+
+
+def test_the_table_goes_between_the_marks_of_a_page(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n")
+    table.put(page, "new")
+    assert page.read_text() == ("before\n<!-- figures -->\nnew\n<!-- end of figures -->\nafter\n")
+    page.write_text("nothing")
+    with pytest.raises(ValueError, match=r"page\.md has no <!-- figures -->"):
+        table.put(page, "new")
 
 
 def test_what_a_kill_cost_is_read_from_the_report():

@@ -2,8 +2,8 @@
 
     python -m colorizationnet.benchmarks.scale MEASURED.json [--price 0.10]
 
-Prints its assumptions, those measured and those assumed, and a table. `benchmarks.scale.measure`
-makes the file.
+Prints what was measured, the assumptions and a table, or writes them into a page.
+`benchmarks.scale.measure` makes the file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from pathlib import Path
 from .cluster import Archive, Cluster, Driver
 from .measured import Measured
 from .simulation import HOUR, Outcome, simulate
+from .validation import compared
 
 NODES, HOURS = (10, 100, 1000), (100, 1000, 10_000, 100_000)
+MARKS = "figures", "end of figures"
 HEAD = (
     *("film", "nodes", "takes", "film an hour", "efficiency", "lost", "failures", "longest phase"),
     "node-hours",
@@ -27,11 +29,20 @@ HEAD = (
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     measured = Measured.read(args.measured)
-    print(f"{measured.width}x{measured.height} at {measured.fps:g} frames a second, simulated:\n")
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    say(f"Measured ({args.measured.name}):\n")
+    for line in compared(measured):
+        say(f"- {line}")
+    say("\nSimulated; every figure below is by these assumptions:\n")
     for line in assumptions(measured, args):
-        print(f"- {line}")
+        say(f"- {line}")
     head = [*HEAD, *(["cost"] if args.price is not None else [])]
-    print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    say(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for hours in args.hours:
         for nodes in args.nodes:
             todo = (
@@ -41,8 +52,19 @@ def main(argv: list[str] | None = None) -> None:
             )
             outcomes = [simulate(*todo, seed) for seed in range(args.repeat)]
             outcome = sorted(outcomes, key=lambda outcome: outcome.wall)[len(outcomes) // 2]
-            cells = row(hours, nodes, outcome, args.price)
-            print(f"| {' | '.join(cells)} |", flush=True)
+            say(f"| {' | '.join(row(hours, nodes, outcome, args.price))} |")
+    if args.into:
+        put(args.into, "\n".join(lines))
+
+
+def put(page: Path, text: str) -> None:
+    """Write the text between the marks of a page."""
+    begin, end = (f"<!-- {mark} -->" for mark in MARKS)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{page} has no {begin} and {end} to write between.")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -65,13 +87,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repair", type=float, default=600.0, help="s until a node is back")
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="of the storage, B/s")
     parser.add_argument("--link", type=float, default=1.25e8, help="of a worker, B/s")
-    parser.add_argument("--joiners", type=int, default=1, help="films joined at once")
+    parser.add_argument("--joiners", type=int, default=2, help="films joined at once, as by --ray")
     parser.add_argument("--start", type=float, help="s until a node works")
     parser.add_argument("--plan", type=float, help="s an hour of film")
     parser.add_argument("--dispatch", type=float, help="s a segment")
     parser.add_argument("--join-rate", type=float, help="B/s")
     parser.add_argument("--price", type=float, help="of a node and hour, in your currency")
     parser.add_argument("--repeat", type=int, default=3, help="runs of a row; the median is given")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="put it between the page's marks")
     return parser.parse_args(argv)
 
 
