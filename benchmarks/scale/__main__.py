@@ -174,7 +174,7 @@ def assumptions(measured: Measured, args: argparse.Namespace) -> Iterator[str]:
     wording = {
         "start": "a node works after {:.1f} s",
         "plan": "the driver plans an hour of film in {:.2f} s",
-        "dispatch": "it hands a segment out and takes it back in {:.4f} s",
+        "dispatch": "it hands a segment out and takes it back in {:.5f} s, as a task without work",
         "join_rate": "it joins films at {:.3g} bytes a second",
     }
     for name, words in wording.items():
@@ -198,7 +198,7 @@ def assumptions(measured: Measured, args: argparse.Namespace) -> Iterator[str]:
         f"{args.link / 1e6:.0f} MB/s (assumed)"
     )
     yield "nodes are paid for from begin to end, whether they work or not"
-    yield f"rows are the median of {args.repeat} runs"
+    yield f"the median of so many runs: {args.repeat}"
 
 
 def row(hours: float, nodes: int, outcome: Outcome, price: float | None) -> list[str]:

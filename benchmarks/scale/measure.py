@@ -29,7 +29,8 @@ from ..segments import COMMAND, SAMPLE, make_film
 from .measured import Measured
 from .validation import compared
 
-KILL_AT = 0.5  # of the time that the run takes without
+KILL_AT = 0.5  # of the segments, and as much of the next one
+POLL = 0.05  # seconds
 NOTHINGS = 200  # tasks that do nothing, by which handing out is timed
 STORE = 200 * 2**20  # bytes of each node's object store
 
@@ -77,8 +78,7 @@ def measure(film: Path, folder: Path, cores: list[int], args: argparse.Namespace
     with local_nodes(cores) as (address, kill):
         runs.append(_on_cluster(film, folder, address, len(cores), None, "--ray-send"))
     with local_nodes(cores) as (address, kill):
-        expected = runs[len(cores) - 1]["seconds"]
-        runs.append(_on_cluster(film, folder, address, len(cores), (kill, expected)))
+        runs.append(_on_cluster(film, folder, address, len(cores), (kill, runs[len(cores) - 1])))
     quiet = runs[len(cores) - 1]
     mean = statistics.mean(piece["frames"] for piece in quiet["pieces"])
     segments: dict[str, list[float]] = {}
@@ -166,33 +166,42 @@ def _on_cluster(
     folder: Path,
     address: str,
     nodes: int,
-    killing: tuple[Any, float] | None = None,
+    killing: tuple[Any, dict[str, Any]] | None = None,
     *options: str,
 ) -> dict[str, Any]:
-    """One run by ``--ray``; ``killing`` a node, after a part of so many seconds.
+    """One run by ``--ray``; ``killing`` a node in the middle, by a run without.
 
     ``options`` are the command's.
     """
     target, report = folder / "cluster.mp4", folder / "report.json"
     killed: list[float] = []
 
+    ended = threading.Event()
+
     def kill() -> None:
         assert killing is not None
-        killed.append(time.time())
-        killing[0]()
+        node, run = killing
+        name = f".colorizationnet-film-*/[0-9]*-*{target.suffix}"
+        while len(list(folder.glob(name))) < KILL_AT * run["segments"]:
+            if ended.wait(POLL):
+                return
+        each = statistics.mean(piece["seconds"] for piece in run["pieces"])
+        if not ended.wait(KILL_AT * each):
+            killed.append(time.time())
+            node()
 
-    timer = threading.Timer(KILL_AT * killing[1], kill) if killing else None
+    killer = threading.Thread(target=kill) if killing else None
     began, clock = time.time(), time.monotonic()
     command = [*map(str, COMMAND), str(film), "-o", str(target), "--overwrite"]
     command += ["--ray", address, "--ray-report", str(report), *options]
-    if timer:
-        timer.start()
+    if killer:
+        killer.start()
     try:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     finally:
-        if timer:
-            timer.cancel()
-            timer.join()
+        ended.set()
+        if killer:
+            killer.join()
     seconds = time.monotonic() - clock
     facts = json.loads(report.read_text())
     pieces = [piece for piece in facts["pieces"] if piece["kind"] == "segment"]
