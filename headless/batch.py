@@ -54,14 +54,14 @@ class Batch:
         ledger: Ledger,
         settings: Callable[[Job], str],
         skipped: dict[str, list[Path]],
-        damaged: Sequence[Path] = (),
+        damaged: list[Path] | None = None,
         incomplete: list[Path] | None = None,
         *,
         overwrite: bool = False,
         traceback: bool = False,
     ) -> None:
         self._ledger, self._settings, self._skipped = ledger, settings, skipped
-        self._damaged = damaged
+        self._damaged = [] if damaged is None else damaged
         self._incomplete = [] if incomplete is None else incomplete
         self._overwrite, self._traceback = overwrite, traceback
         self._counts: Counter[State | str] = Counter()
@@ -163,6 +163,8 @@ class Batch:
                     begin_each = begin(list(jobs), again=jobs is elsewhere)
                     for begun, outcome in color(begin_each, len(jobs), report):
                         job = begun.job
+                        if outcome.is_damaged:
+                            self._damaged.append(job.source.path)
                         if outcome.is_incomplete:
                             self._incomplete.append(job.target)
                         with begun.claim:

@@ -165,6 +165,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "local, one of this machine's processes (pip install 'colorizationnet[cluster]')",
     )
     cluster.add_argument(
+        "--ray-send",
+        action="store_true",
+        help="send files through Ray even where the nodes see the same disk",
+    )
+    cluster.add_argument(
         "--ray-report", type=Path, metavar="JSON", help="write here what was done where"
     )
     parser.set_defaults(main=main)
@@ -218,7 +223,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     _check_range("--start", args.start, "0 s or later", args.start >= 0)
     if args.duration is not None:
         _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
-    painter = _Painter(args)
+    painter = Painter(args)
     output = Output.of(args.output, args.inputs)
     sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
@@ -283,19 +288,26 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
 
 
 @contextmanager
-def _engine(args: argparse.Namespace, painter: _Painter) -> Iterator[Engine]:
+def _engine(args: argparse.Namespace, painter: Painter) -> Iterator[Engine]:
     """The cluster of ``--ray`` at work."""
-    from .cluster import Engine, connected
+    from .cluster import Engine, Report, connected
 
-    with connected(args.ray) as ray, Engine(ray, painter, check=signals.check) as engine:
-        try:
+    report = Report()
+    try:
+        with (
+            connected(args.ray) as ray,
+            Engine(ray, painter, report, check=signals.check, carry=args.ray_send) as engine,
+        ):
             yield engine
-        finally:
-            if args.ray_report:
-                engine.report.write(args.ray_report)
+    except KeyboardInterrupt:
+        signals.check()  # while Ray waits, it makes one of every signal's exception
+        raise
+    finally:
+        if args.ray_report:
+            report.write(args.ray_report)
 
 
-def _paint_together(engine: Engine, painter: _Painter, begun: Begun) -> str:
+def _paint_together(engine: Engine, painter: Painter, begun: Begun) -> str:
     """One file on a cluster; gives why it was left, if it was."""
     with bar_over([begun.job]) as bar:
 
@@ -306,6 +318,8 @@ def _paint_together(engine: Engine, painter: _Painter, begun: Begun) -> str:
         [(_, outcome)] = engine.color(iter([begun]), 1, report)
     if outcome.error:
         raise outcome.error
+    if outcome.is_damaged:
+        painter.damaged.append(begun.job.source.path)
     if outcome.is_incomplete:
         painter.incomplete.append(begun.job.target)
     return outcome.why_left
@@ -346,6 +360,10 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
+    if args.confidence and args.ray:
+        raise ValueError("--confidence tells of a film in one piece; leave out --ray.")
+    if (args.ray_report or args.ray_send) and not args.ray:
+        raise ValueError("--ray-report and --ray-send belong to --ray; give that as well.")
     if args.strokes and not args.keyframes:
         raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
@@ -374,7 +392,7 @@ def color_options(args: argparse.Namespace) -> ColorOptions:
     )
 
 
-class _Painter:
+class Painter:
     """Colours photos and clips by the options of the command line."""
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -408,15 +426,16 @@ class _Painter:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs of it, which gives it the network by `use`."""
-        return self.__dict__ | {"network": None, "_probed": {}}
+        return self.__dict__ | {"network": None, "_probed": {}, "damaged": [], "incomplete": []}
 
     def use(self, network: Network) -> None:
         self.network = network
 
-    def in_one_piece(self) -> _Painter:
-        """The same for films that are not divided."""
+    def in_one_piece(self) -> Painter:
+        """The same for films that are not divided, in a form for other machines."""
         other = copy.copy(self)
         other.is_whole = True
+        _ = other._weights  # the digest, for their path may lead nowhere there
         return other
 
     def settings(self, job: Job) -> str:

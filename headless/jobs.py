@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..files import remove_stale_parts
 from ..host import SUFFIXES
+from ..options import TeachOptions
 from .claims import remove_stale_claims
 from .journal import Entry, Journal, result_of, source_of
 from .sources import RESULT, Source
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from ..options import ColorOptions, EncodeOptions, FilmOptions
     from ..pipeline import Clip, ClipShots
+
+
+DEFAULT_TEACHING = TeachOptions()
 
 
 class State(enum.Enum):
@@ -74,6 +78,7 @@ class FilmRequest:
     shots: ClipShots | None = None
     keyframes: list[Tensor] | None = None
     strokes: bool = False
+    teaching: TeachOptions = DEFAULT_TEACHING
 
 
 @dataclass(frozen=True)

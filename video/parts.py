@@ -61,6 +61,7 @@ def recolor_parts(
     tail: int = 0,
     encode: EncodeOptions = DEFAULT_ENCODE,
     blend: float = 1.0,
+    threads: int | None = None,
     batch_size: int = 4,
     on_progress: Callable[[int, int], None] | None = None,
     on_part: Callable[[Part], None] | None = None,
@@ -73,7 +74,7 @@ def recolor_parts(
     that begins with a keyframe and needs no other; it is there whole or not at all, and
     ``on_part`` hears of it. ``colour`` is also given ``lead`` frames before the first part and
     ``tail`` after the last, as far as ``frames`` go: what it makes of them is thrown away.
-    ``encode`` is what `check_recolor` gives.
+    ``encode`` is what `check_recolor` gives, ``threads`` how many the encoder may have.
 
     Raises what `recolor` does, and `IncompletePart` where the clip turns out to be damaged.
     """
@@ -93,9 +94,10 @@ def recolor_parts(
             replace(encode, metadata={}, overwrite=True),
             header(plane_format.pix_fmt, width, height, clip.fps),
             inputs=["-copyts"],
-            outputs=picture_options(
-                clip, part.frames, plane_format, part.path, encode, timeline.tick
-            ),
+            outputs=[
+                *picture_options(clip, part.frames, plane_format, part.path, encode, timeline.tick),
+                *(("-threads:v:0", str(threads)) if threads else ()),
+            ],
             delay=timeline.delay,
         )
 

@@ -16,6 +16,7 @@ from ..signals import NUMBERS
 
 LOCAL, HERE = "local", "auto"  # a cluster of this machine's own, or the one that it belongs to
 PATIENCE = 5  # seconds for the head to answer
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # the frame with which either end of HTTP/2 begins
 PACKAGE = __package__.split(".headless")[0]
 
 
@@ -23,9 +24,13 @@ PACKAGE = __package__.split(".headless")[0]
 def connected(address: str) -> Iterator[Any]:
     """Ray, connected to the cluster at ``address``; `LOCAL` starts one for the block.
 
+    A program that is connected already stays with its cluster.
     Raises ``ValueError`` of one sentence when there is no Ray or no such cluster.
     """
     _check_address(address)
+    if (connected_ray := sys.modules.get("ray")) and connected_ray.is_initialized():
+        yield connected_ray
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -48,6 +53,9 @@ def connected(address: str) -> Iterator[Any]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+    # What a raylet says would go to standard output, which is for the names of results; Ray has no
+    # other switch for it.
+    ray._private.worker._worker_logs_enabled = False
     try:
         yield ray
     finally:
@@ -73,13 +81,21 @@ def _check_address(address: str) -> None:
             f"--ray {address} is no address; name HOST:PORT (Ray's port is 6379), or local."
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_http2(connection):
+                raise OSError("something else does")
     except OSError as error:
         why = error.strerror or str(error)
         raise ValueError(
             f"--ray {address}: no cluster answers there ({why}); start one (ray start --head), or "
             "check the address."
         ) from None
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether a server of gRPC may be there; Ray would wait for minutes for anything else."""
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS)
+    return connection.recv(len(SETTINGS))[3:4] == SETTINGS[3:4]
 
 
 def _why_not(address: str, error: Exception) -> str:

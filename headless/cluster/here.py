@@ -21,26 +21,12 @@ from ...pipeline.segments import SourceState
 from ...version import pack_version
 from ...video import versions
 from ..claims import claimed
+from .tokens import Token
 
 PIECE = 8 * 2**20  # bytes that are sent at a time
 TELL_EVERY = 0.5  # seconds
 FORGET_AFTER = 24 * 3600  # seconds after which a source that was carried here is not needed
 RESERVE = 2**28  # bytes of disk that a source must leave
-
-
-@dataclass(frozen=True)
-class Token:
-    """A file of the driver's beside its results, by which a worker knows the folder again."""
-
-    path: Path
-    text: str
-
-    def is_here(self) -> bool:
-        """Whether this machine sees the folder, and may write there."""
-        try:
-            return self.path.read_text() == self.text and os.access(self.path.parent, os.W_OK)
-        except (OSError, UnicodeDecodeError):
-            return False
 
 
 @dataclass(frozen=True)
@@ -51,6 +37,7 @@ class Call:
     task: int
     cpus: int
     on_gpu: bool
+    carry: bool  # files are sent, seen or not
     pack: str
     ffmpeg: str
 
@@ -79,8 +66,8 @@ class Link:
     def tell(self, kind: str, facts: Any) -> None:
         self._call.courier.tell.remote(kind, self._call.task, self.node, facts)
 
-    def tell_progress(self, facts: Any, *, last: bool = False) -> None:
-        if last or time.monotonic() >= self._next:
+    def tell_progress(self, facts: Any) -> None:
+        if time.monotonic() >= self._next:
             self._next = time.monotonic() + TELL_EVERY
             self.tell("progress", facts)
 
@@ -93,10 +80,14 @@ class Link:
         except RayTaskError as error:
             raise error.cause from None
 
+    def sees(self, token: Token) -> bool:
+        """Whether results can be written where the driver wants them."""
+        return not self._call.carry and token.is_here()
+
     def source(self, state: SourceState) -> SourceState:
         """The file as this machine has it: where the driver has it, or carried here, once."""
         with suppress(VideoError):
-            if SourceState.of(state.path) == state:
+            if not self._call.carry and SourceState.of(state.path) == state:
                 return state
         folder = _folder_of(state)
         path = folder / state.path.name
@@ -121,7 +112,6 @@ class Link:
                     piece = self.ask("read", state, file.tell(), PIECE)
                     file.write(piece)
                     self.bytes_in += len(piece)
-                    self.tell_progress(None)
             os.utime(part, ns=(state.mtime_ns, state.mtime_ns))
 
     def deliver(self, path: Path, target: Path) -> None:
@@ -189,6 +179,20 @@ def answered(work: Callable[..., Any]) -> Callable[..., Any]:
 
     run.__name__, run.__qualname__, run.__module__ = work.__name__, work.__name__, work.__module__
     return run
+
+
+def renamed(error: Exception, path: Path, name: Path) -> Exception:
+    """``error`` with the ``name`` that the user knows in the place of a ``path``."""
+    if path == name:
+        return error
+    if isinstance(error, OSError) and error.filename:
+        error.filename = str(error.filename).replace(str(path), str(name))
+    else:
+        error.args = tuple(
+            text.replace(str(path), str(name)) if isinstance(text, str) else text
+            for text in error.args
+        )
+    return error
 
 
 def _node() -> str:

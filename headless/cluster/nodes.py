@@ -29,7 +29,6 @@ class Node:
     torch: str | None = None
     ffmpeg: str | None = None
     free: int = 0
-    gpu_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ def look_at_nodes(ray: Any) -> list[Node]:
 
     Raises ``ValueError`` for a cluster without any, and ``RuntimeError`` for one that is silent.
     """
+    from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
 
     alive = [
@@ -77,7 +77,16 @@ def look_at_nodes(ray: Any) -> list[Node]:
     for ref in done:
         node = found[ref]
         name = node.name if names.count(node.name) == 1 else f"{node.name}/{node.id[:6]}"
-        nodes.append(Node(node.id, name, node.cpus, node.gpus, **ray.get(ref)))
+        try:
+            facts = ray.get(ref)
+        except RayTaskError:
+            raise
+        except RayError:  # it was counted as alive until now
+            log.warning("The node %s has gone.", name)
+            continue
+        nodes.append(Node(node.id, name, node.cpus, node.gpus, **facts))
+    if not nodes:
+        raise RuntimeError("All nodes of the cluster have gone.")
     return sorted(nodes, key=lambda node: node.name)
 
 

@@ -62,7 +62,7 @@ class Report:
         """Say what each node has done."""
         parts = [f"{node}: {frames} frames" for node, (frames, _) in sorted(self.by_node().items())]
         if self.retries:
-            parts.append(f"{self.retries} tasks begun again")
+            parts.append(f"tasks begun again: {self.retries}")
         if self.bytes_moved:
             parts.append(f"{self.bytes_moved / 1e6:.1f} MB sent")
         if parts:

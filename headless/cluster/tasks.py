@@ -29,13 +29,17 @@ from ...pipeline.segments import (
 )
 from ...video import Part
 from ..jobs import Job
-from .here import Call, Failed, Link, Token, answered, forget
+from .here import Call, Failed, Link, answered, forget, renamed
 from .report import Piece
+from .tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...callbacks import OnProgress
+
+DEFAULT_TEACHING = TeachOptions()
+ENCODER_THREADS = 2  # a CPU: an encoder by itself starts more than a machine has cores
 
 
 class Painter(Protocol):
@@ -62,7 +66,7 @@ class Film:
     shots: ClipShots | None = None
     keyframes: Sequence[Tensor] | None = None
     strokes: bool = False
-    teaching: TeachOptions = TeachOptions()  # noqa: RUF009
+    teaching: TeachOptions = DEFAULT_TEACHING
 
     def colors(self, network: Network, kept: TaughtNetworks | None = None) -> FilmColors:
         colors = FilmColors(network, strokes=self.strokes, teaching=self.teaching, kept=kept)
@@ -108,9 +112,9 @@ def color_run(
     link = _begin(call)
     source = link.source(film.work.source)
     clip = replace(film.work.clip, path=source.path)
-    work = replace(film.work, source=source, clip=clip)
+    work = replace(film.work, source=source, clip=clip, threads=ENCODER_THREADS * call.cpus)
     network, device = link.network(film.weights), _device(call)
-    is_shared = film.token.is_here()
+    is_shared = link.sees(film.token)
     final = {segment.frames: film.store.part(segment).path for segment in segments}
     at = time.monotonic()
     with _scratch() as scratch:
@@ -171,7 +175,7 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
             here = link.source(file.source).path
             is_carried = here != file.source.path
             job = replace(job, source=replace(job.source, path=here))
-        is_shared = file.token.is_here()
+        is_shared = link.sees(file.token)
 
         def report(done: int, total: int, preview: object = None) -> None:
             nonlocal total_frames
@@ -184,6 +188,8 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
             if not is_shared and not why_left:
                 link.deliver(into, file.into)
     except (ValueError, RuntimeError, OSError, MemoryError) as error:
+        if file.source is not None:
+            renamed(error, job.source.path, file.source.path)
         return FileDone(failed=Failed(error, link.node))
     finally:
         if is_carried and file.source:
@@ -210,7 +216,6 @@ def teach_shot(call: Call, film: Film, shot: int) -> Taught:
         film.teaching,
         strokes=film.strokes,
         device=_device(call),
-        on_progress=lambda done, total, preview=None: link.tell_progress(None),
     )
     with _scratch() as scratch:
         path = scratch / "taught.safetensors"
@@ -239,13 +244,19 @@ def _scratch() -> Iterator[Path]:
 
 def _put(taught: Taught, colors: FilmColors, device: str) -> None:
     """Lay a taught network where its shot will look for it."""
-    keyframes, kept = colors.shots[taught.shot].keyframes, colors.kept
-    assert keyframes is not None and kept is not None
-    key = key_of_taught(
+    kept = colors.kept
+    assert kept is not None
+    kept.folder.mkdir(exist_ok=True)
+    name = f"{key_of(colors, taught.shot, device)}.safetensors"
+    (kept.folder / name).write_bytes(taught.weights)
+
+
+def key_of(colors: FilmColors, shot: int, device: str = "cpu") -> str:
+    """The key under which a shot's network is looked for on a device."""
+    keyframes = colors.shots[shot].keyframes or []
+    return key_of_taught(
         colors.network, keyframes, colors.teaching, strokes=colors.strokes, device=device
     )
-    kept.folder.mkdir(exist_ok=True)
-    (kept.folder / f"{key}.safetensors").write_bytes(taught.weights)
 
 
 def _piece(link: Link, name: str, kind: str, frames: int, seconds: float) -> Piece:

@@ -17,7 +17,10 @@ from .source import SourceState
 
 @dataclass(frozen=True)
 class FilmWork:
-    """What all segments of a film have in common: plain data that other machines can be sent."""
+    """What all segments of a film have in common: plain data that other machines can be sent.
+
+    ``threads`` of the encoder, where a machine is shared; None: its own choice.
+    """
 
     source: SourceState
     clip: Clip
@@ -25,6 +28,7 @@ class FilmWork:
     color: ColorOptions
     film: FilmOptions
     encode: EncodeOptions
+    threads: int | None = None
 
 
 def runs_of(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -81,6 +85,7 @@ def color_segments(
         tail=last.tail(work.film),
         encode=work.encode,
         blend=work.color.strength,
+        threads=work.threads,
         on_part=on_part,
         check=check,
     )
