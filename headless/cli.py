@@ -76,6 +76,8 @@ def _log_to_standard_error() -> None:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, BrokenPipeError):
+        return "Nobody reads what is printed any more."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'The system'}: {error.strerror}."
     if isinstance(error, (ValueError, OSError, RuntimeError)):

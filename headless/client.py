@@ -34,6 +34,7 @@ RETRIES, BACKOFF = 5, 1.0  # waits of 0, 2, 4, 8 and 16 s
 WRITING = 10e6  # bytes a second at which a server stores an upload, at worst
 MEDIA = ("image/", "video/", "audio/")
 BAR: dict[str, Any] = {"leave": False, "dynamic_ncols": True, "disable": None}  # on terminals only
+NO_BAR: dict[str, Any] = {"disable": True}
 
 
 class ServerError(OSError):
@@ -43,10 +44,12 @@ class ServerError(OSError):
 class Client:
     """The HTTP server at `url`, asked with `api_key` as its bearer token if there is one.
 
-    Redirects are not followed. Whatever goes wrong is a `ServerError` of one sentence.
+    `bars`: whether to show what goes up and comes down. Redirects are not followed. Whatever goes
+    wrong is a `ServerError` of one sentence.
     """
 
-    def __init__(self, url: str, api_key: str | None = None):
+    def __init__(self, url: str, api_key: str | None = None, *, bars: bool = True):
+        self._bar = BAR if bars else NO_BAR
         try:
             parts = urlsplit(url if "//" in url else f"http://{url}")
             port = f":{parts.port}" if parts.port is not None else ""
@@ -91,7 +94,7 @@ class Client:
 
     def upload(self, path: str, field: str, file: Path, fields: Mapping[str, str]) -> dict:
         """Send `file` as a form's `field`, with its other `fields`; the JSON that comes back."""
-        body = _Form(field, file, fields)
+        body = _Form(field, file, fields, self._bar)
         timeout = CONNECT, SILENCE + len(body) / WRITING
         status, answer = self._json(
             "POST",
@@ -121,7 +124,7 @@ class Client:
             total = int(length) if length.isascii() and length.isdigit() else None
             if total is None and "chunked" not in answer.headers.get("Transfer-Encoding", ""):
                 raise ServerError(f"{self.name} does not say how long {target.name} is.")
-            with _bytes_bar(target.name, total) as bar:
+            with _bytes_bar(target.name, total, self._bar) as bar:
                 for chunk in answer.iter_content(CHUNK):
                     if not bar.n and chunk.lstrip()[:5].lower() in (b"<!doc", b"<html"):
                         raise ServerError(self._instead(target, "a web page"))
@@ -210,7 +213,8 @@ class _Bearer(requests.auth.AuthBase):
 class _Form:
     """A multipart form whose file is read while it is sent: requests itself would read it whole."""
 
-    def __init__(self, field: str, file: Path, fields: Mapping[str, str]):
+    def __init__(self, field: str, file: Path, fields: Mapping[str, str], bar: dict[str, Any]):
+        self._bar = bar
         mark = uuid4().hex.encode()
         part: Any = (file.name, mark, "application/octet-stream")
         content, self.content_type = encode_multipart_formdata({**fields, field: part})
@@ -222,7 +226,10 @@ class _Form:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._head
-        with self._file.open("rb") as file, _bytes_bar(self._file.name, self._size) as bar:
+        with (
+            self._file.open("rb") as file,
+            _bytes_bar(self._file.name, self._size, self._bar) as bar,
+        ):
             left = self._size
             while left:
                 chunk = file.read(min(CHUNK, left))
@@ -234,8 +241,8 @@ class _Form:
         yield self._tail
 
 
-def _bytes_bar(name: str, total: int | None) -> tqdm:
-    return tqdm(desc=harmless(name, 40), total=total, unit="B", unit_scale=True, **BAR)
+def _bytes_bar(name: str, total: int | None, bar: dict[str, Any]) -> tqdm:
+    return tqdm(desc=harmless(name, 40), total=total, unit="B", unit_scale=True, **bar)
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -137,7 +137,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--confidence",
         type=Path,
         metavar="JSON",
-        help="write here how well each frame's colours are known from the keyframes, 0 to 1",
+        help="write here how well each frame's colours are known from the keyframes, 0 to 1, and "
+        "by how many levels of 255 they may be off",
     )
     film.add_argument(
         "--as-film",

@@ -73,7 +73,10 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     if args.more is not None and args.more < 1:
         raise ValueError(f"--more is {args.more}; choose 1 or more.")
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
+    from ..pipeline.photo import is_photo
 
+    if is_photo(args.clip):
+        raise ValueError(f"{args.clip} is a photo; keyframes are those of a clip.")
     host = current()
     clip = probe(args.clip)
     if args.more is not None:

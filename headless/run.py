@@ -6,7 +6,8 @@ import argparse
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from ..files import AtomicOutput
@@ -46,7 +47,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="where weights are, and taught ones go (default: models/colorization)",
     )
     parser.add_argument(
-        "--server", metavar="URL", help="run on this ComfyUI server, with the models that it has"
+        "--each",
+        metavar="NODE.INPUT=PATTERN",
+        help="run it once for each file in the input folder that fits, such as "
+        "LoadImage.image=scans/*.png; on servers results get the file's name in front",
+    )
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="run on this ComfyUI server, with the models that it has; of several (give it again) "
+        "each is given one file of --each at a time, and what one leaves goes to another",
     )
     parser.add_argument(
         "--export", type=Path, metavar="FILE", help="write the API form into FILE and run nothing"
@@ -65,8 +77,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(main=main)
 
 
-def main(args: argparse.Namespace) -> list[Path]:
-    """Run the workflow, or export it, and return the files that were written."""
+def main(args: argparse.Namespace) -> Iterator[Path]:
+    """Run the workflow, or export it, and yield the files that were written."""
     if not args.export and not args.input_dir.is_dir():
         raise NotADirectoryError(f"There is no input folder {args.input_dir}.")
     # Not at the top: --help needs neither Pillow nor ffmpeg.
@@ -82,13 +94,27 @@ def main(args: argparse.Namespace) -> list[Path]:
             ) from error
 
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
-        server = Server(args.server, args.api_key or os.environ.get(API_KEY))
+        is_one = len(args.server) == 1 and not args.each
+        key = args.api_key or os.environ.get(API_KEY)
+        servers = [Server(url, key, bars=is_one) for url in dict.fromkeys(args.server)]
+        server = next((server for server in servers[:-1] if server.is_there()), servers[-1])
         prompt = file.to_prompt(lambda kind: widgets.of_object_info(server.object_info(kind)))
         for setting in args.set:
             _apply(setting, prompt, server.inputs)
         if args.export:
-            return [_export(prompt, args.export)]
-        return server.run(prompt, args.input_dir, args.output_dir, file.editor)
+            yield _export(prompt, args.export)
+        elif is_one:
+            yield from server.run(prompt, args.input_dir, args.output_dir, file.editor)
+        else:
+            from . import signals
+            from .fleet import Fleet, orders_of
+
+            each = _each(args.each, prompt, args.input_dir, server.inputs)
+            folders = args.input_dir, args.output_dir
+            fleet = Fleet(servers, *folders, file.editor, signals.check)
+            with closing(fleet.run(orders_of(each))) as results:
+                yield from results
+        return
 
     # Not at the top: torch takes seconds to import, and neither --help nor --server needs it.
     from .. import nodes
@@ -113,9 +139,11 @@ def main(args: argparse.Namespace) -> list[Path]:
     for setting in args.set:
         _apply(setting, prompt, inputs_of)
     if args.export:
-        return [_export(prompt, args.export)]
-    saved = saved_files(Graph(prompt, registry, host, file.editor).run())
-    return [args.output_dir / result["subfolder"] / result["filename"] for result in saved]
+        yield _export(prompt, args.export)
+        return
+    for _, one in _each(args.each, prompt, args.input_dir, inputs_of):
+        for result in saved_files(Graph(one, registry, host, file.editor).run()):
+            yield args.output_dir / result["subfolder"] / result["filename"]
 
 
 def _export(prompt: Prompt, path: Path) -> Path:
@@ -124,31 +152,62 @@ def _export(prompt: Prompt, path: Path) -> Path:
     return path
 
 
+def _each(
+    setting: str | None,
+    prompt: Prompt,
+    folder: Path,
+    inputs_of: Callable[[str], Iterable[str]],
+) -> list[tuple[str, Prompt]]:
+    """The workflow once for each file of --each, with the file's name; or once as it is."""
+    if setting is None:
+        return [("", prompt)]
+    node, key, pattern = _input_of(f"--each {shown(setting)}", setting, prompt, inputs_of)
+    try:
+        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    except (NotImplementedError, ValueError, IndexError):
+        found = []
+    names = [path.relative_to(folder).as_posix() for path in found if path.name[0] != "."]
+    if not names:
+        raise WorkflowError(
+            f"--each {shown(setting)}: no file of the input folder {folder} fits; write "
+            "NODE.INPUT=PATTERN, such as LoadImage.image=scans/*.png."
+        )
+    one = prompt[node]
+    return [
+        (name, {**prompt, node: {**one, "inputs": {**one["inputs"], key: name}}}) for name in names
+    ]
+
+
 def _apply(setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]) -> None:
     """Put one NODE.INPUT=VALUE into the workflow; `inputs_of` names the inputs of a node class."""
-    where, equals, text = setting.partition("=")
-    name, dot, key = where.partition(".")
-    if not (equals and dot):
-        raise WorkflowError(
-            f"--set {shown(setting)}: write NODE.INPUT=VALUE, such as 3.strength=0.5."
-        )
+    node, key, text = _input_of(f"--set {shown(setting)}", setting, prompt, inputs_of)
     value = _scalar(text)
     if not is_finite(value):
         raise WorkflowError(f"--set {shown(setting)}: {shown(text)} is no number that can be used.")
-    of_class = [node for node in prompt.values() if node["class_type"] == name]
-    node = prompt.get(name) or (of_class[0] if len(of_class) == 1 else None)
-    if node is None:
+    prompt[node]["inputs"][key] = value
+
+
+def _input_of(
+    option: str, setting: str, prompt: dict, inputs_of: Callable[[str], Iterable[str]]
+) -> tuple[str, str, str]:
+    """The number of the node, its input and the text that NODE.INPUT=TEXT means."""
+    where, equals, text = setting.partition("=")
+    name, dot, key = where.partition(".")
+    if not (equals and dot):
+        raise WorkflowError(f"{option}: write NODE.INPUT=VALUE, such as 3.strength=0.5.")
+    of_class = [number for number in prompt if prompt[number]["class_type"] == name]
+    number = name if name in prompt else of_class[0] if len(of_class) == 1 else None
+    if number is None:
         found = f"{len(of_class)} nodes" if of_class else "no node"
-        raise WorkflowError(
-            f"--set {shown(setting)}: the workflow has {found} {shown(name)}; use its number."
-        )
+        raise WorkflowError(f"{option}: the workflow has {found} {shown(name)}; use its number.")
+    node = prompt[number]
     inputs = {*inputs_of(node["class_type"]), *node["inputs"]}
     if key not in inputs:
         raise WorkflowError(
-            f"--set {shown(setting)}: node {shown(name)} has no input {shown(key)}; it has "
+            f"{option}: node {shown(name)} has no input {shown(key)}; it has "
             f"{shown(', '.join(sorted(inputs)), 1000)}."
         )
-    node["inputs"][key] = value
+    return number, key, text
 
 
 def _scalar(text: str) -> str | int | float | bool | None:

@@ -10,7 +10,7 @@ import copy
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from ..files import free_name, is_within
-from .client import BAR, Client, ServerError, is_safe_name
+from .client import BAR, NO_BAR, Client, ServerError, is_safe_name
 from .standin.workflow import NodeError, Prompt, WorkflowError, saved_files
 from .text import harmless
 
@@ -32,29 +32,48 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two questions after the
 class Server:
     """A ComfyUI server at `url`, such as http://127.0.0.1:8188.
 
-    `api_key` is for a server behind a proxy that asks for a bearer token.
+    `api_key` is for a server behind a proxy that asks for a bearer token. `bars`: whether to show
+    how far the work is.
     """
 
-    def __init__(self, url: str, api_key: str | None = None):
-        self._client = Client(url, api_key)
+    def __init__(self, url: str, api_key: str | None = None, *, bars: bool = True):
+        self._client = Client(url, api_key, bars=bars)
+        self._bar = BAR if bars else NO_BAR
         self.name = self._client.name
         self._inputs: dict[str, dict[str, dict]] = {}
 
+    def is_there(self) -> bool:
+        """Whether it answers now."""
+        try:
+            self._client.get("/features")
+        except ServerError:
+            return False
+        return True
+
     def run(
-        self, prompt: Prompt, input_dir: Path, output_dir: Path, workflow: dict | None = None
+        self,
+        prompt: Prompt,
+        input_dir: Path,
+        output_dir: Path,
+        workflow: dict | None = None,
+        *,
+        prefix: str = "",
+        check: Callable[[], None] = lambda: None,
     ) -> list[Path]:
         """Run `prompt`, whose input files are in `input_dir`, and fetch what it saves.
 
         `workflow` is the editor's form, which results carry beside the prompt. Input files that are
         not there are taken to be on the server already. Raises WorkflowError when the server
         refuses the workflow, NodeError when a node fails, both in its words, and ServerError when
-        it cannot be reached. Ctrl-C stops the workflow on the server as well.
+        it cannot be reached. Ctrl-C stops the workflow on the server as well, and so does what
+        `check`, called while it runs, raises, if that is no Exception. Results' names begin with
+        `prefix`.
         """
         prompt = self._upload_inputs(prompt, input_dir)
         prompt_id = str(uuid4())
         try:
             prompt_id = self._queue(prompt, prompt_id, workflow)
-            history = self._wait(prompt_id)
+            history = self._wait(prompt_id, check)
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C, or another end from outside
                 self._cancel(prompt_id)
@@ -63,7 +82,7 @@ class Server:
             failure, files = _failure(history["status"]), list(saved_files(history["outputs"]))
         if failure:
             raise NodeError(failure)
-        return [self._download(file, output_dir) for file in files]
+        return [self._download(file, output_dir, prefix) for file in files]
 
     def object_info(self, class_type: str) -> dict:
         """What the server tells of a node class; nothing for a class that it does not know."""
@@ -127,11 +146,12 @@ class Server:
             raise WorkflowError(refusal)
         return prompt_id
 
-    def _wait(self, prompt_id: str) -> dict:
+    def _wait(self, prompt_id: str, check: Callable[[], None]) -> dict:
         """What the server's history says of a workflow, once it has done with it."""
         pause, lost = FIRST_PAUSE, 0
-        with tqdm(bar_format="{desc}, {elapsed}", **BAR) as bar:
+        with tqdm(bar_format="{desc}, {elapsed}", **self._bar) as bar:
             while lost < 3:
+                check()
                 history = self._client.get(f"/history/{quote(prompt_id, safe='')}", patient=True)
                 if prompt_id in history:
                     return history[prompt_id]
@@ -160,12 +180,12 @@ class Server:
         except ServerError as error:
             log.warning("The workflow may go on at %s: %s", self.name, error)
 
-    def _download(self, file: dict, output_dir: Path) -> Path:
+    def _download(self, file: dict, output_dir: Path, prefix: str) -> Path:
         with self._reading("a name of a result"):
             query = {key: file[key] for key in ("filename", "subfolder", "type")}
             folders = [part for part in query["subfolder"].replace("\\", "/").split("/") if part]
         names = [*folders, query["filename"]]
-        path = output_dir.joinpath(*folders, str(query["filename"]))
+        path = output_dir.joinpath(*folders, f"{prefix}{query['filename']}")
         rooted = query["subfolder"].startswith(("/", "\\"))
         if rooted or not all(map(is_safe_name, names)) or not is_within(output_dir, path):
             named = "/".join(map(str, (query["subfolder"], query["filename"])))

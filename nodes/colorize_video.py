@@ -130,37 +130,15 @@ class ColorizeVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, keyframes=None, shots=None, **inputs) -> io.NodeOutput:
-        if (keyframes is None) != (shots is None):
-            raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
         films = max(map(len, inputs.values()))
-        if shots is None:
-            given = [{}] * films
-        elif len(shots) == 1:
-            pictures = [picture for batch in keyframes for picture in batch]
-            given = [{"keyframes": pictures, "shots": shots[0]}] * films
-        elif len(keyframes) == len(shots) == films:
-            given = [
-                {"keyframes": list(batch), "shots": found}
-                for batch, found in zip(keyframes, shots, strict=True)
-            ]
-        else:
-            raise ValueError(
-                f"There are {films} films, {len(keyframes)} batches of keyframes and {len(shots)} "
-                "SHOTS; give one of each for every film."
-            )
-        # As ComfyUI does for nodes that take no lists: the last value counts on.
-        colored, maps = zip(
-            *(
-                cls._colorize(
-                    **{name: values[min(film, len(values) - 1)] for name, values in inputs.items()},
-                    **given[film],
-                )
-                for film in range(films)
-            ),
-            strict=True,
-        )
-        shown = [picture for pictures in maps for picture in pictures]
-        return io.NodeOutput(list(colored), ui=ui.SavedImages(shown) if shown else None)
+        colored, shown = [], []
+        for film, references in enumerate(_references_of_each(films, keyframes, shots)):
+            # As ComfyUI does for nodes that take no lists: the last value counts on.
+            given = {name: values[min(film, len(values) - 1)] for name, values in inputs.items()}
+            video, maps = cls._colorize(**given, **references)
+            colored.append(video)
+            shown += maps
+        return io.NodeOutput(colored, ui=ui.SavedImages(shown) if shown else None)
 
     @classmethod
     def _colorize(
@@ -243,3 +221,23 @@ class ColorizeVideo(io.ComfyNode):
                 confidence.write(part, clip)
         maps = ui.PreviewImage(confidence.pictures(clip, frames), cls=cls)
         return colored, maps.as_dict()["images"]
+
+
+def _references_of_each(films, keyframes, shots) -> list[dict]:
+    """The keyframes and shots of each film: those of one SHOTS are every film's."""
+    if (keyframes is None) != (shots is None):
+        raise ValueError("Coloured keyframes need the SHOTS of Shot Keyframes, and vice versa.")
+    if shots is None:
+        return [{}] * films
+    if len(shots) == 1:
+        pictures = [picture for batch in keyframes for picture in batch]
+        return [{"keyframes": pictures, "shots": shots[0]}] * films
+    if len(keyframes) == len(shots) == films:
+        return [
+            {"keyframes": list(batch), "shots": found}
+            for batch, found in zip(keyframes, shots, strict=True)
+        ]
+    raise ValueError(
+        f"There are {films} films, {len(keyframes)} batches of keyframes and {len(shots)} "
+        "SHOTS; give one of each for every film."
+    )

@@ -86,6 +86,7 @@ class ShotKeyframes(io.ComfyNode):
                 io.Image.Output("keyframes", tooltip="All shots' keyframes, in order."),
                 Shots.Output("shots", tooltip="Where the shots begin, for Colorize Video."),
             ],
+            is_output_node=True,  # older hosts show what is kept of such nodes alone
         )
 
     @classmethod

@@ -16,7 +16,7 @@ MAPS = 6  # the frame that may be most off of so many equal parts of the film
 MAP_WIDTH = 384  # px, at most
 ORANGE = (1.0, 0.45, 0.0)
 TINT = 0.75  # of the tint at most
-TINTED = 16  # levels of 255 by which chroma may be off where the tint is full
+TINTED = 24  # levels of 255 by which chroma may be off where the tint is full
 LEVELS = 255
 
 

@@ -82,12 +82,12 @@ def colorize_film(
 
     With ``shots`` (of the trimmed clip) and coloured ``keyframes`` ``(H, W, 3)`` in [0, 1] of all
     or some of them (`match_keyframes`), each shot is coloured by a copy of ``network`` taught on
-    its own keyframes by ``teaching`` when its turn comes; a shot whose keyframes have no colour
-    stays grey, one without any is left to ``network``. Where a surface of the keyframes is seen
-    again, it has the colour that they show. ``strokes``: the keyframes are grey frames with colour
-    painted on them, and only pixels in colour count. Without keyframes, the film's
-    cuts are found on the way. A network without detail of its own looks at every other frame, as
-    far as those between lie midway (`looks`).
+    its own keyframes by ``teaching`` when its turn comes (by ``network`` itself, where that cannot
+    be taught); a shot whose keyframes have no colour stays grey, one without any is left to
+    ``network``. Where a surface of the keyframes is seen again, it has the colour that they show.
+    ``strokes``: the keyframes are grey frames with colour painted on them, and only pixels in
+    colour count. Without keyframes, the film's cuts are found on the way. A network without detail
+    of its own looks at every other frame, as far as those between lie midway (`looks`).
 
     ``kept``: where taught networks are looked for and kept. ``on_progress`` counts frames, and the
     steps of teaching beside them, with a keyframe as the preview. ``on_confidence`` hears of
@@ -159,6 +159,8 @@ class FilmColors:
     @property
     def steps(self) -> int:
         """Steps of teaching, for all shots together."""
+        if not self.network.teachable:
+            return 0
         return self.teaching.steps * sum(shot.keyframes is not None for shot in self.shots)
 
 
@@ -215,8 +217,8 @@ class FilmPainter:
         details: deque[_Detail] = deque()
         ready: list[Tensor] = []
         batches = self._small_chroma(luma, planes, waiting, details)
-        for chroma in self._steady(batches):
-            ready.append(details.popleft().corrected(chroma) if details else chroma)
+        for chroma, known in self._steady(batches):
+            ready.append(details.popleft().corrected(chroma, known) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
                 self.painted += len(batch)
@@ -247,17 +249,21 @@ class FilmPainter:
             for plane in painted:
                 plane[number, :, before] = none
 
-    def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[Tensor]:
-        """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match."""
+    def _steady(self, batches: Iterator[ChromaBatch]) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Each frame's chroma ``(2, h, w)``, steady in time, by the references where they match.
+
+        With references also how well it is known from them, ``(1, h, w)``.
+        """
         stability = self.film.stability
         if self.references is None:
-            yield from stabilize_chroma(batches, stability, detailed=self.network.detailed)
+            for chroma in stabilize_chroma(batches, stability, detailed=self.network.detailed):
+                yield chroma, None
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
         for frame, found in enumerate(recalled, self.start):
             if self.on_confidence and frame >= self.counted:
                 self.on_confidence(frame, found.confidence[0, 0], found.error[0, 0])
-            yield found.chroma[0]
+            yield found.chroma[0], found.confidence[0]
 
     def _small_chroma(
         self,
@@ -288,7 +294,7 @@ class FilmPainter:
                     # On the CPU: for another device the many small operations of steadying would
                     # be no quicker, and not all of them are there on each.
                     chroma = looks.chroma(small, start, self.check).cpu()
-                if self.network.detailed and self.film.stability:
+                if self.network.detailed and (self.film.stability or self.references is not None):
                     size = stabilized_size(*small.shape[2:])
                     steadied_at, small = resize(chroma, size), resize(small, size).clamp_(0, 1)
                     details += map(_Detail, chroma, steadied_at)
@@ -316,7 +322,7 @@ class FilmPainter:
         network, color = self.network, self.color
         if shot.grey:
             color = replace(color, saturation=0.0)
-        elif shot.keyframes is not None:
+        elif shot.keyframes is not None and network.teachable:
             self._tell(shot, taught=True)
             network = self._taught(shot.keyframes)
         self._tell(shot, taught=False)
@@ -353,9 +359,16 @@ class _Detail(NamedTuple):
     chroma: Tensor
     small: Tensor
 
-    def corrected(self, steadied: Tensor) -> Tensor:
-        """The chroma with the change that steadying made."""
-        return self.chroma + resize(steadied - self.small, self.chroma.shape[1:])
+    def corrected(self, steadied: Tensor, known: Tensor | None) -> Tensor:
+        """The chroma with the change that steadying made.
+
+        Where colours are ``known`` ``(1, h, w)`` from elsewhere, they have no part in its detail.
+        """
+        size = self.chroma.shape[1:]
+        chroma = self.chroma + resize(steadied - self.small, size)
+        if known is None:
+            return chroma
+        return torch.lerp(chroma, resize(steadied, size), resize(known, size).clamp_(0, 1))
 
 
 def _by_shot(

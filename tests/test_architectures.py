@@ -16,8 +16,8 @@ from colorizationnet.model import (
     rgb_to_luma,
 )
 from colorizationnet.nodes import NODES
-from colorizationnet.options import ColorOptions, EncodeOptions
-from colorizationnet.pipeline import colorize_film, colorize_images, teach
+from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions
+from colorizationnet.pipeline import ClipShots, Shot, colorize_film, colorize_images, teach
 from colorizationnet.video import FrameWriter, read_frames
 from safetensors.torch import save_file
 from torch import nn
@@ -116,6 +116,42 @@ def test_film_and_nodes_take_it_as_it_is(weights, tmp_path):
         colorize = nodes["ColorizationNetColorizeImages"].execute
         found = colorize(model, torch.full((1, 40, 60, 3), 0.5), -1, 1.0, 1.0)[0]
     assert found[..., 0].min() > found[..., 2].max()
+
+
+@pytest.mark.parametrize("stability", [0.0, 0.5])
+@pytest.mark.parametrize("detailed", [False, True])
+def test_what_cannot_be_taught_still_takes_keyframes_colours(
+    weights, tmp_path, stability, detailed
+):
+    """The same scene is as green as the keyframe says; what another shot shows stays warm."""
+    random = np.random.default_rng(0)
+    scenes = [np.kron(random.random((12, 16)), np.ones((4, 4))) * 100 + 70 for _ in range(2)]
+    clip = tmp_path / "grey.mkv"
+    with FrameWriter(clip, 64, 48, 25, EncodeOptions("ffv1")) as writer:
+        for scene in scenes:
+            writer.write(np.repeat(scene.astype(np.uint8)[None, ..., None], 3, 3).repeat(8, 0))
+    grey = torch.from_numpy(scenes[0]).float().unsqueeze(-1) / 255
+    green = (grey + torch.tensor([-0.1, 0.1, -0.1])).clamp(0, 1)
+    network = load_model(weights)
+    network.detailed = detailed
+    progress, heard = [], []
+    colorize_film(
+        clip,
+        tmp_path / "film.mkv",
+        network,
+        film=FilmOptions(stability=stability),
+        encode=EncodeOptions("ffv1"),
+        shots=ClipShots(64, 48, 16, (Shot(0, (3,)), Shot(8, ()))),
+        keyframes=green[None],
+        on_progress=lambda done, total, preview: progress.append((done, total)),
+        on_confidence=lambda *found: heard.append(found),
+    )
+    assert progress[-1] == (16, 16)  # nothing is taught
+    assert [frame for frame, *_ in heard] == list(range(16))
+    frames = np.concatenate(list(read_frames(tmp_path / "film.mkv", alpha=False)))
+    red, green, blue = np.moveaxis(frames.astype(int), 3, 0)
+    assert (green - red)[:8].mean() > 40 and (green - blue)[:8].mean() > 40
+    assert (red - green)[8:].mean() > 20 and (green - blue)[8:].mean() > 20
 
 
 def test_what_cannot_be_taught_says_so(weights):

@@ -62,6 +62,18 @@ def test_a_signal_ends_it_like_ctrl_c(scans, number, code):
 
 
 @needs_posix
+def test_a_reader_that_has_ended_is_told_of_and_leaves_nothing(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.linear_gradient("L").resize((32, 32)).save(tmp_path / name)
+    command = [*COMMAND, "colorize", tmp_path, "-o", tmp_path / "done"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.close()
+        said = program.stderr.read().decode()
+    assert program.returncode == 1 and "Nobody reads what is printed any more." in said
+    assert sorted(os.listdir(tmp_path / "done")) == [NAME, "a-color.png"]
+
+
+@needs_posix
 def test_a_closed_terminal_leaves_nothing_either(scans):
     import pty
 
@@ -248,6 +260,14 @@ def test_keyframes_refuses_none_a_shot(tmp_path, capsys):
     arguments = ["keyframes", str(clip), "-o", str(tmp_path / "keys")]
     assert cli.main([*arguments, "--per-shot", "0"]) == 2
     assert capsys.readouterr().err == "--per-shot is 0; a shot needs at least 1 keyframe.\n"
+    assert not (tmp_path / "keys").exists()
+
+
+def test_keyframes_are_of_clips_only(tmp_path, capsys):
+    photo = tmp_path / "a.mp4"
+    Image.linear_gradient("L").save(photo, "PNG")
+    assert cli.main(["keyframes", str(photo), "-o", str(tmp_path / "keys")]) == 2
+    assert capsys.readouterr().err == f"{photo} is a photo; keyframes are those of a clip.\n"
     assert not (tmp_path / "keys").exists()
 
 

@@ -198,7 +198,7 @@ def test_shots_are_coloured_by_their_own_keyframes(clip, model, monkeypatch):
     redness = (frames[..., 0] - frames[..., 2]).mean((1, 2))
     assert (redness[:13] > 5).all() and (redness[13:] < -5).all()
     work = [f"shot {n} of 2: {what}" for n in (1, 2) for what in ("teaching", "colouring")]
-    assert told[:-1] == work and told[-1].endswith("% of the colours known from keyframes")
+    assert told[:-1] == work and "% of its colours known from keyframes; they may be" in told[-1]
 
 
 def test_shot_keyframes_shows_what_it_picked(clip, folders):

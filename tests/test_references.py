@@ -9,7 +9,7 @@ from colorizationnet.model.temporal.references import (
     stabilize_recalled,
 )
 from colorizationnet.model.temporal.stabilizer import ChromaBatch
-from torch.nn.functional import interpolate
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 HEIGHT, WIDTH = 64, 96
 
@@ -160,6 +160,26 @@ def test_strokes_tell_nothing_of_what_is_not_painted():
     chroma, (found, _, off) = half_known(lambda chroma: chroma, weight)
     assert error(found[..., 64:], chroma[..., 64:]).max() < 1e-3
     assert off[..., 64:].mean() == pytest.approx(float(chroma[..., 64:].norm(dim=1).mean()))
+
+
+def test_what_comes_so_near_that_it_matches_no_longer_keeps_its_colours():
+    luma, chroma = scene()
+
+    def near(x):
+        scales = [1.05**frame for frame in range(25)]  # 3.2 times as large in the end
+        size = list(x.shape)
+        grids = [affine_grid(torch.eye(2, 3)[None] / k, size, align_corners=False) for k in scales]
+        return torch.cat([grid_sample(x, grid, align_corners=False) for grid in grids])
+
+    film, truth = near(luma), near(chroma)
+    held = [reference(0, luma, chroma)]
+    found, confidence = recalled(film, held)
+    last_only, _ = recalled(torch.cat((film[:1], film[-1:])), held)
+    assert error(found[-1:], truth[-1:]) < 0.5 * error(last_only[-1:], truth[-1:])
+    assert confidence[-1].mean() > 0.5
+    # A new shot knows nothing of it.
+    cut = [reference(0, luma, chroma, 0, 20), reference(99, luma, chroma, 20, 100)]
+    assert error(recalled(film, cut)[0][-1:], truth[-1:]) > 2 * error(found[-1:], truth[-1:])
 
 
 def test_a_surface_seen_again_after_it_was_hidden_is_found_again():

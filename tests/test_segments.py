@@ -32,7 +32,7 @@ from colorizationnet.pipeline.segments import (
     even_boundaries,
     segments_between,
 )
-from colorizationnet.pipeline.segments.plan import from_json, to_json
+from colorizationnet.pipeline.segments.plan import from_json, likely_cuts, to_json
 from hypothesis import given
 from hypothesis import strategies as st
 from video_clips import ffmpeg, luma_hashes, make_clip, packets, raw_pictures
@@ -106,7 +106,7 @@ def test_segments_cover_a_film_once(start, count, length, data):
     assert from_json(to_json(segments), frames) == segments
     for stability in (0, 0.5, 1):
         film = FilmOptions(stability)
-        assert all(2 <= s.lead(film) <= 250 and 2 <= s.tail(film) < 24 for s in segments)
+        assert all(2 <= s.lead(film) <= 500 and 2 <= s.tail(film) < 24 for s in segments)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[[1]]", "[]", "[[9, true]]", "[[0, true], [99, true]]"])
@@ -131,6 +131,30 @@ def test_a_film_in_segments_is_that_of_one_piece(tmp_path, reel, network, one_pi
     assert packets(target, "0:a") == packets(one_piece, "0:a")
     assert (chroma(target) == chroma(one_piece)).all()
     assert not hidden(tmp_path)
+
+
+@pytest.mark.slow
+def test_boundaries_go_where_the_encoder_saw_a_cut(tmp_path, reel, network, one_piece):
+    coded = tmp_path / "coded.mp4"
+    ffmpeg("-i", reel, *("-map", "0", "-c:a", "copy", "-qp", "0", "-g", "60"), coded)
+    clip = probe(coded)
+    assert clip.key_frames.tolist() == [0, 60, 96, 156, 192, 252]
+    assert likely_cuts(clip, range(clip.frame_count)) == [96, 192]
+    assert likely_cuts(clip, range(100, 150)) == []
+    even = make_clip(tmp_path / "even.mp4", "-g", "10", "-sc_threshold", "0", frames=45)
+    assert probe(even).key_frames.tolist() == [0, 10, 20, 30, 40]
+    alike = make_clip(tmp_path / "alike.mkv", "-c:v", "ffv1", frames=5)
+    for path in (even, alike):
+        assert likely_cuts(probe(path), range(5)) == []
+    target = tmp_path / "out.mkv"
+    how = {"encode": FFV1, "length": 85, "from_length": 100}  # 96 and 192 are near
+    with pytest.raises(Stop):
+        colorize_long_film(coded, target, network, **how, check=stopped_after(2, target))
+    [folder] = hidden(tmp_path)
+    assert (folder / "000000000-000000096.mkv").exists()
+    colorize_long_film(coded, target, network, **how)
+    assert luma_hashes(target) == luma_hashes(one_piece)
+    assert (chroma(target) == chroma(one_piece)).all()
 
 
 def colored_alone(segment, work, network, folder):

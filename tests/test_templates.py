@@ -52,6 +52,15 @@ def test_photo_is_the_first_in_the_list():
     assert [int(path.stem.split()[0]) for path in TEMPLATES] == [*range(1, len(TEMPLATES) + 1)]
 
 
+@each
+def test_a_template_opens_large_enough_to_be_read(path):
+    """The editor fits it into its window, and draws no text below 57 %."""
+    boxes = [(*node["pos"], *node["size"]) for node in read(path)["nodes"]]
+    left, top = (min(box[side] for box in boxes) for side in (0, 1))
+    right, bottom = (max(box[side] + box[side + 2] for box in boxes) for side in (0, 1))
+    assert right - left <= 2060 and bottom - top <= 1200
+
+
 def test_every_api_workflow_has_its_template():
     twins = {path.stem.split(" ", 1)[1] for path in TEMPLATES}
     assert {path.stem for path in (WORKFLOWS / "api").glob("*.json")} <= twins

@@ -81,7 +81,8 @@ class Clip:
     interlaced; ``interlaced`` is also true of unflagged frames that look so. ``video`` is the
     stream of the picture, ``others`` are all those that are neither it nor sound nor subtitles,
     and ``tags`` are the container's, by their names in lower case. ``pictures`` are the files of a
-    clip that is a folder of them, one a frame.
+    clip that is a folder of them, one a frame. ``key_frames`` are those coded by themselves (None:
+    all are, or it is not known).
     """
 
     path: Path
@@ -117,6 +118,7 @@ class Clip:
     tags: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     pictures: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     times: np.ndarray | None = field(default=None, repr=False, compare=False)
+    key_frames: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def picture(self) -> str:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from .ffmpeg import VideoError, versions
 
 NO_TIME = -1 << 63  # AV_NOPTS_VALUE
+KEY = 1  # AV_PKT_FLAG_KEY
 CORRUPT = 2  # AV_PKT_FLAG_CORRUPT: the container says that parts of it are lost
 DISCARD = 4  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
 
@@ -16,12 +17,13 @@ DISCARD = 4  # AV_PKT_FLAG_DISCARD: outside the edit list, never shown
 class Packets:
     """The packets of one stream, their times in units of `time_base`.
 
-    ``times`` are those of video and subtitles, ``ends`` those of subtitles.
+    ``times`` are those of video and subtitles, ``ends`` those of subtitles, ``keys`` those of
+    video's key frames.
     """
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}  # of the stream, under framecrc's names
-        self.times, self.ends = array("q"), array("q")
+        self.times, self.ends, self.keys = array("q"), array("q"), array("q")
         self.end = 0
         self.corrupt = 0  # packets
 
@@ -52,6 +54,8 @@ class Packets:
         self.corrupt += bool(flags & CORRUPT)
         if self.media_type in ("video", "subtitle"):
             self.times.append(pts)
+        if self.media_type == "video" and flags & KEY:
+            self.keys.append(pts)
         if self.media_type == "subtitle":
             self.ends.append(pts + duration)
 

@@ -216,7 +216,16 @@ def _describe(path: Path, found: _Findings) -> Clip:
         ),
         tags=_tags(path, printed),
         times=timing.times,
+        key_frames=_key_frames(video) if timing.timed else None,
     )
+
+
+def _key_frames(video: Packets) -> np.ndarray | None:
+    """The numbers of the frames that need no other; ``None`` where all are such."""
+    if len(video.keys) == len(video.times):
+        return None
+    times, keys = (np.frombuffer(t, np.int64) for t in (video.times, video.keys))
+    return np.searchsorted(np.sort(times), np.sort(keys))
 
 
 def _tags(path: Path, printed: FfmpegLog) -> dict[str, str]:

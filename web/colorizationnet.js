@@ -2,10 +2,12 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 
 // Nodes 2.0 takes the pictures of a node that has a VIDEO input for clips, unless it is told.
+const PICTURES = ["ColorizationNetShotKeyframes", "ColorizationNetColorizeVideo"];
+
 app.registerExtension({
-  name: "ColorizationNet.ShotKeyframes",
+  name: "ColorizationNet.Pictures",
   nodeCreated(node) {
-    if (node.comfyClass === "ColorizationNetShotKeyframes") node.previewMediaType = "image";
+    if (PICTURES.includes(node.comfyClass)) node.previewMediaType = "image";
   },
 });
 
@@ -41,4 +43,36 @@ app.registerExtension({
     };
     setTimeout(() => describe(node)); // a loaded workflow gives its value after this
   },
+});
+
+// Our templates' notes are read in the language of the page, as long as nobody has changed them.
+let texts;
+
+const filled = (text, graph) =>
+  text.replace(/\{(\w+)(?:\.(\w+))?\}/g, (whole, type, name) => {
+    const node = graph.nodes.find((one) => one.type === type);
+    const widget = name && node?.widgets?.find((one) => one.name === name);
+    return name ? (widget?.label ?? name) : (node?.title ?? whole);
+  });
+
+async function translate(graph) {
+  const language = app.extensionManager.setting.get("Comfy.Locale");
+  const notes = graph.nodes.filter((node) => node.type === "MarkdownNote");
+  if (!notes.length || language === "en") return;
+  texts ??= await (await api.fetchApi("/i18n")).json();
+  const [english, own] = ["en", language].map((one) => texts[one]?.colorizationnet?.notes ?? {});
+  for (const [name, { title, text }] of Object.entries(english)) {
+    const words = text.split(/\{[\w.]+\}/).map((part) => part.replace(/[^\w\s]/g, "\\$&"));
+    const shipped = new RegExp(`^${words.join(".+?")}$`);
+    for (const note of notes) {
+      if (!(name in own) || note.title !== title || !shipped.test(note.widgets[0].value)) continue;
+      note.title = own[name].title;
+      note.widgets[0].value = filled(own[name].text, graph);
+    }
+  }
+}
+
+app.registerExtension({
+  name: "ColorizationNet.Notes",
+  afterConfigureGraph: () => translate(app.graph),
 });

@@ -1,8 +1,9 @@
 """The colours of coloured frames, carried to where the same surfaces are seen again.
 
 Each frame is matched to the reference before it and to the one after it (`correspondence`). What
-they show there is mixed by how well they match and how near they are, and mixed with a guess, a
-network's, which fills what no reference shows.
+they show there is mixed by how well they match and how near they are. Where surfaces turn until
+they match no longer, their colours are carried on from the frame before. A guess, a network's,
+fills what is not known so.
 """
 
 from collections import deque
@@ -17,6 +18,7 @@ from torch import Tensor
 from ...options import FilmOptions
 from ..parallel import run_single_threaded
 from ..resize import resize, scaled
+from .blend import Known, blend, carry, fill, size_of
 from .correspondence import (
     Features,
     align,
@@ -29,22 +31,10 @@ from .correspondence import (
     search,
 )
 from .motion import estimate_motion
-from .operations import box_mean, warp
+from .operations import warp
 from .stabilizer import LOOK_AHEAD, ChromaBatch, stabilize_chroma
 
 MATCH_SIDE = 112  # pixels on the short side at which frames are matched, at most
-MIN_MISMATCH = 0.02  # that noise alone makes
-MISMATCH_POWER = 1.5  # of the mismatch, in the variance of a reference's colour
-USUAL_DISAGREEMENT = 0.05  # of a reference's chroma and the guess
-DISAGREEMENT_POWER = 0.4
-USUAL_DISTANCE = 8  # frames
-DISTANCE_POWER = 0.3
-GUESS_PRECISION = 1.0  # the precision (1 / variance) of the guess, in the references' units
-UNKNOWN = 0.04  # confidence around a pixel at which the guess is half restrained
-UNKNOWN_WINDOW = 11  # pixels of a side of what is around
-RESTRAINED = 0.3  # of a guess is left where nothing around is known
-LOUDER = 1.1  # times as colourful as the references a guess may be where both are known
-LOUDNESS_PRIOR = 0.01  # share of a frame that counts as known, and as guessed well
 KEYFRAME_DISTANCE = 1e-3  # of a frame from the reference that it is itself, in frames
 
 
@@ -148,6 +138,7 @@ class ReferenceMemory:
         self.to_come = iter(references)
         self.next = next(self.to_come, None)
         self.held: list[_Held] = []
+        self.before: _Before | None = None  # of the same shot
         self.last: Tensor | None = None  # luma of the last frame (1, 1, h, w)
 
     def recall(self, first: int, luma: Tensor, guess: Tensor) -> tuple[Tensor, RecalledBatch]:
@@ -168,9 +159,16 @@ class ReferenceMemory:
     def _recall(self, frame: int, luma: Tensor, guess: Tensor, flow: Tensor) -> RecalledBatch:
         self._move_window(frame, luma.shape[2:])
         if not self.held:
-            return RecalledBatch(guess, torch.zeros_like(luma), _size(guess))
+            self.before = None
+            return RecalledBatch(guess, torch.zeros_like(luma), size_of(guess))
         present = features(luma)
-        fields, costs = self._match(frame, present, flow)
+        shot = self.held[0].first
+        if self.before and (self.before.shot, self.before.known.chroma.shape) != (
+            shot,
+            guess.shape,
+        ):
+            self.before = None
+        fields, costs, carried = self._match(frame, present, flow)
         chroma = torch.cat([held.chroma for held in self.held])
         weight = torch.cat([held.weight for held in self.held])
         found = warp(torch.cat((chroma * weight, weight), dim=1), fields)
@@ -178,28 +176,41 @@ class ReferenceMemory:
         distance = luma.new_tensor(
             [max(KEYFRAME_DISTANCE, abs(held.frame - frame)) for held in self.held]
         )
-        return blend(chroma, costs, weight, distance.view(-1, 1, 1, 1), guess)
+        distance = distance.view(-1, 1, 1, 1)
+        known = blend(chroma, costs, weight, distance, guess, carried)
+        self.before = _Before(shot, present, known)
+        return RecalledBatch(*fill(known, guess, weight.amax(0, keepdim=True)))
 
-    def _match(self, frame: int, present: Features, flow: Tensor) -> tuple[Tensor, Tensor]:
+    def _match(
+        self, frame: int, present: Features, flow: Tensor
+    ) -> tuple[Tensor, Tensor, Known | None]:
+        """The fields in what is held and their mismatch, and what is carried from before."""
         for held in self.held:
             if held.frame == frame:
                 held.take_place(present)
-        pictures = join([held.features for held in self.held])
-        fields = refine(present.fine, pictures.fine, search(present, pictures))
-        costs = mismatch(present.fine, pictures.fine, fields)
-        carried = [n for n, held in enumerate(self.held) if held.field is not None]
-        if carried:
-            fine = join([self.held[n].features for n in carried]).fine
-            known = [held.field for held in self.held if held.field is not None]
-            field = propagate(torch.cat(known), flow)
-            field = refine(present.fine, fine, field)
+        before = self.before
+        pictures = [held.features for held in self.held]
+        joined = join(pictures if before is None else [*pictures, before.features])
+        fields = refine(present.fine, joined.fine, search(present, joined))
+        costs = mismatch(present.fine, joined.fine, fields)
+        carried = None
+        if before is not None:
+            step = refine(present.fine, before.features.fine, flow)
+            cost = mismatch(present.fine, before.features.fine, step)
+            flow, cost = better(step, cost, fields[-1:], costs[-1:])
+            fields, costs, carried = fields[:-1], costs[:-1], carry(before.known, flow, cost)
+        known = [n for n, held in enumerate(self.held) if held.field is not None]
+        if known:
+            fine = join([pictures[n] for n in known]).fine
+            last = [held.field for held in self.held if held.field is not None]
+            field = refine(present.fine, fine, propagate(torch.cat(last), flow))
             cost = mismatch(present.fine, fine, field)
-            fields[carried], costs[carried] = better(field, cost, fields[carried], costs[carried])
+            fields[known], costs[known] = better(field, cost, fields[known], costs[known])
         for n, held in enumerate(self.held):
             if held.frame == frame:
                 fields[n], costs[n] = 0, 0
             held.field = fields[n : n + 1]
-        return fields, costs
+        return fields, costs, carried
 
     def _move_window(self, frame: int, size: torch.Size) -> None:
         def fits(x: _Held) -> bool:
@@ -246,46 +257,9 @@ class _Held:
         self.features, self.field = present, torch.zeros_like(present.fine.gradient)
 
 
-def blend(
-    chroma: Tensor, costs: Tensor, weight: Tensor, distance: Tensor, guess: Tensor
-) -> RecalledBatch:
-    """Mix what ``n`` references show with the guess ``(1, 2, h, w)``.
+class _Before(NamedTuple):
+    """The frame before: what it is matched by, and what is known of its colours."""
 
-    ``chroma`` ``(n, 2, h, w)`` at mismatch ``costs`` from references ``weight``, ``(n, 1, h, w)``
-    both, ``distance`` ``(n, 1, 1, 1)`` frames away. References that match alike are mixed by
-    nearness, so that from one keyframe to the next their colours pass over evenly.
-    """
-    disagreement = _size(chroma - guess) + USUAL_DISAGREEMENT / 5
-    variance = (costs + MIN_MISMATCH) ** MISMATCH_POWER
-    variance = variance * (disagreement / USUAL_DISAGREEMENT) ** DISAGREEMENT_POWER
-    variance = variance * (distance.clamp_min(1) / USUAL_DISTANCE) ** DISTANCE_POWER
-    precision = weight / variance
-    share = precision / distance
-    total = share.sum(0, keepdim=True).clamp_min(1e-9)
-    mixed = (share * chroma).sum(0, keepdim=True) / total
-    known = (share * precision).sum(0, keepdim=True) / total
-    confidence = known / (known + GUESS_PRECISION)
-    # The variance of the mean of two with these precisions, by how far the two are apart.
-    error = _size(mixed - guess) * (1 - confidence).sqrt()
-    guess = _restrained(guess, mixed, confidence, weight.amax(0, keepdim=True))
-    return RecalledBatch(torch.lerp(guess, mixed, confidence), confidence, error)
-
-
-def _restrained(guess: Tensor, mixed: Tensor, confidence: Tensor, weight: Tensor) -> Tensor:
-    """``guess`` with less colour where it is likely to be wrong.
-
-    In all of the frame, where it is louder than the references are in what both know; and where
-    nothing around is known, as far as the references tell of that place at all: strokes do not.
-    """
-    common = (confidence * mixed * guess).sum(1).mean()
-    energy = guess.square().sum(1)
-    prior = LOUDNESS_PRIOR * energy.mean()
-    loudness = (confidence[:, 0] * energy).mean() + prior
-    level = (LOUDER * (common + prior) / loudness.clamp_min(1e-12)).clamp(0, 1)
-    around = box_mean(confidence, UNKNOWN_WINDOW).square_()
-    unknown = 1 - around / (around + UNKNOWN**2)
-    return guess * (level * (1 - (1 - RESTRAINED) * weight * unknown))
-
-
-def _size(chroma: Tensor) -> Tensor:
-    return chroma.square().sum(1, keepdim=True).sqrt_()
+    shot: int
+    features: Features
+    known: Known

@@ -33,7 +33,7 @@ from ..taught_networks import TaughtNetworks
 from .disk import DiskNeed
 from .paint import FilmWork, color_segments, runs_of
 from .plan import LENGTH as SEGMENT_LENGTH
-from .plan import LONG, Segment, at_nearest, even_boundaries, segments_between
+from .plan import LONG, Segment, at_nearest, even_boundaries, likely_cuts, segments_between
 from .source import SourceState, digest, digest_of_images, digest_of_network
 from .store import SegmentStore
 
@@ -71,8 +71,8 @@ def colorize_long_film(
     the work was ended, however that came, the same call goes on from them. The folder is removed
     when the film is whole. Luma, times, sound and tags are what `colorize_film` makes of them, and
     so is the chroma of a run that was not ended; where it went on, colours start from what the
-    frames before show, within a level of what they would be. A clip that turns out to be damaged is
-    begun anew, in one piece.
+    frames before show, within a level of what they would be (three at the highest stability). A
+    clip that turns out to be damaged is begun anew, in one piece.
 
     ``on_confidence`` hears of the frames that this call colours. Raises what `colorize_film` does,
     and ``OSError`` when the disk will not hold the segments and the film.
@@ -174,8 +174,14 @@ class PlannedFilm:
         segments = store.open(frames)
         if segments is None:
             boundaries = even_boundaries(frames, length)
-            cuts = [] if shots is None else [frames.start + shot.first for shot in shots.shots]
-            segments = segments_between(frames, at_nearest(boundaries, cuts, length // 2))
+            if shots is None:
+                # Whether it is a cut is seen when it is coloured, so the run-in stays.
+                begins = at_nearest(boundaries, likely_cuts(clip, frames), length // 4)
+                places = dict.fromkeys(begins, False)
+            else:
+                cuts = [frames.start + shot.first for shot in shots.shots]
+                places = at_nearest(boundaries, cuts, length // 2)
+            segments = segments_between(frames, places)
             store.plan(segments)
         return cls(work, store, segments)
 

@@ -10,13 +10,14 @@ from itertools import pairwise
 
 from ...model import LOOK_AHEAD, averaged_frames
 from ...options import FilmOptions
+from ...video import Clip
 
 LENGTH = 500  # frames of a segment on one machine: what a kill costs at most
 LONG = 5 * LENGTH  # frames from which on a film is worth dividing
 AT_CUT = 2  # frames seen beyond a cut, by which the network's looks and the filter find it
 AHEAD = LOOK_AHEAD + AT_CUT  # frames seen after a segment that ends elsewhere
-LEAST_WARM_UP, MOST_WARM_UP = 24, 250  # frames seen before a segment that begins elsewhere
-WARM_UP = 2  # times the frames that the filter averages; then all chroma is within a level
+LEAST_WARM_UP, MOST_WARM_UP = 24, 500  # frames seen before a segment that begins elsewhere
+WARM_UP = 2  # times the frames that the filter averages; then chroma is within a level
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ def at_nearest(boundaries: Sequence[int], cuts: Iterable[int], reach: int) -> di
         else:
             found.setdefault(boundary, False)
     return found
+
+
+def likely_cuts(clip: Clip, frames: range) -> list[int]:
+    """Frames at which, by the way the clip is coded, shots may begin.
+
+    Encoders put a key frame at a cut and else at even distances: one that comes sooner may be a
+    cut. Nothing is decoded for it, and where it is none, nothing is lost.
+    """
+    keys = [] if clip.key_frames is None else clip.key_frames.tolist()
+    even = max((after - before for before, after in pairwise(keys)), default=0)
+    return [key for before, key in pairwise(keys) if key - before < even and key in frames]
 
 
 def segments_between(frames: range, boundaries: dict[int, bool]) -> list[Segment]:

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import imageio_ffmpeg
 import pytest
+from video_clips import ffmpeg
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -69,14 +68,10 @@ FRAMES = {
 def film(base):
     """A clip that takes long enough to be cancelled."""
     path = base / "input" / "film.mp4"
-    subprocess.run(
-        [
-            *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"),
-            *("-f", "lavfi", "-i", "mandelbrot=size=640x360:rate=25", "-f", "lavfi"),
-            *("-i", "sine=440:sample_rate=48000", "-t", "12", "-pix_fmt", "yuv420p"),
-            *("-preset", "ultrafast", str(path)),
-        ],
-        check=True,
+    ffmpeg(
+        *("-f", "lavfi", "-i", "mandelbrot=size=640x360:rate=25", "-f", "lavfi"),
+        *("-i", "sine=440:sample_rate=48000", "-t", "12", "-pix_fmt", "yuv420p"),
+        *("-preset", "ultrafast", path),
     )
     return path
 

@@ -18,6 +18,7 @@ from colorizationnet.nodes import NODES
 from colorizationnet.video import probe
 from PIL import Image
 from real_comfyui import skip_without_its_nodes
+from video_clips import ffmpeg
 
 LONG = "ColorizationNetColorizeVideo"
 ROOT = Path(__file__).parents[2]
@@ -36,13 +37,8 @@ def inputs(base):
     Image.fromarray(colored).save(folder / "colored.png")
     command = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1,hue=s=0"]
     command += ["-f", "lavfi", "-i", "sine=440:duration=1", "-shortest"]
-    _ffmpeg(*command, "-c:v", "libx264", "-qp", "0", str(folder / "clip.mp4"))
+    ffmpeg(*command, "-c:v", "libx264", "-qp", "0", str(folder / "clip.mp4"))
     return folder
-
-
-def _ffmpeg(*arguments):
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 def prepare(path, folder):
@@ -143,7 +139,7 @@ def test_server_words_a_failing_node(server, base, inputs, tmp_path, capsys):
 
 def test_ctrl_c_stops_the_work_on_the_server(server, base, inputs, tmp_path):
     source = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=12"]
-    _ffmpeg(*source, "-preset", "ultrafast", str(inputs / "long.mp4"))
+    ffmpeg(*source, "-preset", "ultrafast", str(inputs / "long.mp4"))
     path = prepare(next(path for path in WORKFLOWS if path.stem == "Colorize Clip"), tmp_path)
     path.write_text(path.read_text().replace("clip.mp4", "long.mp4"))
     command = [sys.executable, "-m", "colorizationnet", "run", str(path), "--server", server]

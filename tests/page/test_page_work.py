@@ -108,6 +108,24 @@ def test_the_node_says_which_shot_it_colours(editor):
     editor.wait(lambda: set(editor.ask("history")) - before)
 
 
+@pytest.fixture
+def french(server, browser, rendering):
+    editor = Editor(browser, server, rendering, language="fr")
+    yield editor
+    editor.close()
+
+
+def test_a_note_is_read_in_the_language_of_the_page(french):
+    french.template("03 Teach From One Frame")
+    note = "app.graph.nodes.find(node => node.type == 'MarkdownNote')"
+    title = "Apprendre d'une image : que faire"
+    french.page.wait_for_function(f'{note}.title == "{title}"', timeout=10_000)
+    text = french.page.evaluate(f"{note}.widgets[0].value")
+    load = french.page.evaluate("app.graph.nodes.find(node => node.type == 'LoadImage').title")
+    assert text.startswith(f"## **{load}** : une image du plan en couleur")
+    assert "Donnez un **nom de fichier** pour" in text
+
+
 def test_an_app_shows_its_widgets_runs_and_shows_the_result(editor):
     editor.choose("01 Colorize Photo.app")
     page = editor.page

@@ -1,0 +1,1 @@
+"""A film on many machines: measured on local nodes, and simulated beyond them."""
