@@ -152,9 +152,10 @@ def test_a_blueprint_is_one_node_that_holds_its_own(blueprint, editor):
     editor.command("Workspace.SearchBox.Toggle")
     editor.page.wait_for_function("document.activeElement?.tagName == 'INPUT'")
     editor.page.keyboard.type(blueprint.stem)
-    editor.page.get_by_role("option").first.wait_for()
-    editor.page.wait_for_timeout(1000)
-    editor.page.keyboard.press("Enter")
+    found = editor.page.get_by_role("option").filter(has_text=blueprint.stem).first
+    found.wait_for()
+    editor.page.wait_for_timeout(1000)  # the list follows the keys with a delay
+    found.click()
     editor.page.mouse.click(700, 400)  # where it shall lie
     editor.wait(lambda: editor.types())
     inside = "app.graph.nodes.map(node => node.subgraph?.nodes.map(inner => inner.type))"
