@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import os
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 
 from ..files import discard_open_parts, remove_stale_temp
 from ..version import pack_version
@@ -48,11 +50,21 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if args.traceback:
             raise
+        if isinstance(error, BrokenPipeError):
+            _print_to_nobody()
         print(harmless(_sentence(error)), file=sys.stderr)
         return 2 if isinstance(error, TO_CORRECT) else 1
     finally:
         discard_open_parts()
         give_up_claims()
+
+
+def _print_to_nobody() -> None:
+    """Let Python find no broken pipe when it ends, and end with another code for it."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _run(args: argparse.Namespace) -> int:
