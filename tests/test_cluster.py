@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -42,7 +41,7 @@ from colorizationnet.pipeline import (
 from colorizationnet.version import pack_version
 from colorizationnet.video import versions
 from PIL import Image
-from video_clips import ffmpeg, luma_hashes, make_clip, packets
+from video_clips import chroma, ffmpeg, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -119,13 +118,6 @@ def color(cluster, source, target, *, heard=None, painter=None, **options):
     with Engine(cluster.ray, painter, report, least=30, **options) as engine:
         [(_, outcome)] = engine.color(iter([Begun(job, False)]), 1, on_progress)
     return outcome, report
-
-
-def chroma(path):
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "yuv420p", "-"], check=True, capture_output=True)
-    frames = np.frombuffer(raw.stdout, np.uint8).reshape(-1, 72 * 128 * 3 // 2)
-    return frames[:, 72 * 128 :].astype(int)
 
 
 def check_equal(target, one_piece):

@@ -5,7 +5,7 @@ import pytest
 from colorizationnet.model import load_model
 from colorizationnet.options import EncodeOptions, FilmOptions
 from colorizationnet.pipeline import colorize_film
-from video_clips import ffmpeg, raw_pictures
+from video_clips import chroma, ffmpeg
 
 SIZE = 128, 96
 COUNT = 40
@@ -50,11 +50,6 @@ def clip(path, picture):
 DRIFT = "128+60*sin((X+N/4)/9)+30*cos(Y/7)"
 CUT = f"if(lt(N,21),{DRIFT},128+100*sin((X*Y+N)/400))"
 JUMP = "128+100*sin((X+37*N*N)/9)"
-
-
-def chroma(path):
-    frames = raw_pictures(path).reshape(-1, SIZE[0] * SIZE[1] * 3 // 2)
-    return frames[:, SIZE[0] * SIZE[1] :].astype(int)
 
 
 def coloured(source, network, stability=0.0, frames=None):

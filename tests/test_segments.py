@@ -35,17 +35,10 @@ from colorizationnet.pipeline.segments import (
 from colorizationnet.pipeline.segments.plan import from_json, likely_cuts, to_json
 from hypothesis import given
 from hypothesis import strategies as st
-from video_clips import ffmpeg, luma_hashes, make_clip, packets, raw_pictures
+from video_clips import chroma, ffmpeg, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
-
-
-def chroma(path):
-    """The U and V planes of a 4:2:0 clip, a row a frame."""
-    clip = probe(path)
-    frames = raw_pictures(path).reshape(clip.frame_count, -1)
-    return frames[:, clip.width * clip.height :].astype(int)
 
 
 @pytest.fixture(scope="module")

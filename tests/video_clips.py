@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import imageio_ffmpeg
 import numpy as np
+from colorizationnet.pipeline import probe
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -18,6 +19,13 @@ def ffmpeg(*arguments, stdin=b"") -> bytes:
 def raw_pictures(path, pix_fmt="yuv420p", dtype=np.uint8):
     """All samples of a file as ffmpeg itself decodes it."""
     return np.frombuffer(ffmpeg("-i", path, "-f", "rawvideo", "-pix_fmt", pix_fmt, "-"), dtype)
+
+
+def chroma(path):
+    """The U and V planes of a 4:2:0 clip, a row a frame."""
+    clip = probe(path)
+    frames = raw_pictures(path).reshape(clip.frame_count, -1)
+    return frames[:, clip.width * clip.height :].astype(int)
 
 
 def each(make):
