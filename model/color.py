@@ -18,7 +18,9 @@ def rgb_to_luma(rgb: Tensor) -> Tensor:
 
 
 def interleaved_luma(images: Tensor) -> Tensor:
-    """Luma ``(..., H, W)`` float32 of ``images`` ``(..., H, W, 3)``, channels last."""
+    """Luma ``(..., H, W)`` float32 of ``images`` ``(..., H, W, 1 or 3)``, channels last."""
+    if images.shape[-1] == 1:
+        return images[..., 0].float()
     return images.float() @ torch.tensor((KR, KG, KB), device=images.device)
 
 

@@ -102,10 +102,11 @@ def colorize_film(
         raise ValueError("Coloured keyframes need the shots that they are of, and vice versa.")
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames
-    colors = FilmColors(network, strokes=strokes, teaching=teaching, kept=kept)
-    if shots is not None and keyframes is not None:
+    if shots is not None:
         shots.check_clip(clip, frames)
-        colors = colors.by_keyframes(shots, keyframes, color)
+    colors = FilmColors.of(
+        network, color, shots, keyframes, strokes=strokes, teaching=teaching, kept=kept
+    )
     painter = FilmPainter(
         colors,
         color,
@@ -144,16 +145,27 @@ class FilmColors:
     teaching: TeachOptions = DEFAULT_TEACHING
     kept: TaughtNetworks | None = None
 
-    def by_keyframes(
-        self, shots: ClipShots, keyframes: Sequence[Tensor], color: ColorOptions
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        color: ColorOptions = DEFAULT_COLOR,
+        shots: ClipShots | None = None,
+        keyframes: Sequence[Tensor] | None = None,
+        *,
+        strokes: bool = False,
+        teaching: TeachOptions = DEFAULT_TEACHING,
+        kept: TaughtNetworks | None = None,
     ) -> FilmColors:
-        """The same with the colours of these ``keyframes`` of ``shots``."""
-        shots, pictures = match_keyframes(shots, keyframes)
-        gain, strokes = color.saturation, self.strokes
+        """Those of ``keyframes`` of ``shots``, or of the ``network`` alone."""
+        colors = cls(network, strokes=strokes, teaching=teaching, kept=kept)
+        if shots is None or keyframes is None:
+            return colors
+        known, pictures = match_keyframes(shots, keyframes)
         return replace(
-            self,
-            shots=shot_colors(shots, pictures, strokes=strokes),
-            references=lambda: shot_references(shots, pictures, gain, strokes=strokes),
+            colors,
+            shots=shot_colors(known, pictures, strokes=strokes),
+            references=lambda: shot_references(known, pictures, color.saturation, strokes=strokes),
         )
 
     @property

@@ -27,6 +27,7 @@ from colorizationnet.headless.cluster.engine import gpu_share
 from colorizationnet.headless.cluster.nodes import Node, check_nodes, check_room, slots_of
 from colorizationnet.headless.cluster.planner import segment_length
 from colorizationnet.headless.jobs import Begun, FilmRequest, Job
+from colorizationnet.headless.painter import Painter
 from colorizationnet.headless.sources import Source
 from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from colorizationnet.pipeline import (
@@ -41,7 +42,7 @@ from colorizationnet.pipeline import (
 from colorizationnet.version import pack_version
 from colorizationnet.video import versions
 from PIL import Image
-from video_clips import chroma, ffmpeg, luma_hashes, make_clip, packets
+from video_clips import chroma, ffmpeg, hidden_files, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -100,7 +101,7 @@ def one_piece(reel, network):
 def painter_of(*arguments):
     parser = argparse.ArgumentParser()
     colorize.add_parser(parser.add_subparsers())
-    painter = colorize.Painter(parser.parse_args(["colorize", "x", *arguments]))
+    painter = Painter(parser.parse_args(["colorize", "x", *arguments]))
     painter.load()
     return painter
 
@@ -128,10 +129,6 @@ def check_equal(target, one_piece):
     assert np.abs(chroma(target) - chroma(one_piece)).max() <= 1
 
 
-def hidden(folder):
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
-
-
 def segments(report):
     return [piece.name for piece in report.pieces if piece.kind == "segment"]
 
@@ -143,7 +140,7 @@ def test_a_film_is_that_of_one_piece(cluster, tmp_path, reel, one_piece):
     )
     assert outcome.error is None and not outcome.is_incomplete
     check_equal(tmp_path / "out.mkv", one_piece)
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
     assert len(set(segments(report))) == len(segments(report)) == 6
     assert sum(frames for frames, _ in report.by_node().values()) == FRAMES
     assert len(report.by_node()) == 2 and report.retries == 0 == report.bytes_moved
@@ -154,7 +151,7 @@ def test_without_a_shared_disk_files_travel(cluster, tmp_path, reel, one_piece):
     outcome, report = color(cluster, reel, tmp_path / "out.mkv", carry=True)
     assert outcome.error is None
     check_equal(tmp_path / "out.mkv", one_piece)
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
     brought = sum(piece.bytes_in for piece in report.pieces)
     assert brought == reel.stat().st_size  # once, for both nodes are of one machine
     assert sum(piece.bytes_out for piece in report.pieces) > brought
@@ -209,9 +206,9 @@ def test_a_stopped_run_is_gone_on_with_alone(cluster, tmp_path, reel, one_piece,
     target = tmp_path / "out.mkv"
     with pytest.raises(Stop):
         color(cluster, reel, target, heard=stop)
-    [store] = hidden(tmp_path)
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / store).glob("0*.mkv")}
-    assert kept and not list((tmp_path / store).glob(".*"))
+    [store] = hidden_files(tmp_path)
+    kept = {path: path.stat().st_mtime_ns for path in store.glob("0*.mkv")}
+    assert kept and not list(store.glob(".*"))
     seen = []
 
     def look(done, total, preview=None):
@@ -220,7 +217,7 @@ def test_a_stopped_run_is_gone_on_with_alone(cluster, tmp_path, reel, one_piece,
     colorize_long_film(reel, target, network, encode=FFV1, on_progress=look)
     assert seen[0]
     check_equal(target, one_piece)
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
 
 
 @pytest.mark.slow
@@ -238,11 +235,11 @@ def test_a_signal_cancels_the_tasks_and_leaves_segments(cluster, tmp_path, reel)
         _, said = program.communicate(timeout=60)
     assert program.returncode == 143 and said.splitlines()[-1] == "Stopped."
     assert "the same command goes on from them" in said
-    [store] = hidden(tmp_path)
-    assert list((tmp_path / store).glob("0*.mkv")) and not list((tmp_path / store).glob(".*"))
+    [store] = hidden_files(tmp_path)
+    assert list(store.glob("0*.mkv")) and not list(store.glob(".*"))
 
 
-class Keyed(colorize.Painter):
+class Keyed(Painter):
     """Two shots, each with a coloured keyframe."""
 
     def film(self, job, overwrite):
@@ -298,10 +295,10 @@ def test_a_film_that_turns_out_damaged_is_coloured_whole(cluster, tmp_path, netw
     assert outcome.error is None and outcome.is_incomplete
     colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
     assert luma_hashes(tmp_path / "out.mkv") == luma_hashes(tmp_path / "one.mkv")
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
 
 
-class OnFullDisk(colorize.Painter):
+class OnFullDisk(Painter):
     def paint(self, job, overwrite, on_progress=None, into=None):
         raise OSError(errno.ENOSPC, "No space left on device", str(into))
 
@@ -318,7 +315,7 @@ def test_a_full_disk_of_a_node_is_told_with_its_name(cluster, album):
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert isinstance(outcome.error, OSError) and outcome.error.errno == errno.ENOSPC
     assert re.fullmatch(r"out\.png on the node \S+", outcome.error.filename)
-    assert not hidden(Path.cwd())
+    assert not hidden_files(Path.cwd())
 
 
 @pytest.fixture
@@ -352,7 +349,9 @@ def test_photos_are_done_as_by_one_machine(cluster, album, capsys, caplog):
     assert (code, sorted(saved), errors) == (alone[0], sorted(alone[1]), alone[2])
     assert len(saved) == 6 and len(errors) == 1
     check_same_pictures("alone", "together")
-    assert hidden(Path("together")) == hidden(Path("alone")) == [".colorizationnet.jsonl"]
+    assert [p.name for name in ("together", "alone") for p in hidden_files(Path(name))] == [
+        ".colorizationnet.jsonl"
+    ] * 2
     assert '"kind": "photo"' in Path("report.json").read_text()
     code, saved, _ = run("together", "--ray", cluster.address)
     assert not saved and "6 already there" in caplog.text

@@ -35,7 +35,7 @@ from colorizationnet.pipeline.segments import (
 from colorizationnet.pipeline.segments.plan import from_json, likely_cuts, to_json
 from hypothesis import given
 from hypothesis import strategies as st
-from video_clips import chroma, ffmpeg, luma_hashes, make_clip, packets
+from video_clips import chroma, ffmpeg, hidden_files, luma_hashes, make_clip, packets
 
 MEADOW = Path(__file__).parents[1] / "workflows/samples/colorizationnet_meadow.mp4"
 FFV1 = EncodeOptions("ffv1")
@@ -68,10 +68,6 @@ def one_piece(reel, network):
     target = reel.with_name("one.mkv")
     colorize_film(reel, target, network, encode=FFV1)
     return target
-
-
-def hidden(folder):
-    return [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 class Stop(Exception):
@@ -123,7 +119,7 @@ def test_a_film_in_segments_is_that_of_one_piece(tmp_path, reel, network, one_pi
     assert luma_hashes(target) == luma_hashes(one_piece) == luma_hashes(reel)
     assert packets(target, "0:a") == packets(one_piece, "0:a")
     assert (chroma(target) == chroma(one_piece)).all()
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
 
 
 @pytest.mark.slow
@@ -143,7 +139,7 @@ def test_boundaries_go_where_the_encoder_saw_a_cut(tmp_path, reel, network, one_
     how = {"encode": FFV1, "length": 85, "from_length": 100}  # 96 and 192 are near
     with pytest.raises(Stop):
         colorize_long_film(coded, target, network, **how, check=stopped_after(2, target))
-    [folder] = hidden(tmp_path)
+    [folder] = hidden_files(tmp_path)
     assert (folder / "000000000-000000096.mkv").exists()
     colorize_long_film(coded, target, network, **how)
     assert luma_hashes(target) == luma_hashes(one_piece)
@@ -185,7 +181,7 @@ def test_an_ended_run_is_gone_on_with(tmp_path, reel, network, one_piece, caplog
     how = {"encode": FFV1, "length": 50, "from_length": 100}
     with pytest.raises(Stop):
         colorize_long_film(reel, target, network, **how, check=stopped_after(2, target))
-    [folder] = hidden(tmp_path)
+    [folder] = hidden_files(tmp_path)
     assert "are finished and kept in" in caplog.messages[-1] and not target.exists()
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("0*.mkv")}
     assert len(kept) >= 2
@@ -203,7 +199,7 @@ def test_an_ended_run_is_gone_on_with(tmp_path, reel, network, one_piece, caplog
     assert at_first[0] > 288 * (len(kept) - 1) // 6
     assert luma_hashes(target) == luma_hashes(one_piece)
     assert np.abs(chroma(target) - chroma(one_piece)).max() <= 1
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
 
 
 @pytest.mark.slow
@@ -219,7 +215,7 @@ def test_what_has_changed_is_done_anew(tmp_path, reel, network, caplog):
             colorize_long_film(
                 source, target, network, **how, **more, check=stopped_after(1, target)
             )
-        [folder] = hidden(tmp_path)
+        [folder] = hidden_files(tmp_path)
         return folder
 
     first = begin()
@@ -277,7 +273,7 @@ def test_a_clip_that_cannot_be_decoded_whole_is_coloured_in_one_piece(tmp_path, 
     assert any("1 frames are missing" in said for said in caplog.messages)
     colorize_film(source, tmp_path / "one.mkv", network, encode=FFV1)
     assert luma_hashes(target) == luma_hashes(tmp_path / "one.mkv")
-    assert not hidden(tmp_path)
+    assert not hidden_files(tmp_path)
 
 
 def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, network):
@@ -291,7 +287,7 @@ def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, ne
         colorize_long_film(
             reel, tmp_path / "new.mp4", network, encode=EncodeOptions(quality=99), **how
         )
-    assert not hidden(tmp_path) and (tmp_path / "out.mp4").read_bytes() == b"mine"
+    assert not hidden_files(tmp_path) and (tmp_path / "out.mp4").read_bytes() == b"mine"
 
 
 @pytest.mark.slow
@@ -349,7 +345,7 @@ sys.exit(cli.main(sys.argv[1:]))
                 break
             time.sleep(0.05)
         program.kill()
-    left = sorted(path.name[:21] for path in hidden(tmp_path / "out"))
+    left = sorted(path.name[:21] for path in hidden_files(tmp_path / "out"))
     assert left == [".colorizationnet-clai", ".colorizationnet-film"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -107,3 +107,8 @@ def facts(path) -> str:
     """What ``ffmpeg -i`` prints."""
     command = [FFMPEG, "-nostdin", "-hide_banner", "-i", str(path)]
     return subprocess.run(command, capture_output=True).stderr.decode()
+
+
+def hidden_files(folder):
+    """What a folder holds beside what its user sees."""
+    return sorted(path for path in folder.iterdir() if path.name.startswith("."))

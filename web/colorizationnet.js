@@ -11,6 +11,22 @@ app.registerExtension({
   },
 });
 
+// And what a node without a VIDEO input shows for pictures, as front-ends before 1.40 do.
+const SAVER = "ColorizationNetSaveVideo";
+
+app.registerExtension({
+  name: "ColorizationNet.SaveVideoFrames",
+  nodeCreated(node) {
+    if (node.comfyClass !== SAVER) return;
+    const executed = node.onExecuted;
+    node.onExecuted = function (output) {
+      const clip = /\.(mp4|webm|mkv|mov)$/.test(output?.images?.[0]?.filename ?? "");
+      node.previewMediaType = clip ? "video" : "image";
+      return executed?.apply(this, arguments);
+    };
+  },
+});
+
 // The loader's widgets say what their 0 stands for with the clip that is chosen.
 const LOADER = "ColorizationNetLoadVideo";
 

@@ -68,21 +68,19 @@ class FilesUnit:
             raise value.error
         for number, done in enumerate(value):
             output, begun = self.outputs.pop(number), task.about[number]
-            error: Exception | None = None
             try:
-                if done.failed:
-                    error = renamed(done.failed.error, output.part.absolute(), output.path)
+                if isinstance(done, Failed):
+                    error = renamed(done.error, output.part.absolute(), output.path)
                     path = begun.job.source.path
-                    error = renamed(error, path.absolute(), path)
-                    self.nodes[begun] = done.failed.node
+                    self.nodes[begun] = done.node
+                    done = Outcome(error=renamed(error, path.absolute(), path))
                 elif not done.why_left:
                     output.commit()
             except OSError as failure:
-                error = failure
+                done = replace(done, error=failure)
             finally:
                 output.discard()
-            outcome = Outcome(done.why_left, done.is_damaged, done.is_incomplete, error)
-            self.outcomes.append((begun, outcome))
+            self.outcomes.append((begun, done))
 
     @property
     def is_complete(self) -> bool:

@@ -28,7 +28,7 @@ from ...pipeline.segments import (
     runs_of,
 )
 from ...video import Part
-from ..jobs import Job
+from ..jobs import Job, Outcome
 from .here import Call, Failed, Link, answered, forget, renamed
 from .report import Piece
 from .tokens import Token
@@ -69,10 +69,15 @@ class Film:
     teaching: TeachOptions = DEFAULT_TEACHING
 
     def colors(self, network: Network, kept: TaughtNetworks | None = None) -> FilmColors:
-        colors = FilmColors(network, strokes=self.strokes, teaching=self.teaching, kept=kept)
-        if self.shots is None or self.keyframes is None:
-            return colors
-        return colors.by_keyframes(self.shots, self.keyframes, self.work.color)
+        return FilmColors.of(
+            network,
+            self.work.color,
+            self.shots,
+            self.keyframes,
+            strokes=self.strokes,
+            teaching=self.teaching,
+            kept=kept,
+        )
 
 
 @dataclass(frozen=True)
@@ -91,14 +96,6 @@ class File:
     source: SourceState | None  # of a film of pictures: none
     into: Path
     token: Token
-
-
-@dataclass(frozen=True)
-class FileDone:
-    why_left: str = ""
-    is_damaged: bool = False
-    is_incomplete: bool = False
-    failed: Failed | None = None
 
 
 @answered
@@ -166,7 +163,7 @@ def color_files(call: Call, painter: Painter, files: Sequence[File], weights: An
     return [_color_file(link, painter, number, file) for number, file in enumerate(files)]
 
 
-def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDone:
+def _color_file(link: Link, painter: Painter, number: int, file: File) -> Outcome | Failed:
     began = time.monotonic()
     job, total_frames = file.job, 1
     is_carried = False
@@ -190,7 +187,7 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
     except (ValueError, RuntimeError, OSError, MemoryError) as error:
         if file.source is not None:
             renamed(error, job.source.path, file.source.path)
-        return FileDone(failed=Failed(error, link.node))
+        return Failed(error, link.node)
     finally:
         if is_carried and file.source:
             forget(file.source)
@@ -199,7 +196,7 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> FileDo
     is_damaged, is_incomplete = bool(painter.damaged), bool(painter.incomplete)
     painter.damaged.clear()
     painter.incomplete.clear()
-    return FileDone(why_left, is_damaged, is_incomplete)
+    return Outcome(why_left, is_damaged, is_incomplete)
 
 
 @answered

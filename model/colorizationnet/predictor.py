@@ -13,7 +13,7 @@ from ...callbacks import Check
 from ...options import ColorOptions
 from ..clean import clean
 from ..color import rgb_to_chroma
-from ..resize import resize, scaled
+from ..resize import resize, scaled, short_side_scale
 from .engine import Engine, choose_dtype, memory_used
 from .restraint import restrain
 
@@ -33,9 +33,10 @@ class _View:
     clean: bool
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
+        size = height, width
         side = self.render_size * (BEST_SCALES[-1] if self.quality == "best" else 1)
-        scale = min(1.0, side / min(height, width)) if side else 1.0
-        return scaled((height, width), scale if self.quality == "full" else scale / 2)
+        scale = min(1.0, short_side_scale(size, side)) if side else 1.0
+        return scaled(size, scale if self.quality == "full" else scale / 2)
 
 
 def _view(metadata: Mapping[str, str], options: ColorOptions, film: bool) -> _View:
@@ -114,7 +115,7 @@ class Predictor:
         largest = self._view.render_size * BEST_SCALES[-1] / 2 or min(size)
         sizes = {
             # What is smaller than the render size is looked at once where it would be enlarged.
-            scaled(size, min(1.0, scale / BEST_SCALES[-1] * largest / min(size)))
+            scaled(size, min(1.0, short_side_scale(size, scale / BEST_SCALES[-1] * largest)))
             for scale in BEST_SCALES
         }
         predictions = [

@@ -79,8 +79,10 @@ class _Layer:
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         to_input, to_filter, to_output = _transforms()
         self.to_input, self.to_output = to_input.float(), to_output.float()
-        spectra = torch.einsum("ui,vj,ocij->vuco", to_filter, to_filter, weight.detach().double())
-        self.spectra = spectra.flatten(0, 1).float().contiguous()
+        taps = weight.detach().permute(3, 2, 1, 0).double().flatten(2)  # columns, rows, (in, out)
+        columns = (to_filter @ taps.flatten(1)).view(SPAN, TAPS, -1)
+        spectra = (to_filter @ columns).float()  # columns' and rows' frequencies, (in, out)
+        self.spectra = spectra.view(SPAN * SPAN, weight.shape[1], weight.shape[0])
         self.bias = bias.detach().float()
 
     def __call__(self, x: Tensor, height: int, width: int) -> Tensor:

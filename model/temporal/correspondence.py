@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad, unfold
 
-from ..resize import resize, scaled
+from ..resize import resize, scaled, short_side_scale
 from .motion import (
     CONTRAST_NOISE,
     CONTRAST_WINDOW,
@@ -153,7 +153,8 @@ def _cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
 
 
 def _grid_size(height: int, width: int) -> tuple[int, int]:
-    return scaled((height, width), min(1.0, GRID_SIDE / min(height, width)))
+    size = height, width
+    return scaled(size, min(1.0, short_side_scale(size, GRID_SIDE)))
 
 
 def _descriptors(luma: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...options import FilmOptions
 from ..parallel import run_single_threaded
-from ..resize import resize, scaled
+from ..resize import resize, scaled, short_side_scale
 from .blend import Known, blend, carry, fill, size_of
 from .correspondence import (
     Features,
@@ -75,7 +75,8 @@ class RecalledBatch(NamedTuple):
 
 def match_size(height: int, width: int) -> tuple[int, int]:
     """The size at which frames of ``height`` x ``width`` are matched."""
-    return scaled((height, width), min(1.0, MATCH_SIDE / min(height, width)))
+    size = height, width
+    return scaled(size, min(1.0, short_side_scale(size, MATCH_SIDE)))
 
 
 def recall_chroma(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,7 @@ from .read import Page, read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
 _TOGETHER = 8  # bands in work at a time
+_IN_CACHE = 1 << 16  # pixels of a band in work in a thread
 
 
 class Bands(Protocol):
@@ -40,7 +42,7 @@ class Bands(Protocol):
     width: int
 
     def read(self, rows: slice) -> Tensor:
-        """RGB ``(n, W, 3)`` float32 in [0, 1] of these rows."""
+        """Grey or RGB ``(n, W, 1 or 3)`` float32 in [0, 1] of these rows."""
         ...
 
     def slices(self) -> Iterable[slice]:
@@ -134,22 +136,21 @@ def colorize_bands(
     @torch.no_grad()
     def colorize(bands: Bands) -> Paint:
         if strength == 0:
-            return lambda rows, rgb: rgb
+            return lambda rows, own: own.expand(-1, -1, 3)
         height, width = model.input_size(bands.height, bands.width)
         chroma = model.chroma(small_luma_of(bands, (height, width), model.device)[None], check)
         narrow = resize_rows(chroma[0], bands.height)
 
         @torch.no_grad()
-        def paint(rows: slice, rgb: Tensor) -> Tensor:
-            rgb = rgb.to(model.device)
-            luma, chroma = interleaved_luma(rgb), resize_columns(narrow[:, rows], bands.width)
-            colored = torch.empty_like(rgb)
-            merge(luma[None], chroma, out=colored.permute(2, 0, 1))
+        def paint(rows: slice, own: Tensor) -> Tensor:
+            own = own.to(model.device)
+            luma, chroma = interleaved_luma(own), resize_columns(narrow[:, rows], bands.width)
+            colored = merge(luma[None], chroma).permute(1, 2, 0)
             if strength < 1:
-                colored = torch.lerp(rgb, colored, strength)
+                colored = torch.lerp(own, colored, strength)
             if compare:
                 left = bands.width // 2
-                colored[:, :left] = rgb[:, :left]
+                colored[:, :left] = own[:, :left]
             return colored.cpu()
 
         return paint
@@ -229,14 +230,21 @@ def _paint_page(page: Page, output: PhotoOutput, colorize: Colorize, bits: int) 
         packed: dict[int, object] = {}
 
         def work(rows: slice, packed: dict[int, object] = packed) -> None:
-            colored = paint(rows, bands.read(rows))
-            levels = to_levels(colored, raster.alpha_rows(rows), bits, with_alpha)
-            packed[rows.start] = output.pack(levels)
+            levels = [
+                to_levels(paint(part, bands.read(part)), raster.alpha_rows(part), bits, with_alpha)
+                for part in _parts(rows, raster.width)
+            ]
+            packed[rows.start] = output.pack(np.concatenate(levels))
 
         parallel_map(work, group)
         for rows in group:
             output.put(packed.pop(rows.start))
             yield rows.stop - rows.start
+
+
+def _parts(rows: slice, width: int) -> Iterator[slice]:
+    step = max(1, _IN_CACHE // width)
+    return (slice(at, min(at + step, rows.stop)) for at in range(rows.start, rows.stop, step))
 
 
 class _RasterBands:
@@ -245,8 +253,7 @@ class _RasterBands:
         self.height, self.width = raster.height, raster.width
 
     def read(self, rows: slice) -> Tensor:
-        # A copy, because a grey picture's channels share their memory.
-        return torch.from_numpy(self._raster.rows(rows).copy())
+        return torch.from_numpy(self._raster.rows(rows))
 
     def slices(self) -> Iterable[slice]:
         return self._raster.bands()

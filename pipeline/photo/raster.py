@@ -51,7 +51,7 @@ class Raster:
         return self.levels.mode == "L"
 
     def rows(self, rows: slice) -> np.ndarray:
-        """RGB ``(n, W, 3)`` float32 in [0, 1] of these rows."""
+        """Grey or RGB ``(n, W, 1 or 3)`` float32 in [0, 1] of these rows, in memory of its own."""
         levels = _band(self.levels, rows)
         if levels.ndim == 2:
             levels = levels[..., None]
@@ -65,7 +65,7 @@ class Raster:
             values = levels.astype(np.float32) / np.float32(self.white)
         if levels.dtype.kind == "f":
             values = np.clip(values, 0, 1)
-        return np.broadcast_to(values, (*values.shape[:2], 3))
+        return values
 
     def alpha_rows(self, rows: slice) -> np.ndarray | None:
         """Opacity ``(n, W)`` float32 in [0, 1], or None for a picture without."""

@@ -183,7 +183,7 @@ def _tensor(raster: Raster) -> tuple[Tensor, Tensor | None]:
     image = torch.empty(raster.height, raster.width, 3)
     alpha = None if raster.alpha is None else torch.empty(raster.height, raster.width)
     for rows in raster.bands():
-        image[rows] = torch.from_numpy(np.array(raster.rows(rows)))
+        image[rows] = torch.from_numpy(raster.rows(rows))
         if alpha is not None:
             alpha[rows] = torch.from_numpy(np.array(raster.alpha_rows(rows)))
     return image, alpha

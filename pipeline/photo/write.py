@@ -190,8 +190,11 @@ def to_levels(image: Tensor, alpha: np.ndarray | None, bits: int, with_alpha: bo
     white = (1 << bits) - 1
     if alpha is not None and not with_alpha:
         image = torch.lerp(torch.ones(()), image, torch.from_numpy(alpha)[..., None])
-    levels = image.clamp(0, 1).mul(white).round_().numpy()
-    levels = levels.astype(np.uint8 if bits == 8 else np.uint16)
+    values = image.mul(white).clamp_(0, white).round_()
+    if bits == 8:
+        levels = values.to(torch.uint8).contiguous().numpy()
+    else:
+        levels = np.ascontiguousarray(values.numpy().astype(np.uint16))
     if alpha is not None and with_alpha:
         opacity = np.rint(alpha * white).astype(levels.dtype)
         levels = np.concatenate((levels, opacity[..., None]), axis=-1)

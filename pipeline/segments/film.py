@@ -116,10 +116,10 @@ def colorize_long_film(
     )
     store, encode = planned.store, planned.work.encode
     kept = kept or TaughtNetworks(store.taught)
-    colors = FilmColors(network, strokes=strokes, teaching=teaching, kept=kept)
     try:
-        if shots is not None and keyframes is not None:
-            colors = colors.by_keyframes(shots, keyframes, color)
+        colors = FilmColors.of(
+            network, color, shots, keyframes, strokes=strokes, teaching=teaching, kept=kept
+        )
         _fill(planned, colors, device, on_progress, check, on_confidence)
         planned.join(check)
     except IncompletePart:
