@@ -30,7 +30,7 @@ PICTURE = """
 import torch
 from colorizationnet.pipeline import colorize_images, load_model
 images, network = torch.rand(1, 1080, 1920, 3), load_model()
-for _ in range(20):
+for _ in range(100):
     colorize_images(network, images)
 """
 FRAMES = """
@@ -107,7 +107,7 @@ def _cases(folder: Path, options: argparse.Namespace) -> dict[str, list[str]]:
         "film 720p": colorize(film),
         "film 1080p": colorize(films["1080p"]),
         "photo 1080p": colorize(photo),
-        "20 pictures 1080p": [sys.executable, "-c", PICTURE],
+        "100 pictures 1080p": [sys.executable, "-c", PICTURE],
         "frames 720p": [sys.executable, "-c", FRAMES, str(film), str(out)],
     }
     return {

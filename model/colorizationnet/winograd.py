@@ -7,6 +7,7 @@ product over the channels for each of the 64 frequencies of a tile.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +123,8 @@ class _Layer:
         return result
 
 
+@lru_cache(maxsize=1)
+@torch.inference_mode(False)
 def _transforms() -> tuple[Tensor, Tensor, Tensor]:
     """Toom and Cook's transforms of input (8, 8), filter (8, 5) and output (4, 8), float64."""
     points = torch.tensor(POINTS, dtype=torch.float64)

@@ -32,7 +32,7 @@ from .read import Page, read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
 _TOGETHER = 8  # bands in work at a time
-_IN_CACHE = 1 << 16  # pixels of a band in work in a thread
+_IN_CACHE = 1 << 17  # pixels of a band in work in a thread
 
 
 class Bands(Protocol):

@@ -245,7 +245,7 @@ class _PillowWriter:
     def __init__(
         self, size: tuple[int, int], channels: int, save: Callable[[Image.Image], None]
     ) -> None:
-        self._image = Image.new("RGB" if channels == 3 else "RGBA", size[::-1])
+        self._image = Image.new("RGB" if channels == 3 else "RGBA", size[::-1], None)  # not filled
         self._save, self._top = save, 0
 
     def pack(self, levels: np.ndarray) -> Image.Image:
