@@ -77,12 +77,17 @@ class Editor:
         # What ComfyUI's own default workflow lacks is told of by now.
         self.page.wait_for_load_state("networkidle")
         self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self._note(str(error)))
 
     def _hear(self, message):
         # Pages of ComfyUI's makers cannot be reached from a machine without network.
         if message.type == "error" and "net::ERR" not in message.text:
-            self.errors.append(message.text)
+            self._note(message.text)
+
+    def _note(self, error):
+        # The search of front-end 1.37 stumbles over its own box when it closes.
+        if "onOptionSelect" not in error:
+            self.errors.append(error)
 
     def close(self):
         self.page.close()
@@ -186,7 +191,7 @@ class Editor:
         names = self.page.get_by_role("option").all_inner_texts()
         self.page.keyboard.press("Escape")
         self.page.get_by_role("option").first.wait_for(state="detached")
-        return [name.strip().splitlines()[0].strip() for name in names]
+        return [name.strip().splitlines()[0].strip() for name in names if name.strip()]
 
     def drop(self, path, kind):
         """Drop a file on the canvas."""

@@ -25,14 +25,24 @@ WORDS = {
     "reference": ("Reference Colorization", 8), "video": ("Video Colorization", 12),
     "album": ("Colorize Photo Folder", 3), "film by keyframes": ("Colorize Film By Keyframes", 3),
 }  # fmt: skip
+# Front-ends of 1.37 and before search names alone, and do not know other words for a node.
+NAMES_ONLY = (1, 37)
+IN_NAMES = {
+    "color", "colour", "colorize", "colorise", "ddcolor", "stabilize", "keyframe", "teach",
+    "reference", "video", "film by keyframes",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def ranks(server, browser):
     """Where in the search each word finds its node."""
     editor = Editor(browser, server)
+    version = editor.page.evaluate("window.__COMFYUI_FRONTEND_VERSION__")
+    is_old = tuple(map(int, version.split(".")[:2])) <= NAMES_ONLY
     found = {}
     for word, (name, _) in WORDS.items():
+        if is_old and word not in IN_NAMES:
+            continue
         names = editor.search(word)
         found[word] = names.index(name) + 1 if name in names else None
     editor.close()
@@ -42,6 +52,8 @@ def ranks(server, browser):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_search_lists_our_node_near_the_top(ranks, word):
+    if word not in ranks:
+        pytest.skip("this front-end searches names alone")
     assert ranks[word] is not None and ranks[word] <= WORDS[word][1]
 
 
