@@ -20,6 +20,7 @@ from ..options import (
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add the command; gives its parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "colorize",
         help="colorize photos, clips, or folders of them",
