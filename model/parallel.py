@@ -19,6 +19,18 @@ Result = TypeVar("Result")
 CHECK_INTERVAL = 0.2  # seconds
 
 
+class _Own(threading.local):
+    threads = 1  # that `parallel_map` may use where torch has fewer in the calling thread
+
+
+_own = _Own()
+
+
+def pieces_at_once() -> int:
+    """As many as torch has threads in the caller's thread, or had before `in_pieces`."""
+    return max(torch.get_num_threads(), _own.threads)
+
+
 def parallel_map(
     work: Callable[[Piece], Result],
     pieces: Iterable[Piece],
@@ -26,12 +38,12 @@ def parallel_map(
 ) -> list[Result]:
     """``work`` of each of the ``pieces``, in order.
 
-    As many pieces are in work at a time as torch has threads in the caller's thread, each in a
-    thread of its own in which torch has only that one. Where torch has one thread, the caller's
-    thread does it all. ``check`` is called in the caller's thread, between the pieces and several
-    times a second. What it or ``work`` raises ends the work, once the pieces begun are done.
+    `pieces_at_once` are in work, each in a thread of its own in which torch has only that one. For
+    one at once, the caller's thread does it all. ``check`` is called in the caller's thread,
+    between the pieces and several times a second. What it or ``work`` raises ends the work, once
+    the pieces begun are done.
     """
-    threads = torch.get_num_threads()
+    threads = pieces_at_once()
     if threads > 1:
         return _map_in_pool(_shared_pool.submit(threads, _in_this_mode(work), pieces), check)
     results = []
@@ -40,6 +52,23 @@ def parallel_map(
         if check:
             check()
     return results
+
+
+@contextmanager
+def in_pieces() -> Iterator[None]:
+    """Within it the calling thread computes alone, and only `parallel_map` uses other cores.
+
+    After an operation in all of torch's threads these wait busily for the next one, for some
+    milliseconds, and take the cores from the pieces that come then.
+    """
+    before, threads = torch.get_num_threads(), _own.threads
+    _own.threads = pieces_at_once()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _own.threads = threads
 
 
 def run_single_threaded(work: Callable[[], Result]) -> Result:
@@ -117,6 +146,7 @@ def _start_pool(threads: int) -> ThreadPoolExecutor:
     """A pool in each of whose threads torch has one thread."""
     pool = ThreadPoolExecutor(threads, "colorizationnet")
     all_started = threading.Barrier(threads)
+    before = torch.get_num_threads()
 
     def limit_this_thread() -> None:
         torch.get_num_threads()  # a thread's first call of torch sets its count to the default
@@ -125,7 +155,7 @@ def _start_pool(threads: int) -> ThreadPoolExecutor:
 
     wait([pool.submit(limit_this_thread) for _ in range(threads)])
     # To set a thread's own count also sets the default of the threads to come; put that back.
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
     return pool
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..callbacks import Check, OnProgress
 from ..model import (
     Network,
+    in_pieces,
     interleaved_luma,
     merge,
     parallel_map,
@@ -26,6 +27,7 @@ BAND = 1 << 17  # full-size pixels worked on at a time on the CPU, so that they 
 DEVICE_BAND = 1 << 23  # elsewhere
 
 
+@in_pieces()
 @torch.no_grad()
 def colorize_images(
     network: Network,

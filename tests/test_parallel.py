@@ -3,7 +3,13 @@ import time
 
 import pytest
 import torch
-from colorizationnet.model.parallel import limited_threads, parallel_map, run_single_threaded
+from colorizationnet.model.parallel import (
+    in_pieces,
+    limited_threads,
+    parallel_map,
+    pieces_at_once,
+    run_single_threaded,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +41,17 @@ def test_each_piece_has_one_thread():
     assert parallel_map(work, range(8)) == [1] * 8
     assert run_single_threaded(lambda: work(None)) == 1
     assert torch.get_num_threads() == 4
+
+
+def test_in_pieces_only_the_pieces_are_shared_among_threads():
+    both = threading.Barrier(2, timeout=10)  # passed only by two at a time
+    for _ in range(2):
+        with in_pieces(), in_pieces():
+            assert torch.get_num_threads() == 1 and pieces_at_once() == 4
+            parallel_map(lambda _: both.wait(), range(2))
+            inside = parallel_map(lambda _: (torch.get_num_threads(), pieces_at_once()), range(4))
+            assert inside == [(1, 1)] * 4
+        assert torch.get_num_threads() == pieces_at_once() == 4
 
 
 def test_with_one_thread_the_caller_does_the_work():

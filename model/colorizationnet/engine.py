@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from ...callbacks import Check
-from ..parallel import parallel_map
+from ..parallel import parallel_map, pieces_at_once
 from .winograd import WinogradNetwork, bias_of
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -102,7 +102,7 @@ class Engine:
         """Height and width of tiles, so many that each core has one."""
         sides = [tile, tile]
         if self.per_core:
-            parts = -(-torch.get_num_threads() // (len(luma) * dilation**2))
+            parts = -(-pieces_at_once() // (len(luma) * dilation**2))
             longer = int(luma.shape[3] > luma.shape[2])
             even = -(-luma.shape[2 + longer] // parts // 2) * 2
             sides[longer] = min(tile, max(SMALLEST_SIDE * dilation, even))
@@ -120,7 +120,7 @@ class Engine:
     def _work(self, batch: int, height: int, width: int) -> int:
         """Bytes for a batch of parities: one after the other, or one on each core."""
         if self.per_core:
-            batch = min(4 * batch, torch.get_num_threads())
+            batch = min(4 * batch, pieces_at_once())
         return batch * (height + self.halo) * (width + self.halo) * self.backend.bytes_per_pixel
 
 

@@ -18,6 +18,7 @@ from ...files import AtomicOutput
 from ...model import (
     ChromaModel,
     Network,
+    in_pieces,
     interleaved_luma,
     merge,
     parallel_map,
@@ -80,6 +81,7 @@ class PhotoResult:
 DEFAULTS = ColorOptions()
 
 
+@in_pieces()
 def colorize_photo(
     source: Path,
     target: Path,
