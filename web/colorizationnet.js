@@ -11,7 +11,7 @@ app.registerExtension({
   },
 });
 
-// And what a node without a VIDEO input shows for pictures, as front-ends before 1.40 do.
+// Front-end 1.37 takes what a node without a VIDEO input shows for pictures.
 const SAVER = "ColorizationNetSaveVideo";
 
 app.registerExtension({
