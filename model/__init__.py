@@ -4,7 +4,7 @@ from .architectures import ARCHITECTURES, Architecture, load_model
 from .chroma_model import ChromaModel, Network
 from .color import KB, KG, KR, interleaved_luma, merge, rgb_to_chroma, rgb_to_luma
 from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, teach
-from .parallel import in_pieces, limited_threads, parallel_map, run_single_threaded
+from .parallel import in_pieces, limited_threads, parallel_map, row_bands, run_single_threaded
 from .planes import chroma_planes, small_luma
 from .resize import resize, resize_columns, resize_rows, scaled, short_side_scale
 from .temporal import (
@@ -62,6 +62,7 @@ __all__ = [
     "resize_rows",
     "rgb_to_chroma",
     "rgb_to_luma",
+    "row_bands",
     "run_single_threaded",
     "save_model",
     "scaled",

@@ -26,6 +26,12 @@ class _Own(threading.local):
 _own = _Own()
 
 
+def row_bands(rows: range, width: int, pixels: int) -> Iterator[slice]:
+    """``rows`` in bands of about so many pixels, a row at least."""
+    step = max(1, pixels // width)
+    return (slice(top, min(top + step, rows.stop)) for top in range(rows.start, rows.stop, step))
+
+
 def pieces_at_once() -> int:
     """As many as torch has threads in the caller's thread, or had before `in_pieces`."""
     return max(torch.get_num_threads(), _own.threads)
@@ -86,12 +92,14 @@ def limited_threads(count: int) -> Iterator[None]:
 
     Threads that meet torch for the first time meanwhile take over the count, and keep it.
     """
-    before = torch.get_num_threads()
+    before, threads = torch.get_num_threads(), _own.threads
     torch.set_num_threads(min(count, before))
+    _own.threads = min(count, threads)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _own.threads = threads
 
 
 def _in_this_mode(work: Callable[[Piece], Result]) -> Callable[[Piece], Result]:

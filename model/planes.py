@@ -1,6 +1,5 @@
 """Film in planes: the Y plane stays as it is, and gets the two chroma planes that belong to it."""
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Protocol
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .color import KB, KG, KR
-from .parallel import parallel_map
+from .parallel import parallel_map, row_bands
 from .resize import resize, resize_columns, resize_rows
 
 # (Kr, Kb) under ffmpeg's names for ITU-T H.273 matrix coefficients.
@@ -100,7 +99,8 @@ def chroma_planes(
             np.copyto(plane[piece], _quantized(values, scale, coding), casting="unsafe")
 
     parallel_map(widen, range(len(planes)))
-    parallel_map(paint, product(range(len(planes)), _bands(*size)))
+    bands = row_bands(range(size[0]), size[1], BAND)
+    parallel_map(paint, product(range(len(planes)), bands))
     return u, v
 
 
@@ -119,12 +119,6 @@ def _step(full: int, part: int) -> int:
         if -(-full // step) == part:
             return step
     raise ValueError(f"A chroma side of {part} does not belong to a luma side of {full}.")
-
-
-def _bands(height: int, width: int) -> Iterator[slice]:
-    rows = max(1, BAND // width)
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
 
 
 def _to_matrix(chroma: Tensor, matrix: str) -> Tensor:

@@ -18,6 +18,7 @@ from ..model import (
     resize,
     resize_columns,
     resize_rows,
+    row_bands,
 )
 from ..options import ColorOptions
 
@@ -137,8 +138,7 @@ def _paint(
 
 def _by_bands(work: Callable[[slice], None], height: int, width: int, device: torch.device) -> None:
     on_cpu = device.type == "cpu"
-    rows = max(1, (BAND if on_cpu else DEVICE_BAND) // width)
-    bands = (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+    bands = row_bands(range(height), width, BAND if on_cpu else DEVICE_BAND)
     if on_cpu:
         parallel_map(work, bands)
     else:

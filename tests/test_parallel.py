@@ -51,6 +51,8 @@ def test_in_pieces_only_the_pieces_are_shared_among_threads():
             parallel_map(lambda _: both.wait(), range(2))
             inside = parallel_map(lambda _: (torch.get_num_threads(), pieces_at_once()), range(4))
             assert inside == [(1, 1)] * 4
+            with limited_threads(3):
+                assert torch.get_num_threads() == 1 and pieces_at_once() == 3
         assert torch.get_num_threads() == pieces_at_once() == 4
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ from ...model import (
     parallel_map,
     resize_columns,
     resize_rows,
+    row_bands,
 )
 from ...options import ColorOptions
 from .errors import PhotoError
@@ -234,7 +235,7 @@ def _paint_page(page: Page, output: PhotoOutput, colorize: Colorize, bits: int) 
         def work(rows: slice, packed: dict[int, object] = packed) -> None:
             levels = [
                 to_levels(paint(part, bands.read(part)), raster.alpha_rows(part), bits, with_alpha)
-                for part in _parts(rows, raster.width)
+                for part in row_bands(range(rows.start, rows.stop), raster.width, _IN_CACHE)
             ]
             packed[rows.start] = output.pack(np.concatenate(levels))
 
@@ -242,11 +243,6 @@ def _paint_page(page: Page, output: PhotoOutput, colorize: Colorize, bits: int) 
         for rows in group:
             output.put(packed.pop(rows.start))
             yield rows.stop - rows.start
-
-
-def _parts(rows: slice, width: int) -> Iterator[slice]:
-    step = max(1, _IN_CACHE // width)
-    return (slice(at, min(at + step, rows.stop)) for at in range(rows.start, rows.stop, step))
 
 
 class _RasterBands:

@@ -185,7 +185,7 @@ def _tensor(raster: Raster) -> tuple[Tensor, Tensor | None]:
     for rows in raster.bands():
         image[rows] = torch.from_numpy(raster.rows(rows))
         if alpha is not None:
-            alpha[rows] = torch.from_numpy(np.array(raster.alpha_rows(rows)))
+            alpha[rows] = torch.from_numpy(raster.alpha_rows(rows))
     return image, alpha
 
 

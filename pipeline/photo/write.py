@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...files import AtomicOutput
+from ...model import row_bands
 from . import jpeg, png
 from .errors import PhotoError
 from .formats import (
@@ -37,6 +38,7 @@ from .formats import (
 )
 from .metadata import Metadata, to_directory
 from .png import PngWriter
+from .raster import BAND_PIXELS
 from .read import Photo
 from .record import with_record
 from .tiff import LONG, SHORT, pack_directory
@@ -176,9 +178,7 @@ def write_photo(
         with_alpha = has_alpha and output.format in ALPHA_FORMATS
         height, width = image.shape[:2]
         output.begin((height, width), metadata, bits=bits, alpha=with_alpha)
-        step = max(1, (1 << 20) // image.shape[1])
-        for top in range(0, image.shape[0], step):
-            rows = slice(top, min(top + step, image.shape[0]))
+        for rows in row_bands(range(height), width, BAND_PIXELS):
             band = image[rows].float()
             alpha = None if raster is None else raster.alpha_rows(rows)
             output.put(output.pack(to_levels(band, alpha, bits, with_alpha)))
