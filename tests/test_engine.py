@@ -50,6 +50,17 @@ def test_full_equals_the_plain_network(height, width, batch, seed):
     assert (Engine(net.layers).full(luma) - net(luma)).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("size", [(3, 5), (61, 90)])
+def test_it_does_without_packed_convolutions(size, monkeypatch):
+    """As on processors and in builds of torch that have none."""
+    net, luma = network(), torch.rand(1, 1, *size)
+    packed = Engine(net.layers).full(luma)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    found = Engine(net.layers).full(luma)
+    assert (found - net(luma)).abs().max() < 1e-5
+    assert (found - packed).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_strong_weights_and_hard_edges_stay_exact(gain):
     """At a gain of 3 the last layer's sums reach 5, where colours saturate."""

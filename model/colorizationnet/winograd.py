@@ -3,15 +3,18 @@
 F(4x4, 5x5) after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR
 2016): 4 multiplications a pixel where a 5x5 convolution takes 25. Pictures are channels-last, so
 that all transforms are matrix products of a small matrix with long rows; between them stands one
-product over the channels for each of the 64 frequencies of a tile.
+product over the channels for each of the 64 frequencies of a tile: a convolution of single pixels,
+in 64 groups, where the tiles are the pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
+
+from .packed import PackedConvolution, has_packed_convolutions
 
 TAPS = 5
 PAD = TAPS // 2
@@ -33,7 +36,10 @@ class WinogradNetwork:
         self.first = first.weight.detach().float().flatten(1).t().contiguous()
         self.first_bias = bias_of(first).detach().float()
         self.middle = [_Layer(conv.weight, bias_of(conv)) for conv in middle]
-        self.last = last.weight.detach().float().permute(2, 3, 0, 1).flatten(0, 2).contiguous()
+        # Three outputs are too few for the transforms to pay: a convolution along the rows gives
+        # each tap's share down the columns, and the shares are added up where they belong.
+        shares = last.weight.detach().float().permute(2, 0, 1, 3).flatten(0, 1).unsqueeze(2)
+        self.last = PackedConvolution(shares, shares.new_zeros(len(shares)), (64, 64))
         self.last_bias = bias_of(last).detach().float()
 
     def __call__(self, luma: Tensor) -> Tensor:
@@ -57,15 +63,11 @@ class WinogradNetwork:
         return result
 
     def _last(self, x: Tensor, height: int, width: int) -> Tensor:
-        # Three outputs are too few for the transforms to pay: one product gives each tap's share,
-        # and the shares are added up where they belong.
-        rows = x[: height + 2 * PAD]
-        shares = torch.mm(self.last, rows.flatten(0, 1).t()).view(TAPS, TAPS, 3, *rows.shape[:2])
-        rgb = self.last_bias[:, None, None].repeat(1, height, width)
-        for top in range(TAPS):
-            for left in range(TAPS):
-                rgb += shares[top, left, :, top : top + height, left : left + width]
-        return rgb.sigmoid_()
+        shares = self.last(x[: height + 2 * PAD, : width + 2 * PAD]).unflatten(2, (TAPS, -1))
+        rgb = shares[:height, :, 0] + self.last_bias
+        for tap in range(1, TAPS):
+            rgb += shares[tap : tap + height, :, tap]
+        return rgb.sigmoid_().permute(2, 0, 1)
 
 
 def bias_of(layer: nn.Conv2d) -> Tensor:
@@ -83,13 +85,14 @@ class _Layer:
         taps = weight.detach().permute(3, 2, 1, 0).double().flatten(2)  # columns, rows, (in, out)
         columns = (to_filter @ taps.flatten(1)).view(SPAN, TAPS, -1)
         spectra = (to_filter @ columns).float()  # columns' and rows' frequencies, (in, out)
-        self.spectra = spectra.view(SPAN * SPAN, weight.shape[1], weight.shape[0])
-        self.bias = bias.detach().float()
+        spectra = spectra.view(SPAN * SPAN, weight.shape[1], weight.shape[0])
+        self.multiply = _product(spectra, bias.detach().float())
+        self.features = len(weight)
 
     def __call__(self, x: Tensor, height: int, width: int) -> Tensor:
         """``x`` and the result are pictures as ``_blank(height, width, channels)`` lays out."""
         down, across = _tiles(height), _tiles(width)
-        channels, features = self.spectra.shape[1:]
+        channels, features = x.shape[2], self.features
         pitch = x.shape[1] * channels
         result = _blank(height, width, features)
         inner = result[PAD : PAD + down * STEP, PAD : PAD + across * STEP]
@@ -99,28 +102,53 @@ class _Layer:
         for top in range(0, down, strip):
             rows = min(strip, down - top)
             tiles = rows * across
-            columns = _view(near, SPAN, rows, pitch)
+            columns = _view(near, rows, SPAN, pitch)
             for row in range(rows):
                 start = (top + row) * STEP
-                torch.mm(self.to_input, x[start : start + SPAN].flatten(1), out=columns[:, row])
-            windows = _view(far, SPAN, SPAN * rows, across, channels)
-            strides = (channels, pitch, STEP * channels, 1)
+                torch.mm(self.to_input, x[start : start + SPAN].flatten(1), out=columns[row])
+            windows = _view(far, rows, across, SPAN, SPAN, channels)
+            strides = (SPAN * pitch, STEP * channels, channels, pitch, 1)
             windows.copy_(columns.as_strided(windows.shape, strides))
-            spectrum = _view(near, SPAN, SPAN * tiles * channels)
-            torch.mm(self.to_input, windows.view(SPAN, -1), out=spectrum)
-            product = _view(far, SPAN * SPAN, tiles, features)
-            torch.bmm(spectrum.view(SPAN * SPAN, tiles, channels), self.spectra, out=product)
-            product[ONE] += self.bias
-            columns = _view(near, STEP, SPAN * tiles * features)
-            torch.mm(self.to_output, product.view(SPAN, -1), out=columns)
-            pixels = _view(far, STEP, STEP, tiles * features)
-            for column, pixel in zip(columns, pixels, strict=True):
-                torch.mm(self.to_output, column.view(SPAN, -1), out=pixel)
-            pixels = pixels.view(STEP, STEP, rows, across, features).permute(2, 1, 3, 0, 4)
+            spectrum = _view(near, tiles, SPAN, SPAN * channels)
+            _mm(self.to_input, windows.view(spectrum.shape), out=spectrum)
+            product = self.multiply(spectrum.view(rows, across, SPAN * SPAN * channels))
+            columns = _view(near, tiles, STEP, SPAN * features)
+            _mm(self.to_output, product.view(tiles, SPAN, SPAN * features), out=columns)
+            pixels = _view(far, tiles * STEP, STEP, features)
+            _mm(self.to_output, columns.view(tiles * STEP, SPAN, features), out=pixels)
+            pixels = pixels.view(rows, across, STEP, STEP, features).permute(0, 3, 1, 2, 4)
             torch.clamp_min(pixels, 0, out=inner[top : top + rows])
         result[PAD + height :] = 0
         result[:, PAD + width :] = 0
         return result
+
+
+def _product(spectra: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+    """What multiplies tiles ``(rows, columns, frequencies * channels)`` by ``spectra``.
+
+    Those are ``(frequencies, channels, features)``; ``bias`` ``(features,)`` is added to the
+    tiles' pixels.
+    """
+    frequencies, channels, features = spectra.shape
+    if has_packed_convolutions():
+        biases = torch.zeros(frequencies, features)
+        biases[ONE] = bias
+        weight = spectra.transpose(1, 2).reshape(-1, channels, 1, 1)
+        return PackedConvolution(weight, biases.flatten(), (STRIP, 1), groups=frequencies)
+
+    def multiply(tiles: Tensor) -> Tensor:
+        spectrum = tiles.view(-1, frequencies, channels)
+        product = spectrum.new_empty(len(spectrum), frequencies, features)
+        torch.bmm(spectrum.transpose(0, 1), spectra, out=product.transpose(0, 1))
+        product[:, ONE] += bias
+        return product.view(*tiles.shape[:2], -1)
+
+    return multiply
+
+
+def _mm(matrix: Tensor, pictures: Tensor, out: Tensor) -> None:
+    """``out[n] = matrix @ pictures[n]``."""
+    torch.bmm(matrix.expand(len(pictures), -1, -1), pictures, out=out)
 
 
 @lru_cache(maxsize=1)
