@@ -157,10 +157,10 @@ def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray
         while step > 1:
             step //= 2
             even, odd = (plane[::2], plane[1::2]) if axis == 0 else (plane[:, ::2], plane[:, 1::2])
-            pooled = even.copy()
-            rest = pooled[: odd.shape[0], : odd.shape[1]]
-            choose(rest, odd, out=rest)
-            plane = pooled
+            paired, single = np.split(even, [odd.shape[axis]], axis)
+            plane = choose(paired, odd)
+            if single.size:
+                plane = np.concatenate((plane, single), axis)
     return plane
 
 

@@ -66,7 +66,7 @@ def _blocks(source: int, target: int, device: torch.device) -> list[tuple[slice,
     ratio = source / target
     scale = max(ratio, 1.0)
     # Elsewhere than on the CPU one large product is sooner than many small ones.
-    block = max(16, int(BLOCK / scale)) if device.type == "cpu" else target
+    block = max(8, int(BLOCK / scale)) if device.type == "cpu" else target
     blocks = []
     for start in range(0, target, block):
         stop = min(start + block, target)
