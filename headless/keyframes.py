@@ -15,6 +15,7 @@ from ..files import AtomicOutput, is_within
 from ..host import current
 from ..options import ShotOptions
 from . import signals
+from .importing import import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,6 +78,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
 
     if is_photo(args.clip):
         raise ValueError(f"{args.clip} is a photo; keyframes are those of a clip.")
+    import_torch()
     host = current()
     clip = probe(args.clip)
     if args.more is not None:

@@ -18,6 +18,7 @@ from ..host import current, for_clip
 from ..options import SHIPPED_WEIGHTS, EncodeOptions, FilmOptions
 from . import signals
 from .colorize_options import color_options
+from .importing import import_torch
 from .jobs import FilmRequest, Job
 from .record import Made
 from .terminal import harmless
@@ -57,6 +58,7 @@ class Painter:
             loading.result()
 
     def _load(self) -> None:
+        import_torch()
         from ..pipeline import load_model
 
         self.network = load_model(self._args.model)

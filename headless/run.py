@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ..files import AtomicOutput
+from .importing import import_torch
 from .standin import widgets
 from .standin.schema import with_nested
 from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
@@ -116,7 +117,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
                 yield from results
         return
 
-    # Not at the top: torch takes seconds to import, and neither --help nor --server needs it.
+    # Not at the top: torch takes a second to import, and neither --help nor --server needs it.
+    import_torch()
     from .. import nodes
     from ..host import use
     from .standin.core_nodes import CORE_NODES

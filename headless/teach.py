@@ -11,6 +11,7 @@ from ..files import AtomicOutput
 from ..host import current
 from ..options import SHIPPED_WEIGHTS, TeachOptions
 from . import signals
+from .importing import import_torch
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -62,6 +63,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise FileExistsError(f"{args.output} is there already; {advice}")
     options = TeachOptions(args.steps, seed=args.seed)
     # Deferred: `--help` needs no torch.
+    import_torch()
     from ..pipeline import load_model, save_model, teach
 
     host = current()
