@@ -28,8 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         description="Colorize photos, clips, or folders of them, and print the files written. "
         "Results get the name of their source with -color, beside it or in the folder -o. Of "
         "several files, those that are done are left as they are, so that the same command goes on "
-        "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
-        "results.",
+        "where it was stopped; .colorizationnet.jsonl beside the results lists the source of each.",
     )
     parser.add_argument(
         "inputs",
@@ -140,7 +139,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         const="auto",
         metavar="ADDRESS",
         help="work on the nodes of a Ray cluster: that of this machine, that at HOST:PORT, or "
-        "local, one of this machine's processes (pip install 'colorizationnet[cluster]')",
+        "local, one of this machine's processes; needs pip install ray",
     )
     cluster.add_argument(
         "--ray-send",

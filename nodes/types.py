@@ -159,7 +159,7 @@ def stability_input():
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
+        tooltip="How firmly colours hold still over time where the scene does; 0 leaves each "
         "frame by itself, 0.5 takes the mean of two or three seconds of the same surface. Above "
         "that colours hold on through shade, dirt, grain and motion too, and through true changes "
         "of colour: stiller, but at 1 they may trail a little behind what moves.",
