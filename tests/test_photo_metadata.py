@@ -216,6 +216,24 @@ def test_a_png_keeps_its_text_resolution_and_time(tmp_path):
     assert chunks[b"prVt"] == b"private"
 
 
+def chunk(name, data):
+    return struct.pack(">I4s", len(data), name) + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("name", [b"iDOT", b"caBX", b"sBIT", b"cLLI", b"mkBF", b"dSIG", b"prVW"])
+def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
+    scene().save(tmp_path / "a.png", dpi=(300, 300))
+    data, at = (tmp_path / "a.png").read_bytes(), 8 + 12 + 13
+    light = chunk(b"mDCV", bytes(range(24)))
+    beside = chunk(name, b"\x08") + light + chunk(b"oFFs", bytes(9))
+    (tmp_path / "a.png").write_bytes(data[:at] + beside + data[at:])
+    colorize(tmp_path / "a.png", tmp_path / "b.png")
+    chunks = chunks_of(tmp_path / "b.png")
+    assert name not in chunks
+    assert chunks[b"mDCV"] == bytes(range(24)) and chunks[b"oFFs"] == bytes(9)
+    assert b"pHYs" in chunks
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif", ".jpg"])
 @pytest.mark.parametrize("source", [".jpg", ".tif", ".png", ".webp", ".avif"])
 def test_words_go_from_every_format_to_every_other(tmp_path, source, suffix):
