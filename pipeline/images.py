@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from ..model import (
     row_bands,
 )
 from ..options import ColorOptions
+from .previews import small_image
 
 DEFAULTS = ColorOptions()
 BATCH, BATCH_PIXELS = 8, 1 << 24  # the most frames, and pixels of them, in work at once
@@ -83,7 +85,7 @@ def colorize_images(
             if check:
                 check()
             if on_progress:
-                on_progress(index + 1, len(images), colored.detach)
+                on_progress(index + 1, len(images), partial(small_image, colored))
     return result
 
 
