@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..options import (
     COMPARISONS,
+    ENCODERS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -85,6 +86,13 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="the codec (default: %(default)s)",
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
+    film.add_argument(
+        "--encoder",
+        choices=ENCODERS,
+        default=EncodeOptions.encoder,
+        help="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) where "
+        "that can do it (default: %(default)s)",
+    )
     film.add_argument(
         "--stability",
         type=float,

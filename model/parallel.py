@@ -7,7 +7,7 @@ same cores: the threads would mostly wait for each other.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -51,7 +51,7 @@ def parallel_map(
     """
     threads = pieces_at_once()
     if threads > 1:
-        return _map_in_pool(_shared_pool.submit(threads, _in_this_mode(work), pieces), check)
+        return _map_in_pool(_shared_pools.submit(threads, _in_this_mode(work), pieces), check)
     results = []
     for piece in pieces:
         results.append(work(piece))
@@ -114,40 +114,36 @@ def _in_this_mode(work: Callable[[Piece], Result]) -> Callable[[Piece], Result]:
 
 
 def _map_in_pool(futures: list[Future[Result]], check: Callable[[], None] | None) -> list[Result]:
-    waiting = set(futures)
+    results = []
     try:
-        while waiting:
-            done, waiting = wait(waiting, CHECK_INTERVAL, FIRST_COMPLETED)
-            for future in done:
-                future.result()
+        for future in futures:
+            while not wait([future], CHECK_INTERVAL).done:
+                if check:
+                    check()
+            results.append(future.result())
             if check:
                 check()
     finally:
-        for future in waiting:
+        for future in futures:
             future.cancel()
-        wait(waiting)
-    return [future.result() for future in futures]
+        wait(futures)
+    return results
 
 
-class _SharedPool:
-    """The process's one pool of single threads; it has as many as were last asked for."""
+class _SharedPools:
+    """The process's pools of single threads, one for each number of threads asked for."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.pool: ThreadPoolExecutor | None = None
-        self.threads = 0
+        self.pools: dict[int, ThreadPoolExecutor] = {}
 
     def submit(
         self, threads: int, work: Callable[[Piece], Result], pieces: Iterable[Piece]
     ) -> list[Future[Result]]:
-        pieces = list(pieces)
         with self.lock:
-            if self.pool is None or self.threads != threads:
-                if self.pool is not None:
-                    # What other callers have submitted is still done; then its threads end.
-                    self.pool.shutdown(wait=False)
-                self.pool, self.threads = _start_pool(threads), threads
-            return [self.pool.submit(work, piece) for piece in pieces]
+            if threads not in self.pools:
+                self.pools[threads] = _start_pool(threads)
+        return [self.pools[threads].submit(work, piece) for piece in pieces]
 
 
 def _start_pool(threads: int) -> ThreadPoolExecutor:
@@ -167,4 +163,4 @@ def _start_pool(threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-_shared_pool = _SharedPool()
+_shared_pools = _SharedPools()

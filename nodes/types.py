@@ -5,6 +5,7 @@ from typing import Any
 
 from ..host import current, io, verdict
 from ..options import (
+    ENCODERS,
     LOOKS,
     MAX_RENDER_SIZE,
     MAX_SATURATION,
@@ -135,6 +136,19 @@ def look_input():
         optional=True,
         tooltip="natural holds colour back where it is a guess. vivid holds back less and has a "
         "tenth more saturation: warmer and stronger, right or wrong.",
+    )
+
+
+def encoder_input():
+    return io.Combo.Input(
+        "encoder",
+        options=list(ENCODERS),
+        default="software",
+        optional=True,
+        advanced=True,
+        tooltip="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) "
+        "where that can do it, else to software; the log says which. Sooner, in larger files or "
+        "with less fine detail.",
     )
 
 

@@ -417,6 +417,8 @@ def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> P
         rows = slice(done, done + len(small))
         parts.append(chroma_planes(small, luma[rows], planes.chroma_size, planes))
         done = rows.stop
+    if len(parts) == 1:
+        return parts[0]
     u, v = zip(*parts, strict=True)
     return np.concatenate(u), np.concatenate(v)
 

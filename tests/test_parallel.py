@@ -109,28 +109,31 @@ def test_the_callers_modes_hold_in_every_piece(count):
                 )
 
 
-def test_a_pool_of_another_size_takes_the_place_of_the_old_one():
-    started = threading.Event()
+def test_pools_of_several_sizes_live_side_by_side():
+    """Film takes fewer threads for the planes than for what is done in one of them."""
+    both = threading.Barrier(2, timeout=10)
 
-    def slow(_) -> int:
-        started.set()
-        time.sleep(0.1)
+    def meet(_) -> int:
+        both.wait()
         return torch.get_num_threads()
 
-    parallel_map(slow, [0])
-    started.clear()
-    found = []
-    other = threading.Thread(target=lambda: found.extend(parallel_map(slow, range(8))))
-    other.start()
-    started.wait()
-    with limited_threads(3):
-        parallel_map(slow, range(3))
-    other.join()
-    assert found == [1] * 8  # what another thread had in work is still done
-    deadline = time.monotonic() + 10
-    while len(pool_threads()) > 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(pool_threads()) == 3
+    def limited() -> list[int]:
+        with limited_threads(3):
+            return parallel_map(meet, [0])
+
+    parallel_map(str, range(4))
+    limited_first = threading.Thread(target=lambda: found.extend(limited()))
+    found: list[int] = []
+    limited_first.start()
+    assert parallel_map(meet, [0]) == [1]
+    limited_first.join()
+    assert found == [1]
+    threads = pool_threads()
+    for _ in range(3):
+        parallel_map(str, range(4))
+        with limited_threads(3):
+            parallel_map(str, range(4))
+    assert pool_threads() == threads
 
 
 def test_threads_are_limited_for_a_while():
