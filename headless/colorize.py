@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> Iterator[Path | str]:
     if args.duration is not None:
         _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
     painter = Painter(args)
-    output = Output.of(args.output, args.inputs)
+    output = Output.of(args.output, args.inputs, as_film=args.as_film)
     sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
     jobs = list(plan(sources.found, output, args.format))
