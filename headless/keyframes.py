@@ -1,4 +1,4 @@
-"""`colorizationnet keyframes`: a film's keyframes as PNGs to colour, and back again."""
+"""`colorizationnet keyframes`: a film's keyframes as PNGs to colour."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import AtomicOutput, is_within
+from ..files import AtomicOutput
 from ..host import current
 from ..options import ShotOptions
 from . import signals
 from .importing import import_torch
+from .references import LIST, read_references
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..pipeline import Clip, ClipShots
-
-LIST = "shots.json"
+    from ..pipeline import Clip
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +91,8 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     with _filled(args.output) as folder:
         for name, image in zip(names, keyframe_images(clip, shots), strict=True):
             write_photo(folder / name, image)
-        # By their names the pictures are known; nothing needs to be told by what they show.
-        listed = asdict(replace(shots, thumbnails=None)) | {"pictures": names}
-        del listed["thumbnails"]
+        listed = asdict(replace(shots, thumbnails=None))
+        del listed["thumbnails"]  # by their names the pictures are known, not by what they show
         (folder / LIST).write_text(json.dumps(listed, indent=1))
     yield from (args.output / name for name in names)
 
@@ -124,7 +120,9 @@ def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
     host = current()
     shots, keyframes = read_references(folder, clip)
     with host.progress(clip.frame_count, clip.path.name) as progress:
-        found = suggest_keyframes(clip, shots, keyframes, count, on_progress=progress.report)
+        found = suggest_keyframes(
+            clip, shots, keyframes, count, on_progress=progress.report, check=signals.check
+        )
     names = []
     with _filled(output) as filled:
         for suggestion in found:
@@ -134,69 +132,3 @@ def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
             names.append(f"frame_{frame:06}.png")
             write_photo(filled / names[-1], image)
     yield from (output / name for name in names)
-
-
-def read_references(folder: Path, clip: Clip, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
-    """The shots of ``clip`` and its coloured pictures in ``folder``, ``(n, H, W, 3)``.
-
-    The folder is one made by ``keyframes``, or the pictures' names tell their frames' numbers
-    (from 0) or times. Unless they are ``strokes``, which must stay whole, the pictures are made
-    small, so that there may be hundreds.
-    """
-    if (folder / LIST).exists():
-        return read_keyframes(folder, strokes=strokes)
-    from ..pipeline import find_references, find_shots, with_keyframes
-
-    found = find_references(folder, clip)
-    shots = with_keyframes(find_shots(clip), [frame for frame, _ in found])
-    return shots, _pictures([path for _, path in found], strokes)
-
-
-def read_keyframes(folder: Path, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
-    """The shots of a folder made by ``keyframes``, and its pictures as of `read_references`.
-
-    Raises ``ValueError`` for a folder without a sound list, also when a name in it leads outside,
-    and ``FileNotFoundError`` when a picture is missing.
-    """
-    from ..pipeline import ClipShots, Shot
-
-    try:
-        listed = json.loads((folder / LIST).read_text())
-        parts = [
-            Shot(_count(shot["first"]), tuple(map(_count, shot["keyframes"])))
-            for shot in listed["shots"]
-        ]
-        clip = (_count(listed[key]) for key in ("width", "height", "frame_count"))
-        shots = ClipShots(*clip, tuple(parts))
-        paths = [folder / name for name in listed["pictures"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder} holds no readable {LIST}; make it with colorizationnet keyframes."
-        ) from error
-    if outside := [path for path in paths if not is_within(folder, path)]:
-        raise ValueError(f"{folder / LIST} names {outside[0]}, which is not in the folder.")
-    if missing := [path.name for path in paths if not path.is_file()]:
-        raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
-    return shots, _pictures(paths, strokes)
-
-
-def _pictures(paths: list[Path], strokes: bool) -> Tensor:
-    import torch
-
-    from ..pipeline import read_photo, small_keyframe
-
-    images: list[Tensor] = []
-    shape = None
-    for path in paths:
-        image = read_photo(path).image
-        shape = shape or image.shape
-        if image.shape != shape:
-            raise ValueError(f"{path} is not of the size of {paths[0].name}; keep the sizes.")
-        images.append(image if strokes else small_keyframe(image))
-    return torch.stack(images)
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no frame number.")
-    return value

@@ -178,7 +178,7 @@ class Painter:
     def film(self, job: Job, overwrite: bool) -> FilmRequest:
         """What is to be done with a clip."""
         from ..pipeline import probe, probe_pictures
-        from .keyframes import read_references
+        from .references import read_references
 
         args = self._args
         if job.source.pictures:

@@ -53,6 +53,19 @@ def test_more_frames_are_named_for_a_folder_of_coloured_ones(tmp_path, clip, col
     assert not set(names) & {path.name for path in (tmp_path / "again").iterdir()}
 
 
+def test_more_frames_go_to_those_that_keyframes_wrote(tmp_path, clip):
+    keys = tmp_path / "keys"
+    assert main(["keyframes", str(clip), "-o", str(keys)]) == 0
+    found = {}
+    for name in ("next", "again"):
+        out = tmp_path / name
+        arguments = ["keyframes", clip, "--keyframes", keys, "--more", 2, "-o", out]
+        assert main(list(map(str, arguments))) == 0
+        found[name] = {path.name for path in out.iterdir()}
+        shutil.copytree(out, keys, dirs_exist_ok=True)
+    assert len(found["next"]) == 2 and not found["next"] & found["again"]
+
+
 def test_strokes_need_the_frames_that_they_are_painted_on(tmp_path, clip, capsys):
     assert main(["colorize", str(clip), "--strokes", "-o", str(tmp_path / "film.mp4")]) == 2
     assert "--strokes tells how --keyframes are painted" in capsys.readouterr().err
