@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +13,9 @@ from ..files import AtomicOutput
 from ..host import current
 from ..options import ShotOptions
 from . import signals
+from .colorize_options import add_part_options, check_part
 from .importing import import_torch
-from .references import LIST, read_references
+from .references import LIST, read_references, write_list
 
 if TYPE_CHECKING:
     from ..pipeline import Clip
@@ -54,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="write the N frames that help most beside those of --keyframes, best first",
     )
     parser.add_argument("--keyframes", type=Path, metavar="DIR", help="the frames coloured so far")
+    add_part_options(parser)
     parser.set_defaults(main=main)
 
 
@@ -70,6 +70,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise ValueError("--more and --keyframes belong together; give both, or none of them.")
     if args.more is not None and args.more < 1:
         raise ValueError(f"--more is {args.more}; choose 1 or more.")
+    check_part(args)
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
     from ..pipeline.photo import is_photo
 
@@ -77,23 +78,25 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise ValueError(f"{args.clip} is a photo; keyframes are those of a clip.")
     import_torch()
     host = current()
-    clip = probe(args.clip)
+    clip = probe(args.clip, signals.check)
+    frames = clip.frames(args.start, args.duration)
     if args.more is not None:
-        yield from _more(clip, args.keyframes, args.more, args.output)
+        yield from _more(clip, frames, args.keyframes, args.more, args.output)
         return
-    with host.progress(clip.frame_count, args.clip.name) as progress:
-        shots = find_shots(clip, options, on_progress=progress.report, check=signals.check)
+    with host.progress(len(frames), args.clip.name) as progress:
+        shots = find_shots(
+            clip, options, frames=frames, on_progress=progress.report, check=signals.check
+        )
     names = [
-        f"shot_{number:04}_frame_{frame:06}.png"
+        f"shot_{number:04}_frame_{frames[frame]:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
     with _filled(args.output) as folder:
-        for name, image in zip(names, keyframe_images(clip, shots), strict=True):
+        images = keyframe_images(clip, shots, frames=frames, check=signals.check)
+        for name, image in zip(names, images, strict=True):
             write_photo(folder / name, image)
-        listed = asdict(replace(shots, thumbnails=None))
-        del listed["thumbnails"]  # by their names the pictures are known, not by what they show
-        (folder / LIST).write_text(json.dumps(listed, indent=1))
+        write_list(folder, clip, frames, shots)
     yield from (args.output / name for name in names)
 
 
@@ -114,21 +117,29 @@ def _filled(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
+def _more(clip: Clip, frames: range, folder: Path, count: int, output: Path) -> Iterator[Path]:
     from ..pipeline import keyframe_images, suggest_keyframes, with_keyframes, write_photo
 
     host = current()
-    shots, keyframes = read_references(folder, clip)
-    with host.progress(clip.frame_count, clip.path.name) as progress:
+    shots, keyframes = read_references(folder, clip, frames)
+    with host.progress(len(frames), clip.path.name) as progress:
         found = suggest_keyframes(
-            clip, shots, keyframes, count, on_progress=progress.report, check=signals.check
+            clip,
+            shots,
+            keyframes,
+            count,
+            frames=frames,
+            on_progress=progress.report,
+            check=signals.check,
         )
     names = []
     with _filled(output) as filled:
         for suggestion in found:
-            frame = suggestion.frame
+            frame = frames[suggestion.frame]
             log.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
-            (image,) = keyframe_images(clip, with_keyframes(shots, [frame]))
+            (image,) = keyframe_images(
+                clip, with_keyframes(shots, [suggestion.frame]), frames=frames
+            )
             names.append(f"frame_{frame:06}.png")
             write_photo(filled / names[-1], image)
     yield from (output / name for name in names)

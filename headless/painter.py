@@ -186,13 +186,14 @@ class Painter:
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
+        frames = clip.frames(args.start, args.duration)
         shots = keyframes = None
         if args.keyframes:
-            shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
+            shots, keyframes = read_references(args.keyframes, clip, frames, strokes=args.strokes)
         metadata = for_clip(self._record(job, clip), clip.tags)
         return FilmRequest(
             clip,
-            clip.frames(args.start, args.duration),
+            frames,
             self.color,
             self._film,
             replace(self._encode, metadata=metadata, overwrite=overwrite),
