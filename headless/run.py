@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from ..files import AtomicOutput
 from .importing import import_torch
+from .outcomes import results_of
 from .standin import widgets
 from .standin.schema import with_nested
-from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
+from .standin.workflow import NodeError, Prompt, WorkflowError, is_finite, saved_files, shown
 
 if TYPE_CHECKING:
     from .standin.workflow_files import WorkflowFile
@@ -55,7 +56,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--each",
         metavar="NODE.INPUT=PATTERN",
         help="run it once for each file in the input folder that fits, such as "
-        "LoadImage.image=scans/*.png; on servers results get the file's name in front",
+        "LoadImage.image=scans/*.png, to the end where one fails; on servers results get the "
+        "file's name in front",
     )
     parser.add_argument(
         "--server",
@@ -151,9 +153,27 @@ def _here(args: argparse.Namespace, file: WorkflowFile) -> Iterator[Path]:
     if args.export:
         yield _export(prompt, args.export)
         return
-    for _, one in _each(args.each, prompt, args.input_dir, inputs_of):
-        for result in saved_files(Graph(one, registry, host, file.editor).run()):
-            yield args.output_dir / result["subfolder"] / result["filename"]
+
+    def run(one: Prompt) -> list[Path]:
+        shown = Graph(one, registry, host, file.editor).run()
+        return [args.output_dir / x["subfolder"] / x["filename"] for x in saved_files(shown)]
+
+    each = _each(args.each, prompt, args.input_dir, inputs_of)
+    yield from results_of(_outcomes(each, run), len(each))
+
+
+def _outcomes(
+    each: list[tuple[str, Prompt]], run: Callable[[Prompt], list[Path]]
+) -> Iterator[tuple[str, list[Path], Exception | None]]:
+    from .batch import ENDS_ALL
+
+    for name, one in each:
+        try:
+            yield name, run(one), None
+        except (NodeError, WorkflowError) as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in ENDS_ALL:
+                raise
+            yield name, [], error
 
 
 def _export(prompt: Prompt, path: Path) -> Path:
