@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -134,10 +134,13 @@ class Host(Protocol):
         """
         ...
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         """The pictures or clips right in a folder, by the numbers in their names, then by name.
 
-        ``name`` is below the input folder, or ``keys [output]``. Raises ``FileNotFoundError`` for
+        ``name`` is below the input folder, or ``keys [output]``. They are told by their suffixes:
+        those of the ``kind``, or others. Raises ``FileNotFoundError`` for
         a folder that is missing or holds none, ``ValueError`` for one outside.
         """
         ...

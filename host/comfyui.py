@@ -13,6 +13,7 @@ import io as bytes_io
 import json
 import logging
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,11 @@ class ComfyUIHost:
         folders = {where: _folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         folders = {where: _folder(where) for where in ("input", "output", "temp")}
-        return paths.find_files(name, folders, kind)
+        return paths.find_files(name, folders, kind, suffixes)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"

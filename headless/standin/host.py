@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -96,9 +97,11 @@ class StandInHost:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
-        return paths.find_files(name, folders, kind)
+        return paths.find_files(name, folders, kind, suffixes)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"
