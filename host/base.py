@@ -106,8 +106,8 @@ class Host(Protocol):
         """What precision "auto" means here, if the host has an opinion; else ``name``."""
         ...
 
-    def free_memory(self, device: torch.device) -> int:
-        """Bytes that can still be had on ``device``."""
+    def free_memory(self) -> int | None:
+        """Bytes of main memory that can still be had; None where that is not known."""
         ...
 
     def wrap_model(self, network: nn.Module) -> Any:

@@ -74,8 +74,8 @@ class ComfyUIHost:
             return "fp16"
         return "bf16" if management.should_use_bf16(self.device()) else "fp32"
 
-    def free_memory(self, device: torch.device) -> int:
-        return int(management.get_free_memory(device))
+    def free_memory(self) -> int:
+        return int(management.get_free_memory(torch.device("cpu")))
 
     def wrap_model(self, network: torch.nn.Module) -> Any:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
