@@ -87,6 +87,12 @@ def test_a_mixed_folder_is_done_whole_and_counted(scans, run):
     assert {path.name for path in Path("done").iterdir() if path.name[0] == "."} == {NAME}
 
 
+def test_a_folder_may_be_where_the_user_stands(scans, run, monkeypatch):
+    monkeypatch.chdir("scans")
+    code, saved, _ = run(".", "-o", "../done")
+    assert (code, saved) == (0, [f"../{name}" for name in MADE])
+
+
 @pytest.mark.skipif(not (features.check("avif") and features.check("jpg_2000")), reason="Pillow")
 def test_avif_and_jpeg_2000_are_photos(scans, run):
     grey().save("scans/k.avif")
