@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from fractions import Fraction
 from pathlib import Path
 
 from ..options import (
     COMPARISONS,
+    ENCODERS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -85,6 +87,13 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument(
+        "--encoder",
+        choices=ENCODERS,
+        default=EncodeOptions.encoder,
+        help="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) where "
+        "that can do it (default: %(default)s)",
+    )
+    film.add_argument(
         "--stability",
         type=float,
         default=FilmOptions.stability,
@@ -122,8 +131,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         action="store_true",
         help="colour long clips in one piece, not in segments that a later run can go on from",
     )
-    film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
-    film.add_argument("--duration", type=float, help="stop after so many seconds")
+    add_part_options(film)
     cluster = parser.add_argument_group("a cluster")
     cluster.add_argument(
         "--ray",
@@ -185,6 +193,22 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
         default=ColorOptions.precision,
         help="number format of the arithmetic (default: what the device does best)",
     )
+
+
+def add_part_options(group: argparse._ActionsContainer) -> None:
+    """Which part of a clip is meant."""
+    group.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
+    group.add_argument("--duration", type=float, help="stop after so many seconds")
+
+
+def check_part(args: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for a part that no clip can have."""
+    for option, value, range, holds in (
+        ("--start", args.start, "0 s or later", args.start >= 0),
+        ("--duration", args.duration, "more than 0 s", args.duration is None or args.duration > 0),
+    ):
+        if not (holds and math.isfinite(value or 0)):
+            raise ValueError(f"{option} is {value:g}; choose {range}.")
 
 
 def color_options(args: argparse.Namespace) -> ColorOptions:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
 from ..host import current, for_clip
-from ..options import SHIPPED_WEIGHTS, EncodeOptions, FilmOptions
+from ..options import SHIPPED_WEIGHTS, SOFTWARE, EncodeOptions, FilmOptions
 from . import signals
 from .colorize_options import color_options
 from .importing import import_torch
@@ -37,7 +37,7 @@ class Painter:
         self._args = args
         self.color = color_options(args)
         self._film = FilmOptions(args.stability, args.compare)
-        self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
+        self._encode = EncodeOptions(args.format, args.crf, args.bit_depth, encoder=args.encoder)
         self.network: Network | None = None
         self.weights: Path | None = args.model
         self.is_whole: bool = args.whole
@@ -114,12 +114,14 @@ class Painter:
     @cached_property
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration, self._args.fps)
-        options = map(asdict, (self.color, self._film, self._encode))
+        color, film, encode = map(asdict, (self.color, self._film, self._encode))
         keyframes = self._args.keyframes
         files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
         # Only where they are given, so that what was done without them is known again.
         more = [*map(_facts, files), *(["strokes"] if self._args.strokes else [])]
-        return _digest(self._weights, *options, part, *more, *self._without_metadata)
+        if encode.pop("encoder") != SOFTWARE:
+            more.append(self._encode.encoder)
+        return _digest(self._weights, color, film, encode, part, *more, *self._without_metadata)
 
     @property
     def _without_metadata(self) -> list[str]:
@@ -178,7 +180,7 @@ class Painter:
     def film(self, job: Job, overwrite: bool) -> FilmRequest:
         """What is to be done with a clip."""
         from ..pipeline import probe, probe_pictures
-        from .keyframes import read_references
+        from .references import read_references
 
         args = self._args
         if job.source.pictures:
@@ -186,13 +188,14 @@ class Painter:
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
+        frames = clip.frames(args.start, args.duration)
         shots = keyframes = None
         if args.keyframes:
-            shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
+            shots, keyframes = read_references(args.keyframes, clip, frames, strokes=args.strokes)
         metadata = for_clip(self._record(job, clip), clip.tags)
         return FilmRequest(
             clip,
-            clip.frames(args.start, args.duration),
+            frames,
             self.color,
             self._film,
             replace(self._encode, metadata=metadata, overwrite=overwrite),

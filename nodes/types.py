@@ -1,10 +1,12 @@
 """The model socket, and the inputs that several nodes share."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ..host import current, io, verdict
 from ..options import (
+    ENCODERS,
     LOOKS,
     MAX_RENDER_SIZE,
     MAX_SATURATION,
@@ -101,14 +103,16 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
     return f"saturation is {values[0]}; choose a value from 0 to {MAX_SATURATION:g}."
 
 
-def check_folder(folder: str | None) -> bool | str:
+def check_folder(folder: str | None, suffixes: Collection[str] | None = None) -> bool | str:
     """What ``validate_inputs`` says of a folder of pictures; None is what a link will bring."""
-    return True if folder is None else verdict(current().folder_files, folder, "image")
+    return True if folder is None else verdict(current().folder_files, folder, "image", suffixes)
 
 
-def folder_state(folder: str) -> list[tuple[str, int, int]]:
+def folder_state(
+    folder: str, suffixes: Collection[str] | None = None
+) -> list[tuple[str, int, int]]:
     """What ``fingerprint_inputs`` says of it: another where a picture comes, goes or changes."""
-    files = current().folder_files(folder, "image")
+    files = current().folder_files(folder, "image", suffixes)
     return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
 
@@ -135,6 +139,19 @@ def look_input():
         optional=True,
         tooltip="natural holds colour back where it is a guess. vivid holds back less and has a "
         "tenth more saturation: warmer and stronger, right or wrong.",
+    )
+
+
+def encoder_input():
+    return io.Combo.Input(
+        "encoder",
+        options=list(ENCODERS),
+        default="software",
+        optional=True,
+        advanced=True,
+        tooltip="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) "
+        "where that can do it, else to software; the log says which. Sooner, in larger files or "
+        "with less fine detail.",
     )
 
 

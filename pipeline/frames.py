@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -30,10 +31,10 @@ from ..video import (
     read_audio,
     read_frames,
 )
+from .previews import small_image
 
 log = logging.getLogger(__name__)
 
-PREVIEW_WIDTH = 512  # px, or somewhat more
 IN_CACHE = 1 << 17  # pixels worked on at a time
 READ_AT_ONCE = 2  # frames
 PREVIEW_FILE = EncodeOptions(quality=28)
@@ -96,7 +97,6 @@ def load_frames(
         "use Colorize Video, which streams, or load fewer frames",
         where=f"{clip.path.name}: ",
     )
-    apart = max(1, width // PREVIEW_WIDTH)
     batches: list[Tensor] = []
     loaded = 0
     frames = read_frames(
@@ -114,7 +114,7 @@ def load_frames(
         batches.append(batch)
         loaded += len(batch)
         if on_progress:
-            on_progress(loaded, wanted, batch[-1, ::apart, ::apart, :3].detach)
+            on_progress(loaded, wanted, partial(small_image, batch[-1, ..., :3]))
     fps = (exact or clip.fps) / frame_step
     begin = float(clip.time_of(start_frame) - clip.start)
     sound = read_audio(clip, begin, float(loaded / fps))

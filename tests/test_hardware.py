@@ -4,6 +4,7 @@ An ffmpeg that stands in for one with NVIDIA's encoder gives that work to x264; 
 make of their options only a machine that has them can show.
 """
 
+import json
 import re
 import stat
 import subprocess
@@ -144,3 +145,14 @@ def test_an_encoder_asked_for_by_name_must_be_there(tmp_path):
 def test_a_quality_that_it_has_not_is_told(nvidia, tmp_path):
     with pytest.raises(VideoError, match="quality from 1 to 51, not 0"):
         FrameWriter(tmp_path / "a.mp4", 64, 64, 25, EncodeOptions("h264", 0, encoder="hardware"))
+
+
+def test_the_command_line_and_the_record_know_it(nvidia, tmp_path):
+    from colorizationnet.headless.cli import main
+
+    clip = make_clip(tmp_path / "clip.mp4", size="64x48")
+    target = tmp_path / "film.mp4"
+    assert main(["colorize", str(clip), "-o", str(target), "--encoder", "hardware"]) == 0
+    prompt = json.loads(probe(target).tags["prompt"])
+    assert prompt["3"]["inputs"]["encoder"] == "hardware"
+    assert main(["colorize", str(clip), "-o", "x.mp4", "--encoder", "hardware", "--ray", "x"]) == 2

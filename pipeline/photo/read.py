@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,7 @@ from .formats import (
     WEBP,
     kind_of,
 )
-from .metadata import Metadata, upright_exif, upright_xmp
+from .metadata import Metadata, orientation_of, upright_exif, upright_xmp
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
 from .raster import Raster, has_color
 from .tiff_file import TiffFile
@@ -252,8 +253,7 @@ def _read_pillow(path: Path, format: str) -> Page:
         if (deep_jp2 and _is_deep_jp2(path)) or (format == AVIF and _is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
         raster, bits = _decode(picture, notes)
-    if metadata.exif:
-        metadata.exif = upright_exif(metadata.exif, turned)
+    _make_exif_upright(metadata, turned, notes)
     if metadata.xmp:
         metadata.xmp = upright_xmp(metadata.xmp)
     if profile and color_space(profile) not in ("RGB", "GRAY", ""):
@@ -268,8 +268,8 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     info = picture.info
     dpi = info.get("dpi")
     xmp = info.get("xmp")
-    with quiet():
-        exif = info.get("exif", b"")
+    exif = info.get("exif", b"")
+    with quiet(), suppress(*DAMAGE):
         # Of XMP alone Pillow makes an orientation, and of old PNG text a whole block.
         if not exif and set(found := picture.getexif()) - {274}:
             exif = found.tobytes()
@@ -289,14 +289,25 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     return metadata, info.get("icc_profile")
 
 
+def _make_exif_upright(metadata: Metadata, turned: bool, notes: list[str]) -> None:
+    if metadata.exif:
+        metadata.exif = upright_exif(metadata.exif, turned)
+        if not metadata.exif:
+            notes.append("its EXIF cannot be read and is left out.")
+
+
 def _is_see_through(picture: Image.Image) -> bool:
     # Pillow's own question of it fails for a GIF's later frames, whose palette it has let go.
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 
 def _orientation(picture: Image.Image) -> int:
-    with quiet():
-        return picture.getexif().get(274, 1)
+    """By Pillow, which looks into XMP as well; 1, upright, where that is damaged."""
+    try:
+        with quiet():
+            return picture.getexif().get(274, 1)
+    except DAMAGE:
+        return 1
 
 
 def _load(path: Path, picture: ImageFile.ImageFile, notes: list[str]) -> None:
@@ -306,7 +317,7 @@ def _load(path: Path, picture: ImageFile.ImageFile, notes: list[str]) -> None:
 
 def _decode(picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
     """The upright pixels of a loaded picture, and the bits a level."""
-    with quiet():
+    with quiet(), suppress(*DAMAGE):  # of what tells how to turn it: its pixels are there
         ImageOps.exif_transpose(picture, in_place=True)
     mode = picture.mode
     profile = picture.info.get("icc_profile")
@@ -349,10 +360,7 @@ def _read_png(path: Path) -> Page:
             if deep is None:
                 notes.append("its 16-bit levels could be read with 8 bits only.")
         if deep is not None:
-            exif = Image.Exif()
-            with quiet():
-                exif.load(named.get(b"eXIf", b""))
-            orientation = exif.get(274, 1)
+            orientation = orientation_of(named.get(b"eXIf", b""))
             deep.turn(orientation)
             raster, bits = deep, 16
             profile = picture.info.get("icc_profile")
@@ -362,8 +370,7 @@ def _read_png(path: Path) -> Page:
             orientation = _orientation(picture)
             metadata, profile = _metadata(path, picture)
             raster, bits = _decode(picture, notes)
-    if metadata.exif:
-        metadata.exif = upright_exif(metadata.exif, orientation in _SIDEWAYS)
+    _make_exif_upright(metadata, orientation in _SIDEWAYS, notes)
     metadata.xmp = next(
         (_itxt(data) for name, data in chunks if name == b"iTXt"
          and png.keyword(data) == png.XMP_KEYWORD), metadata.xmp,
@@ -537,9 +544,9 @@ def _read_heif(path: Path) -> Page:
     colors = levels[..., : 1 if levels.shape[2] < 3 else 3]
     info = heif.info
     metadata = Metadata(
-        exif=upright_exif(info["exif"], False) if info.get("exif") else None,
-        xmp=upright_xmp(info["xmp"]) if info.get("xmp") else None,
+        exif=info.get("exif"), xmp=upright_xmp(info["xmp"]) if info.get("xmp") else None
     )
+    _make_exif_upright(metadata, False, notes)
     raster = Raster(colors, white, alpha=alpha, alpha_white=white)
     with_profile(raster, metadata, info.get("icc_profile"), notes)
     return Page(raster, metadata, 16 if white > 255 else 8, notes)

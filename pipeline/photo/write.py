@@ -41,11 +41,12 @@ from .png import PngWriter
 from .raster import BAND_PIXELS
 from .read import Photo
 from .record import with_record
-from .tiff import LONG, SHORT, pack_directory
+from .tiff import LONG, LONG8, SHORT, Directory, pack_directory
 from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
 from .tiff_pixels import JPEG as TIFF_JPEG
 
 _JPEG_TABLES = 347
+_MOST_OF_CLASSIC = (1 << 32) - 1  # bytes of a TIFF 6.0
 _LOSSY_ALIKE = {"quality": 95, "subsampling": 0}
 _METADATA_FORMATS = {PNG, TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
 
@@ -86,6 +87,11 @@ class PhotoOutput:
         self._writer: Any = None
         self._pages: Any = None
         self._file: Any = None
+
+    @property
+    def is_big_tiff(self) -> bool:
+        """Whether what was written is a BigTIFF, as it is too large for another."""
+        return self._pages is not None and self._pages.is_big
 
     def __enter__(self) -> PhotoOutput:
         if self.format in (PNG, TIFF, PPM):
@@ -211,6 +217,8 @@ def tell(
     elif source > bits and source > 8 and wanted is None:
         notes.append(f"{source}-bit levels are written with {bits} bits; {output.format} has no "
                      "more here.")  # fmt: skip
+    if output.is_big_tiff:
+        notes.append("it has more than 4 GB, so it is a BigTIFF, which some programs do not read.")
     if on_white:
         notes.append(f"{output.format} holds no transparency; it is put on white.")
     if output.losses:
@@ -335,15 +343,19 @@ class _PpmWriter:
 
 
 class TiffWriter:
-    """Writes TIFF 6.0 with a strip for each band, and a directory behind each page's strips."""
+    """Writes a TIFF with a strip for each band, and the directories of all pages at its end.
+
+    It is a TIFF 6.0 if that can hold it, and a BigTIFF (``is_big``) if it cannot.
+    """
 
     def __init__(self, file: BinaryIO, order: str) -> None:
         self._file, self._order = file, order
-        file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0))
-        self._link = 4  # where the next directory's offset belongs
+        self._pages: list[tuple[Directory, list[int]]] = []  # and the offsets of their strips
+        self.is_big = False
+        file.write(bytes(16))  # for the header of either
 
     def begin(
-        self, size: tuple[int, int], channels: int, bits: int, encoding: dict, directory: Any
+        self, size: tuple[int, int], channels: int, bits: int, encoding: dict, directory: Directory
     ) -> None:
         if directory.order != self._order:
             raise PhotoError("Pages of both byte orders do not go into one TIFF.")
@@ -360,7 +372,8 @@ class TiffWriter:
         self._predicted = compression in (LZW, DEFLATE, 50000, 34925)
         self._libtiff: Any = packer(compression) if compression in PILLOW_NAMES else None
         self._size, self._channels, self._bits = size, channels, bits
-        self._directory, self._tables = directory, None
+        self._directory = directory
+        self._tables: Directory | None = None
         self._rows: list[int] = []
         self._offsets: list[int] = []
         self._lengths: list[int] = []
@@ -399,27 +412,25 @@ class TiffWriter:
         for number, values in short:
             tags.put(number, SHORT, *values)
         for number, values in (
-            (256, (width,)), (257, (height,)), (273, tuple(self._offsets)), (278, (self._rows[0],)),
-            (279, tuple(self._lengths)),
+            (256, (width,)), (257, (height,)), (278, (self._rows[0],)), (279, tuple(self._lengths)),
         ):  # fmt: skip
             tags.put(number, LONG, *values)
         if self._tables is not None:
             tags.put(262, SHORT, self._tables.number(262))
             tags.tags[_JPEG_TABLES] = self._tables.tags[_JPEG_TABLES]
-        at = self._file.tell()
-        if at >= 1 << 32:
-            raise PhotoError("The result is larger than the 4 GB of a TIFF; name a .png.")
-        self._file.write(pack_directory(tags, at))
-        self._file.seek(self._link)
-        self._file.write(struct.pack(self._order + "I", at))
-        self._link = at + 2 + 12 * _entry_count(tags)
-        self._file.seek(0, 2)
-        if self._file.tell() % 2:
-            self._file.write(b"\0")
+        self._pages.append((tags, self._offsets))
 
     def close(self) -> None:
-        pass
-
-
-def _entry_count(directory: Any) -> int:
-    return struct.unpack(directory.order + "H", pack_directory(directory, 0)[:2])[0]
+        at = self._file.tell()
+        size = sum(
+            len(pack_directory(tags, 0)) + 12 + 4 * len(offsets) for tags, offsets in self._pages
+        )
+        self.is_big = at + size > _MOST_OF_CLASSIC
+        for number, (tags, offsets) in enumerate(self._pages, 1):
+            tags.put(273, LONG8 if self.is_big else LONG, *offsets)
+            more = number < len(self._pages)
+            self._file.write(pack_directory(tags, self._file.tell(), more=more, big=self.is_big))
+        mark = b"II" if self._order == "<" else b"MM"
+        form, header = ("HHHQ", (43, 8, 0, at)) if self.is_big else ("HI", (42, at))
+        self._file.seek(0)
+        self._file.write(mark + struct.pack(self._order + form, *header))
