@@ -178,6 +178,7 @@ def small_luma_of(
     return resize_rows(narrow, size[0]).clamp_(0, 1)
 
 
+@in_pieces()
 def paint_photo(
     source: Path,
     target: Path,
