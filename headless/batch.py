@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 MADE, FAILED, ELSEWHERE = "coloured", "failed", "in work by another process"
 TO_DO = (State.TO_DO, State.CHANGED)
 # What would meet every further file as well.
-_ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+ENDS_ALL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 _OF_THE_DISK = {  # in the words of ffmpeg
     "No space left on device": errno.ENOSPC,
     "Disk quota exceeded": errno.EDQUOT,
@@ -286,7 +286,7 @@ def disk_error(error: Exception, target: Path) -> Exception:
 
 def _ends_all(error: OSError, job: Job, jobs: Sequence[Job]) -> bool:
     """Whether what has met ``job`` would meet all ``jobs``."""
-    if error.errno in _ENDS:
+    if error.errno in ENDS_ALL:
         return True
     folder, named = job.target.parent, str(error.filename)
     in_output = named.startswith(str(folder)) and named != str(job.source.path)

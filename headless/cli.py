@@ -75,7 +75,8 @@ def _run(args: argparse.Namespace) -> int:
             print(name_for_output(path), flush=True)
         written += 1
     if not written and args.main is run.main:
-        print("No picture or film was saved; no node of the workflow saves one.", file=sys.stderr)
+        advice = "Save Image and nodes like it save one."
+        print(f"No picture or film was saved; {advice}", file=sys.stderr)
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -33,11 +32,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def main(args: argparse.Namespace) -> Iterator[Path | str]:
     """Colorize one after the other, yielding each file as it is written."""
-    _check_range("--start", args.start, "0 s or later", args.start >= 0)
-    if args.duration is not None:
-        _check_range("--duration", args.duration, "more than 0 s", args.duration > 0)
+    colorize_options.check_part(args)
     painter = Painter(args)
-    output = Output.of(args.output, args.inputs)
+    output = Output.of(args.output, args.inputs, as_film=args.as_film)
     sources = find_sources(args.inputs, output.path, as_film=args.as_film)
     _check_kinds(sources.found, args)
     jobs = list(plan(sources.found, output, args.format))
@@ -145,11 +142,6 @@ def _check_whole(incomplete: list[Path]) -> None:
         raise RuntimeError(f"Written, but frames of the source are missing: {names}.")
 
 
-def _check_range(option: str, value: float, range: str, holds: bool) -> None:
-    if not (holds and math.isfinite(value)):
-        raise ValueError(f"{option} is {value:g}; choose {range}.")
-
-
 def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
     """Raise ``ValueError`` for options that do not go with what there is to colorize."""
     clips = [source for source in sources if source.is_clip]
@@ -158,8 +150,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("How fast do the pictures follow each other? Say it with --fps.")
     if args.fps and not any(source.pictures for source in sources):
         raise ValueError("--fps is for pictures: a name like %05d.png, or a folder --as-film.")
-    if args.keyframes and (len(sources) != 1 or not clips or args.start):
-        raise ValueError("--keyframes belongs to one whole clip; colorize it by itself.")
+    if args.keyframes and (len(sources) != 1 or not clips):
+        raise ValueError("--keyframes belongs to one clip; colorize it by itself.")
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
     if args.confidence and args.ray:

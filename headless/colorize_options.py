@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,8 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         description="Colorize photos, clips, or folders of them, and print the files written. "
         "Results get the name of their source with -color, beside it or in the folder -o. Of "
         "several files, those that are done are left as they are, so that the same command goes on "
-        "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
-        "results.",
+        "where it was stopped; .colorizationnet.jsonl beside the results lists the source of each.",
     )
     parser.add_argument(
         "inputs",
@@ -131,8 +131,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         action="store_true",
         help="colour long clips in one piece, not in segments that a later run can go on from",
     )
-    film.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
-    film.add_argument("--duration", type=float, help="stop after so many seconds")
+    add_part_options(film)
     cluster = parser.add_argument_group("a cluster")
     cluster.add_argument(
         "--ray",
@@ -140,7 +139,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         const="auto",
         metavar="ADDRESS",
         help="work on the nodes of a Ray cluster: that of this machine, that at HOST:PORT, or "
-        "local, one of this machine's processes (pip install 'colorizationnet[cluster]')",
+        "local, one of this machine's processes; needs pip install ray",
     )
     cluster.add_argument(
         "--ray-send",
@@ -194,6 +193,22 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
         default=ColorOptions.precision,
         help="number format of the arithmetic (default: what the device does best)",
     )
+
+
+def add_part_options(group: argparse._ActionsContainer) -> None:
+    """Which part of a clip is meant."""
+    group.add_argument("--start", type=float, default=0.0, help="begin here, in seconds")
+    group.add_argument("--duration", type=float, help="stop after so many seconds")
+
+
+def check_part(args: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for a part that no clip can have."""
+    for option, value, range, holds in (
+        ("--start", args.start, "0 s or later", args.start >= 0),
+        ("--duration", args.duration, "more than 0 s", args.duration is None or args.duration > 0),
+    ):
+        if not (holds and math.isfinite(value or 0)):
+            raise ValueError(f"{option} is {value:g}; choose {range}.")
 
 
 def color_options(args: argparse.Namespace) -> ColorOptions:

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from tqdm import tqdm
 
 from .client import BAR, ServerError
+from .outcomes import results_of
 from .server import Server
 from .standin.workflow import NodeError, Prompt, WorkflowError
 from .text import harmless
@@ -66,22 +67,11 @@ class Fleet:
             threading.Thread(target=self._serve, args=(server,), daemon=True)
             for server in self._servers
         ]
-        failed = 0
         try:
             for thread in threads:
                 thread.start()
             with tqdm(desc="all", total=len(orders), unit="run", **BAR) as bar:
-                for _ in orders:
-                    order, paths, error = self._next()
-                    bar.update()
-                    yield from paths
-                    if error is None:
-                        continue
-                    if len(orders) == 1:
-                        raise error
-                    failed += 1
-                    text = str(error)
-                    log.error(text if order.name in text else f"{order.name}: {text}")
+                yield from results_of(self._outcomes(len(orders), bar), len(orders))
         finally:
             with self._changed:
                 self._ended = True
@@ -89,8 +79,14 @@ class Fleet:
             for thread in threads:
                 if thread.ident:
                     thread.join(PATIENCE)
-        if failed:
-            raise RuntimeError(f"{failed} of {len(orders)} failed, each named above.")
+
+    def _outcomes(
+        self, count: int, bar: tqdm
+    ) -> Iterator[tuple[str, list[Path], Exception | None]]:
+        for _ in range(count):
+            order, paths, error = self._next()
+            bar.update()
+            yield order.name, paths, error
 
     def _next(self) -> tuple[Order, list[Path], Exception | None]:
         while True:

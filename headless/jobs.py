@@ -89,8 +89,10 @@ class Output:
     to_folder: bool
 
     @classmethod
-    def of(cls, text: str | None, inputs: list[Path]) -> Output:
-        """A folder is what is one, what ends in a slash or has no suffix, and for several inputs.
+    def of(cls, text: str | None, inputs: list[Path], *, as_film: bool = False) -> Output:
+        """A folder is what is one, what ends in a slash or has no suffix, and for several results.
+
+        With ``as_film`` a folder among the inputs has one result.
 
         Raises ``ValueError`` where something else lies at the name of a folder.
         """
@@ -102,7 +104,7 @@ class Output:
             or text.endswith(("/", os.sep))
             or not path.suffix
             or len(inputs) > 1
-            or any(named.is_dir() for named in inputs)
+            or (not as_film and any(named.is_dir() for named in inputs))
         )
         for folder in (path, *path.parents) if to_folder else path.parents:
             if folder.is_dir():

@@ -1,28 +1,24 @@
-"""`colorizationnet keyframes`: a film's keyframes as PNGs to colour, and back again."""
+"""`colorizationnet keyframes`: a film's keyframes as PNGs to colour."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import AtomicOutput, is_within
+from ..files import AtomicOutput
 from ..host import current
 from ..options import ShotOptions
 from . import signals
+from .colorize_options import add_part_options, check_part
 from .importing import import_torch
+from .references import LIST, read_references, write_list
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..pipeline import Clip, ClipShots
-
-LIST = "shots.json"
+    from ..pipeline import Clip
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="write the N frames that help most beside those of --keyframes, best first",
     )
     parser.add_argument("--keyframes", type=Path, metavar="DIR", help="the frames coloured so far")
+    add_part_options(parser)
     parser.set_defaults(main=main)
 
 
@@ -73,6 +70,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise ValueError("--more and --keyframes belong together; give both, or none of them.")
     if args.more is not None and args.more < 1:
         raise ValueError(f"--more is {args.more}; choose 1 or more.")
+    check_part(args)
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
     from ..pipeline.photo import is_photo
 
@@ -80,24 +78,25 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
         raise ValueError(f"{args.clip} is a photo; keyframes are those of a clip.")
     import_torch()
     host = current()
-    clip = probe(args.clip)
+    clip = probe(args.clip, signals.check)
+    frames = clip.frames(args.start, args.duration)
     if args.more is not None:
-        yield from _more(clip, args.keyframes, args.more, args.output)
+        yield from _more(clip, frames, args.keyframes, args.more, args.output)
         return
-    with host.progress(clip.frame_count, args.clip.name) as progress:
-        shots = find_shots(clip, options, on_progress=progress.report, check=signals.check)
+    with host.progress(len(frames), args.clip.name) as progress:
+        shots = find_shots(
+            clip, options, frames=frames, on_progress=progress.report, check=signals.check
+        )
     names = [
-        f"shot_{number:04}_frame_{frame:06}.png"
+        f"shot_{number:04}_frame_{frames[frame]:06}.png"
         for number, shot in enumerate(shots.shots, 1)
         for frame in shot.keyframes
     ]
     with _filled(args.output) as folder:
-        for name, image in zip(names, keyframe_images(clip, shots), strict=True):
+        images = keyframe_images(clip, shots, frames=frames, check=signals.check)
+        for name, image in zip(names, images, strict=True):
             write_photo(folder / name, image)
-        # By their names the pictures are known; nothing needs to be told by what they show.
-        listed = asdict(replace(shots, thumbnails=None)) | {"pictures": names}
-        del listed["thumbnails"]
-        (folder / LIST).write_text(json.dumps(listed, indent=1))
+        write_list(folder, clip, frames, shots)
     yield from (args.output / name for name in names)
 
 
@@ -118,85 +117,29 @@ def _filled(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _more(clip: Clip, folder: Path, count: int, output: Path) -> Iterator[Path]:
+def _more(clip: Clip, frames: range, folder: Path, count: int, output: Path) -> Iterator[Path]:
     from ..pipeline import keyframe_images, suggest_keyframes, with_keyframes, write_photo
 
     host = current()
-    shots, keyframes = read_references(folder, clip)
-    with host.progress(clip.frame_count, clip.path.name) as progress:
-        found = suggest_keyframes(clip, shots, keyframes, count, on_progress=progress.report)
+    shots, keyframes = read_references(folder, clip, frames)
+    with host.progress(len(frames), clip.path.name) as progress:
+        found = suggest_keyframes(
+            clip,
+            shots,
+            keyframes,
+            count,
+            frames=frames,
+            on_progress=progress.report,
+            check=signals.check,
+        )
     names = []
     with _filled(output) as filled:
         for suggestion in found:
-            frame = suggestion.frame
+            frame = frames[suggestion.frame]
             log.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
-            (image,) = keyframe_images(clip, with_keyframes(shots, [frame]))
+            (image,) = keyframe_images(
+                clip, with_keyframes(shots, [suggestion.frame]), frames=frames
+            )
             names.append(f"frame_{frame:06}.png")
             write_photo(filled / names[-1], image)
     yield from (output / name for name in names)
-
-
-def read_references(folder: Path, clip: Clip, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
-    """The shots of ``clip`` and its coloured pictures in ``folder``, ``(n, H, W, 3)``.
-
-    The folder is one made by ``keyframes``, or the pictures' names tell their frames' numbers
-    (from 0) or times. Unless they are ``strokes``, which must stay whole, the pictures are made
-    small, so that there may be hundreds.
-    """
-    if (folder / LIST).exists():
-        return read_keyframes(folder, strokes=strokes)
-    from ..pipeline import find_references, find_shots, with_keyframes
-
-    found = find_references(folder, clip)
-    shots = with_keyframes(find_shots(clip), [frame for frame, _ in found])
-    return shots, _pictures([path for _, path in found], strokes)
-
-
-def read_keyframes(folder: Path, *, strokes: bool = False) -> tuple[ClipShots, Tensor]:
-    """The shots of a folder made by ``keyframes``, and its pictures as of `read_references`.
-
-    Raises ``ValueError`` for a folder without a sound list, also when a name in it leads outside,
-    and ``FileNotFoundError`` when a picture is missing.
-    """
-    from ..pipeline import ClipShots, Shot
-
-    try:
-        listed = json.loads((folder / LIST).read_text())
-        parts = [
-            Shot(_count(shot["first"]), tuple(map(_count, shot["keyframes"])))
-            for shot in listed["shots"]
-        ]
-        clip = (_count(listed[key]) for key in ("width", "height", "frame_count"))
-        shots = ClipShots(*clip, tuple(parts))
-        paths = [folder / name for name in listed["pictures"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder} holds no readable {LIST}; make it with colorizationnet keyframes."
-        ) from error
-    if outside := [path for path in paths if not is_within(folder, path)]:
-        raise ValueError(f"{folder / LIST} names {outside[0]}, which is not in the folder.")
-    if missing := [path.name for path in paths if not path.is_file()]:
-        raise FileNotFoundError(f"{folder}: the keyframe {missing[0]} is missing.")
-    return shots, _pictures(paths, strokes)
-
-
-def _pictures(paths: list[Path], strokes: bool) -> Tensor:
-    import torch
-
-    from ..pipeline import read_photo, small_keyframe
-
-    images: list[Tensor] = []
-    shape = None
-    for path in paths:
-        image = read_photo(path).image
-        shape = shape or image.shape
-        if image.shape != shape:
-            raise ValueError(f"{path} is not of the size of {paths[0].name}; keep the sizes.")
-        images.append(image if strokes else small_keyframe(image))
-    return torch.stack(images)
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no frame number.")
-    return value

@@ -187,7 +187,7 @@ class Painter:
     def film(self, job: Job, overwrite: bool) -> FilmRequest:
         """What is to be done with a clip."""
         from ..pipeline import probe, probe_pictures
-        from .keyframes import read_references
+        from .references import read_references
 
         args = self._args
         if job.source.pictures:
@@ -195,13 +195,14 @@ class Painter:
         else:
             known = self._probed.pop(job.source.path, None)
             clip = known or probe(job.source.path, signals.check)
+        frames = clip.frames(args.start, args.duration)
         shots = keyframes = None
         if args.keyframes:
-            shots, keyframes = read_references(args.keyframes, clip, strokes=args.strokes)
+            shots, keyframes = read_references(args.keyframes, clip, frames, strokes=args.strokes)
         metadata = for_clip(self._record(job, clip), clip.tags)
         return FilmRequest(
             clip,
-            clip.frames(args.start, args.duration),
+            frames,
             self.color,
             self._film,
             replace(self._encode, metadata=metadata, overwrite=overwrite),

@@ -9,12 +9,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import AtomicOutput
 from .importing import import_torch
+from .outcomes import results_of
 from .standin import widgets
 from .standin.schema import with_nested
-from .standin.workflow import Prompt, WorkflowError, is_finite, saved_files, shown
+from .standin.workflow import NodeError, Prompt, WorkflowError, is_finite, saved_files, shown
+
+if TYPE_CHECKING:
+    from .standin.workflow_files import WorkflowFile
 
 API_KEY = "COLORIZATIONNET_API_KEY"  # in the environment
 
@@ -50,8 +55,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--each",
         metavar="NODE.INPUT=PATTERN",
-        help="run it once for each file in the input folder that fits, such as "
-        "LoadImage.image=scans/*.png; on servers results get the file's name in front",
+        help="run it once for each file in the input folder that fits, in quotes: "
+        '"LoadImage.image=scans/*.png", to the end where one fails; on servers results get the '
+        "file's name in front",
     )
     parser.add_argument(
         "--server",
@@ -86,37 +92,41 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     from .standin.workflow_files import read_workflow
 
     file = read_workflow(args.workflow)
-    if args.server:
-        try:
-            from .server import Server
-        except ModuleNotFoundError as error:
-            raise WorkflowError(
-                f"--server needs the package {error.name}: pip install requests."
-            ) from error
+    yield from (_on_servers if args.server else _here)(args, file)
 
-        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
-        is_one = len(args.server) == 1 and not args.each
-        key = args.api_key or os.environ.get(API_KEY)
-        servers = [Server(url, key, bars=is_one) for url in dict.fromkeys(args.server)]
-        server = next((server for server in servers[:-1] if server.is_there()), servers[-1])
-        prompt = file.to_prompt(lambda kind: widgets.of_object_info(server.object_info(kind)))
-        for setting in args.set:
-            _apply(setting, prompt, server.inputs)
-        if args.export:
-            yield _export(prompt, args.export)
-        elif is_one:
-            yield from server.run(prompt, args.input_dir, args.output_dir, file.editor)
-        else:
-            from . import signals
-            from .fleet import Fleet, orders_of
 
-            each = _each(args.each, prompt, args.input_dir, server.inputs)
-            folders = args.input_dir, args.output_dir
-            fleet = Fleet(servers, *folders, file.editor, signals.check)
-            with closing(fleet.run(orders_of(each))) as results:
-                yield from results
-        return
+def _on_servers(args: argparse.Namespace, file: WorkflowFile) -> Iterator[Path]:
+    try:
+        from .server import Server
+    except ModuleNotFoundError as error:
+        raise WorkflowError(
+            f"--server needs the package {error.name}: pip install requests."
+        ) from error
 
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every new attempt
+    is_one = len(args.server) == 1 and not args.each
+    key = args.api_key or os.environ.get(API_KEY)
+    servers = [Server(url, key, bars=is_one) for url in dict.fromkeys(args.server)]
+    server = next((server for server in servers[:-1] if server.is_there()), servers[-1])
+    prompt = file.to_prompt(lambda kind: widgets.of_object_info(server.object_info(kind)))
+    for setting in args.set:
+        _apply(setting, prompt, server.inputs)
+    if args.export:
+        yield _export(prompt, args.export)
+    elif is_one:
+        yield from server.run(prompt, args.input_dir, args.output_dir, file.editor)
+    else:
+        from . import signals
+        from .fleet import Fleet, orders_of
+
+        each = _each(args.each, prompt, args.input_dir, server.inputs)
+        folders = args.input_dir, args.output_dir
+        fleet = Fleet(servers, *folders, file.editor, signals.check)
+        with closing(fleet.run(orders_of(each))) as results:
+            yield from results
+
+
+def _here(args: argparse.Namespace, file: WorkflowFile) -> Iterator[Path]:
     # Not at the top: torch takes a second to import, and neither --help nor --server needs it.
     import_torch()
     from .. import nodes
@@ -143,9 +153,27 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     if args.export:
         yield _export(prompt, args.export)
         return
-    for _, one in _each(args.each, prompt, args.input_dir, inputs_of):
-        for result in saved_files(Graph(one, registry, host, file.editor).run()):
-            yield args.output_dir / result["subfolder"] / result["filename"]
+
+    def run(one: Prompt) -> list[Path]:
+        shown = Graph(one, registry, host, file.editor).run()
+        return [args.output_dir / x["subfolder"] / x["filename"] for x in saved_files(shown)]
+
+    each = _each(args.each, prompt, args.input_dir, inputs_of)
+    yield from results_of(_outcomes(each, run), len(each))
+
+
+def _outcomes(
+    each: list[tuple[str, Prompt]], run: Callable[[Prompt], list[Path]]
+) -> Iterator[tuple[str, list[Path], Exception | None]]:
+    from .batch import ENDS_ALL
+
+    for name, one in each:
+        try:
+            yield name, run(one), None
+        except (NodeError, WorkflowError) as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in ENDS_ALL:
+                raise
+            yield name, [], error
 
 
 def _export(prompt: Prompt, path: Path) -> Path:
@@ -172,7 +200,7 @@ def _each(
     if not names:
         raise WorkflowError(
             f"--each {shown(setting)}: no file of the input folder {folder} fits; write "
-            "NODE.INPUT=PATTERN, such as LoadImage.image=scans/*.png."
+            'NODE.INPUT=PATTERN in quotes, such as "LoadImage.image=scans/*.png".'
         )
     one = prompt[node]
     return [

@@ -58,7 +58,7 @@ def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = Fal
     from ..pipeline import is_pattern
 
     sources = Sources()
-    originals = {path.with_suffix("") for path in inputs}
+    originals = {path.with_suffix("") for path in inputs if path.name}
     for path in inputs:
         if path.is_dir() and as_film:
             _check_row(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -106,8 +106,8 @@ class Host(Protocol):
         """What precision "auto" means here, if the host has an opinion; else ``name``."""
         ...
 
-    def free_memory(self, device: torch.device) -> int:
-        """Bytes that can still be had on ``device``."""
+    def free_memory(self) -> int | None:
+        """Bytes of main memory that can still be had; None where that is not known."""
         ...
 
     def wrap_model(self, network: nn.Module) -> Any:
@@ -134,10 +134,13 @@ class Host(Protocol):
         """
         ...
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         """The pictures or clips right in a folder, by the numbers in their names, then by name.
 
-        ``name`` is below the input folder, or ``keys [output]``. Raises ``FileNotFoundError`` for
+        ``name`` is below the input folder, or ``keys [output]``. They are told by their suffixes:
+        those of the ``kind``, or others. Raises ``FileNotFoundError`` for
         a folder that is missing or holds none, ``ValueError`` for one outside.
         """
         ...

@@ -13,6 +13,7 @@ import io as bytes_io
 import json
 import logging
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ class ComfyUIHost:
             return "fp16"
         return "bf16" if management.should_use_bf16(self.device()) else "fp32"
 
-    def free_memory(self, device: torch.device) -> int:
-        return int(management.get_free_memory(device))
+    def free_memory(self) -> int:
+        return int(management.get_free_memory(torch.device("cpu")))
 
     def wrap_model(self, network: torch.nn.Module) -> Any:
         patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
@@ -100,9 +101,11 @@ class ComfyUIHost:
         folders = {where: _folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         folders = {where: _folder(where) for where in ("input", "output", "temp")}
-        return paths.find_files(name, folders, kind)
+        return paths.find_files(name, folders, kind, suffixes)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"

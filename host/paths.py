@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,18 @@ def find_input(name: str, folders: dict[str, str], kind: str | None = None) -> P
     return path
 
 
-def find_files(name: str, folders: dict[str, str], kind: str) -> list[Path]:
+def find_files(
+    name: str, folders: dict[str, str], kind: str, suffixes: Collection[str] | None = None
+) -> list[Path]:
     """The files of `kind` right in the folder `name`, by the numbers in their names, then by name.
+
+    Those of `kind` are told by its `SUFFIXES`, or by other `suffixes`; hidden ones do not count.
 
     Raises FileNotFoundError for a folder that is missing or holds none, ValueError for one outside.
     """
     name, where, path = _place(name, folders)
-    files = [path / file for file in list_files(str(path), kind)]
+    names = list_files(str(path), kind, suffixes)
+    files = [path / name for name in names if not name.startswith(".")]
     if not files:
         raise FileNotFoundError(
             f"There is no {KINDS[kind]} in the folder {name!r} of the {where} folder ({path})."
@@ -72,11 +78,12 @@ def _place(name: str, folders: dict[str, str]) -> tuple[str, str, Path]:
     return name, where, path
 
 
-def list_files(folder: str, kind: str) -> list[str]:
+def list_files(folder: str, kind: str, suffixes: Collection[str] | None = None) -> list[str]:
     """Names of the pictures (`kind` "image") or clips ("video") right in `folder`, sorted.
 
     A folder that cannot be read has none, and a link that leads nowhere is none.
     """
+    suffixes = SUFFIXES[kind] if suffixes is None else suffixes
     try:
         names = os.listdir(folder)
     except OSError:
@@ -85,7 +92,7 @@ def list_files(folder: str, kind: str) -> list[str]:
     return sorted(
         name
         for name in names
-        if os.path.splitext(name)[1].lower() in SUFFIXES[kind]
+        if os.path.splitext(name)[1].lower() in suffixes
         and os.path.isfile(os.path.join(folder, name))
     )
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from ..host import current, io, ui
 from ..pipeline import PhotoError, colorize_photo, result_paths, result_suffix
+from ..pipeline.photo import PHOTO_SUFFIXES
 from .types import (
     ColorizationModel,
     check_folder,
@@ -17,6 +18,7 @@ from .types import (
 log = logging.getLogger(__name__)
 
 SHOWN = {".png", ".jpg", ".jpeg", ".webp"}  # what a browser shows
+MOST_NAMES = 3  # of what is passed over
 TYPICAL = 2048  # pixels a side, for the memory that a photo may need
 
 
@@ -45,7 +47,7 @@ class ColorizeFolder(io.ComfyNode):
                     "folder",
                     default="colorizationnet_album",
                     tooltip="A folder below the input folder; with [output] behind its name, below "
-                    "the output folder.",
+                    "the output folder. Folders in it are left out.",
                 ),
                 io.String.Input(
                     "output_folder",
@@ -55,14 +57,21 @@ class ColorizeFolder(io.ComfyNode):
                 *colour_inputs(),
                 quality_input(),
                 look_input(),
+                io.Boolean.Input(
+                    "skip_colour",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Leave out photos that are in colour already; otherwise they get the "
+                    "network's colours for their own.",
+                ),
             ],
             outputs=[],
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
     def validate_inputs(cls, folder=None, saturation=1.0):
-        is_sound = check_folder(folder)
+        is_sound = check_folder(folder, PHOTO_SUFFIXES)
         return check_saturation(saturation) if is_sound is True else is_sound
 
     @classmethod
@@ -71,7 +80,7 @@ class ColorizeFolder(io.ComfyNode):
         missing = [
             file.name for file, result in _results(folder, output_folder) if not result.exists()
         ]
-        return folder_state(folder), missing
+        return folder_state(folder, PHOTO_SUFFIXES), missing
 
     @classmethod
     def execute(
@@ -84,6 +93,7 @@ class ColorizeFolder(io.ComfyNode):
         saturation,
         quality="auto",
         look="natural",
+        skip_colour=False,
     ) -> io.NodeOutput:
         host = current()
         options = color_options(model, render_size, strength, saturation, quality, look=look)
@@ -94,40 +104,63 @@ class ColorizeFolder(io.ComfyNode):
         if target.resolve() == source.parent.resolve():
             raise ValueError("The coloured photos cannot lie among the photos; choose another one.")
         record = host.metadata(cls)
+        _tell_of_others(source.parent)
         made: list[Path] = []
+        in_colour = 0
         failed: list[str] = []
         with host.progress(len(results)) as progress:
             for done, (file, result) in enumerate(results, 1):
                 try:
-                    if not result.exists():
-                        colorize_photo(
+                    if (
+                        result.exists()
+                        or colorize_photo(
                             file,
                             result,
                             network,
                             options,
+                            skip_color=skip_colour,
                             record=record,
                             device=host.device(),
                             check=host.check_cancelled,
-                        )
-                    made.append(result)
+                        ).path
+                    ):
+                        made.append(result)
+                    else:
+                        in_colour += 1
                 except PhotoError as error:
                     log.warning("%s", error)
                     failed.append(str(error))
                 progress.report(done, len(results), None)
-        if not made:
+        if len(failed) == len(results):
             raise ValueError(failed[0])
+        if in_colour:
+            log.info("%s: %d photos left, for they are in colour", source.parent, in_colour)
         place = target.resolve().relative_to(host.output_folder(".").resolve()).as_posix()
-        shown = [
-            ui.SavedResult(file.name, place, io.FolderType.output)
-            for file in made
-            if file.suffix.lower() in SHOWN
-        ]
-        return io.NodeOutput(ui=ui.SavedImages(shown))
+        shown: list[ui.SavedResult] = []
+        others: list[ui.SavedResult] = []  # told of, but no page would show them
+        for file in made:
+            saved = ui.SavedResult(file.name, place, io.FolderType.output)
+            (shown if file.suffix.lower() in SHOWN else others).append(saved)
+        return io.NodeOutput(ui=ui.SavedImages(shown).as_dict() | {"files": others})
+
+
+def _tell_of_others(folder: Path) -> None:
+    """Log what is passed over, for a folder of photos that looks done may not be."""
+    names = [
+        path.name + ("/" if path.is_dir() else "")
+        for path in sorted(folder.iterdir())
+        if path.name[0] != "." and (path.is_dir() or path.suffix.lower() not in PHOTO_SUFFIXES)
+    ]
+    if names:
+        more = len(names) - MOST_NAMES
+        listed = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        log.warning("%s: no photos, and passed over: %s", folder, listed)
 
 
 def _results(folder: str, output_folder: str) -> list[tuple[Path, Path]]:
     """The photos of the folder, each with its result."""
     host = current()
-    files, target = host.folder_files(folder, "image"), host.output_folder(output_folder)
+    files = host.folder_files(folder, "image", PHOTO_SUFFIXES)
+    target = host.output_folder(output_folder)
     wanted = [(file, target, result_suffix(file)[0]) for file in files]
     return list(zip(files, result_paths(wanted), strict=True))

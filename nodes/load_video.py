@@ -143,7 +143,7 @@ class LoadVideoFrames(io.ComfyNode):
                 rate=rate or None,
                 short_side=short_side or None,
                 keep_alpha=keep_alpha,
-                free_memory=host.free_memory(torch.device("cpu")),
+                free_memory=host.free_memory(),
                 # The node plays the clip already; a second picture would only push others away.
                 on_progress=lambda done, total, _: progress.report(done, total),
                 check=host.check_cancelled,

@@ -1,7 +1,6 @@
 import logging
 from dataclasses import replace
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -130,7 +129,7 @@ def _load(clip: Clip, shots: ClipShots, frames: range) -> Tensor:
         clip,
         shots,
         frames=frames,
-        free_memory=host.free_memory(torch.device("cpu")),
+        free_memory=host.free_memory(),
         check=host.check_cancelled,
     )
 

@@ -1,5 +1,6 @@
 """The model socket, and the inputs that several nodes share."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,14 +103,16 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
     return f"saturation is {values[0]}; choose a value from 0 to {MAX_SATURATION:g}."
 
 
-def check_folder(folder: str | None) -> bool | str:
+def check_folder(folder: str | None, suffixes: Collection[str] | None = None) -> bool | str:
     """What ``validate_inputs`` says of a folder of pictures; None is what a link will bring."""
-    return True if folder is None else verdict(current().folder_files, folder, "image")
+    return True if folder is None else verdict(current().folder_files, folder, "image", suffixes)
 
 
-def folder_state(folder: str) -> list[tuple[str, int, int]]:
+def folder_state(
+    folder: str, suffixes: Collection[str] | None = None
+) -> list[tuple[str, int, int]]:
     """What ``fingerprint_inputs`` says of it: another where a picture comes, goes or changes."""
-    files = current().folder_files(folder, "image")
+    files = current().folder_files(folder, "image", suffixes)
     return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
 
@@ -159,7 +162,7 @@ def stability_input():
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
+        tooltip="How firmly colours hold still over time where the scene does; 0 leaves each "
         "frame by itself, 0.5 takes the mean of two or three seconds of the same surface. Above "
         "that colours hold on through shade, dirt, grain and motion too, and through true changes "
         "of colour: stiller, but at 1 they may trail a little behind what moves.",

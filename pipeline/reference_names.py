@@ -55,10 +55,14 @@ def in_order(files: Iterable[Path]) -> list[Path]:
 def find_references(folder: Path, clip: Clip) -> list[tuple[int, Path]]:
     """The pictures of ``folder`` with the frames of ``clip`` that they colour, in their order.
 
-    Frames count from 0. Raises ``ValueError`` for a picture whose name tells no frame of the clip,
-    and for two of one frame.
+    Frames count from 0; hidden files are none. Raises ``ValueError`` for a picture whose name
+    tells no frame of the clip, and for two of one frame.
     """
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+    )
     if not files:
         raise ValueError(f"There is no picture in {folder}; put the coloured frames there.")
     return _by_frame((_frame(file, clip), file) for file in files)

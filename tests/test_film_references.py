@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from colorizationnet.headless.cli import main
 from colorizationnet.pipeline import probe
@@ -51,6 +52,58 @@ def test_more_frames_are_named_for_a_folder_of_coloured_ones(tmp_path, clip, col
     again = [*arguments[:-1], tmp_path / "again"]
     assert main(list(map(str, again))) == 0
     assert not set(names) & {path.name for path in (tmp_path / "again").iterdir()}
+
+
+def test_more_frames_go_to_those_that_keyframes_wrote(tmp_path, clip):
+    keys = tmp_path / "keys"
+    assert main(["keyframes", str(clip), "-o", str(keys)]) == 0
+    found = {}
+    for name in ("next", "again"):
+        out = tmp_path / name
+        arguments = ["keyframes", clip, "--keyframes", keys, "--more", 2, "-o", out]
+        assert main(list(map(str, arguments))) == 0
+        found[name] = {path.name for path in out.iterdir()}
+        shutil.copytree(out, keys, dirs_exist_ok=True)
+    assert len(found["next"]) == 2 and not found["next"] & found["again"]
+
+
+def test_a_part_of_a_film_has_its_keyframes(tmp_path, clip):
+    part = ["--start", "0.6", "--duration", "0.4"]
+    keys, more, score = tmp_path / "keys", tmp_path / "more", tmp_path / "score.json"
+    assert main(["keyframes", str(clip), *part, "-o", str(keys)]) == 0
+    (name,) = (path.name for path in keys.glob("*.png"))
+    frame = int(name[-10:-4])
+    assert 15 <= frame < 25
+    (image,) = read_frames(probe(clip), start_frame=frame, frame_count=1, alpha=False)
+    with Image.open(keys / name) as written:
+        assert (np.asarray(written) == image[0]).all()
+    asked = [str(clip), *part, "--keyframes", str(keys)]
+    assert main(["keyframes", *asked, "--more", "1", "-o", str(more)]) == 0
+    (name,) = (path.name for path in more.iterdir())
+    assert 15 <= int(name[-10:-4]) < 25
+    out = tmp_path / "out.mp4"
+    assert main(["colorize", *asked, "--confidence", str(score), "-o", str(out)]) == 0
+    confidence = json.loads(score.read_text())["confidence"]
+    assert probe(out).frame_count == len(confidence) == 10
+    assert max(confidence) == confidence[frame - 15] > 0.98
+    assert main(["colorize", str(clip), "--keyframes", str(keys)]) == 2
+
+
+def test_a_part_is_coloured_by_the_keyframes_of_the_whole(tmp_path, clip, colours):
+    score, out = tmp_path / "score.json", tmp_path / "out.mp4"
+    keys = tmp_path / "keys"
+    assert main(["keyframes", str(clip), "-o", str(keys)]) == 0
+    for path in keys.glob("*.png"):
+        path.unlink()
+    shutil.copy(colours / "00-00-00.200.png", keys)
+    known = []
+    for start in (0.2, 0.24):
+        arguments = ["colorize", clip, "--keyframes", keys, "--start", start, "--duration", 0.4]
+        arguments += ["--overwrite", "--confidence", score, "-o", out]
+        assert main(list(map(str, arguments))) == 0
+        known.append(json.loads(score.read_text())["confidence"])
+    assert known[0][0] > 0.98  # the frame of the picture, which the second part lacks
+    assert np.allclose(known[0][1:6], known[1][:5], atol=0.02)
 
 
 def test_strokes_need_the_frames_that_they_are_painted_on(tmp_path, clip, capsys):

@@ -165,6 +165,17 @@ def test_a_workflow_that_saves_nothing_says_so(folder, run):
     assert (code, saved) == (0, []) and errors[0].startswith("No picture or film was saved")
 
 
+def test_an_album_of_what_no_page_shows_is_printed(folder, run):
+    (folder / "album").mkdir()
+    Image.linear_gradient("L").save(folder / "album" / "a.tif")
+    prompt = json.loads((folder / "workflow.json").read_text())
+    inputs = {"model": ["1", 0], "folder": "album", "output_folder": "done", "render_size": 32}
+    inputs |= {"strength": 1.0, "saturation": 1.0}
+    album = {"class_type": "ColorizationNetColorizeFolder", "inputs": inputs}
+    (folder / "workflow.json").write_text(json.dumps({"1": prompt["1"], "2": album}))
+    assert run("run", "workflow.json") == (0, ["output/done/a.tif"], [])
+
+
 def test_ctrl_c_gives_exit_code_130(folder, run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

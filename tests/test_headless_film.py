@@ -1,5 +1,7 @@
 """`colorize` with films: rows of pictures, bit depth, and what is said of damage."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from colorizationnet.headless import cli
@@ -46,6 +48,9 @@ def test_a_folder_is_a_film_where_it_is_asked_for(scans, run):
     code, saved, _ = run("reel 1", "--as-film", "--fps", "25", "-o", "done/")
     assert (code, saved) == (0, ["done/reel 1-color.mp4"])
     assert probe(saved[0]).frame_count == 12
+    code, saved, said = run("reel 1", "--as-film", "--fps", "25", "-o", "film.mp4")
+    assert (code, saved) == (0, ["film.mp4"]), said
+    assert Path("film.mp4").is_file()
     code, saved, _ = run("reel 1", "-o", "apart/")
     assert code == 0 and len(saved) == 12
 

@@ -188,7 +188,9 @@ def test_what_each_cannot_mean_is_said(run, servers, each, words):
     assert not servers[0].posts
 
 
-def test_each_runs_here_as_well(tmp_path, capsys):
+@pytest.fixture
+def run_here(tmp_path, capsys, caplog):
+    """Runs a workflow of two nodes for each of two pictures; gives code, paths and what is said."""
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.png"):
         Image.new("L", (8, 8), 100).save(tmp_path / "in" / name)
@@ -198,7 +200,34 @@ def test_each_runs_here_as_well(tmp_path, capsys):
     }
     (tmp_path / "workflow.json").write_text(json.dumps(prompt))
     options = ["--input-dir", tmp_path / "in", "--output-dir", tmp_path / "out"]
-    options += ["--each", "LoadImage.image=*.png"]
-    assert cli.main(["run", str(tmp_path / "workflow.json"), *map(str, options)]) == 0
-    saved = capsys.readouterr().out.splitlines()
-    assert saved == [str(tmp_path / "out" / f"x_0000{number}_.png") for number in (1, 2)]
+
+    def run(*more):
+        caplog.clear()
+        each = ["--each", "LoadImage.image=*.png", *more]
+        code = cli.main(["run", *map(str, [tmp_path / "workflow.json", *options, *each])])
+        output = capsys.readouterr()
+        return code, output.out.splitlines(), [*caplog.messages, *output.err.splitlines()]
+
+    return run
+
+
+def test_each_runs_here_as_well(run_here, tmp_path):
+    saved = [str(tmp_path / "out" / f"x_0000{number}_.png") for number in (1, 2)]
+    assert run_here() == (0, saved, [])
+
+
+def test_a_file_that_fails_here_hinders_no_other(run_here, tmp_path):
+    (tmp_path / "in" / "a.png").write_bytes(b"no picture")
+    code, saved, said = run_here()
+    assert (code, saved) == (1, [str(tmp_path / "out" / "x_00001_.png")])
+    assert "Node 1 (Load Image) failed" in said[0] and "a.png" in said[0]
+    assert said[1:] == ["1 of 2 failed, each named above."]
+
+
+def test_a_full_disk_ends_the_work_here(run_here, monkeypatch):
+    def full_disk(image, file, *_, **__):
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr(Image.Image, "save", full_disk)
+    code, saved, said = run_here()
+    assert (code, saved, len(said)) == (1, [], 1) and "No space left on device" in said[0]

@@ -92,6 +92,12 @@ def test_a_mixed_folder_is_done_whole_and_counted(scans, run):
     assert {path.name for path in Path("done").iterdir() if path.name[0] == "."} == {NAME}
 
 
+def test_a_folder_may_be_where_the_user_stands(scans, run, monkeypatch):
+    monkeypatch.chdir("scans")
+    code, saved, _ = run(".", "-o", "../done")
+    assert (code, saved) == (0, [f"../{name}" for name in MADE])
+
+
 @pytest.mark.skipif(not (features.check("avif") and features.check("jpg_2000")), reason="Pillow")
 def test_photos_share_a_model_and_another_network_has_its_own(tmp_path):
     class Counted:
@@ -321,7 +327,7 @@ def test_why_a_folder_holds_nothing_is_said(tmp_path, run, monkeypatch):
         (["scans/a.jpg", "--start", "inf"], "--start is inf; "),
         (["scans/a.jpg", "--duration", "0"], "--duration is 0; choose more than 0 s."),
         (["scans/a.jpg", "--duration", "nan"], "--duration is nan; "),
-        (["scans/a.jpg", "--keyframes", "keys"], "--keyframes belongs to one whole clip"),
+        (["scans/a.jpg", "--keyframes", "keys"], "--keyframes belongs to one clip"),
         (["scans/a.jpg", "--bit-depth", "10"], "photos have 8 or 16 bits."),
         (["scans/notes.txt"], "scans/notes.txt cannot be coloured: "),
         (["scans", "-o", "scans/a.jpg"], "scans/a.jpg is no folder; "),

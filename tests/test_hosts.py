@@ -229,7 +229,7 @@ def test_networks_go_through_comfyuis_model_management(comfyui, host):
     assert isinstance(handle, ModelPatcher) and handle.devices == (comfyui.device,) * 2
     assert host.load_to_device(handle, memory_required=5) is network
     assert comfyui.loaded == [([handle], 5)]
-    assert host.device() == comfyui.device and host.free_memory(host.device()) == 10**9
+    assert host.device() == comfyui.device and host.free_memory() == 10**9
 
 
 def test_outputs_are_of_the_type_that_comfyui_keeps(comfyui, host, monkeypatch):

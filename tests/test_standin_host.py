@@ -4,11 +4,13 @@ import functools
 import gc
 import io as text_io
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from colorizationnet.headless.standin.core_nodes.video import GetVideoComponents
 from colorizationnet.headless.standin.host import StandInHost
 from colorizationnet.headless.standin.schema import HiddenHolder
 from colorizationnet.host import SavePath, current, io, use
@@ -176,8 +178,21 @@ def test_a_wrapped_network_runs_where_the_host_says(host):
     network = torch.nn.Conv2d(1, 1, 3)
     loaded = host.load_to_device(host.wrap_model(network), memory_required=1 << 20)
     assert loaded is network and loaded.weight.device.type == host.device().type
-    assert host.free_memory(torch.device("cpu")) > 1 << 20
     assert host.to_output(torch.zeros(2, dtype=torch.float16)).dtype == torch.float32
+
+
+def test_frames_are_held_against_main_memory_where_that_is_known(host, folders, monkeypatch):
+    clip = host.video_from_file(make_clip(folders / "input" / "clip.mp4", frames=10))
+    monkeypatch.setattr(StandInHost, "device", lambda _: torch.device("cuda"))
+    known = os.path.exists("/proc/meminfo")
+    with use(host):
+        assert known == (host.free_memory() is not None)
+        assert len(GetVideoComponents.execute(clip)[0]) == 10
+        monkeypatch.setattr(StandInHost, "free_memory", lambda _: 10 * 64 * 48 * 3 * 4 - 1)
+        with pytest.raises(ValueError, match="10 frames need"):
+            GetVideoComponents.execute(clip)
+        monkeypatch.setattr(StandInHost, "free_memory", lambda _: None)
+        assert len(GetVideoComponents.execute(clip)[0]) == 10
 
 
 class Terminal(text_io.StringIO):

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,15 +70,13 @@ class StandInHost:
     def precision(self, name: str) -> str:
         return name
 
-    def free_memory(self, device: torch.device) -> int:
-        if device.type == "cuda":
-            cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-            return torch.cuda.mem_get_info(device)[0] + cached
-        if os.path.exists("/proc/meminfo"):
-            with open("/proc/meminfo") as file:
-                sizes = dict(line.split(":") for line in file)
-            return int(sizes["MemAvailable"].split()[0]) * 1024
-        return 2 * 1024**3  # no portable way to ask; what any machine that runs torch can spare
+    def free_memory(self) -> int | None:
+        """What Linux says; other systems have no common way to ask."""
+        if not os.path.exists("/proc/meminfo"):
+            return None
+        with open("/proc/meminfo") as file:
+            sizes = dict(line.split(":") for line in file)
+        return int(sizes["MemAvailable"].split()[0]) * 1024
 
     def wrap_model(self, network: torch.nn.Module) -> torch.nn.Module:
         return network
@@ -96,9 +95,11 @@ class StandInHost:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
         return paths.find_input(name, folders, kind)
 
-    def folder_files(self, name: str, kind: str) -> list[Path]:
+    def folder_files(
+        self, name: str, kind: str, suffixes: Collection[str] | None = None
+    ) -> list[Path]:
         folders = {where: self._folder(where) for where in ("input", "output", "temp")}
-        return paths.find_files(name, folders, kind)
+        return paths.find_files(name, folders, kind, suffixes)
 
     def output_path(
         self, prefix: str, suffix: str, width: int = 0, height: int = 0, folder: str = "output"

@@ -75,7 +75,7 @@ def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, 
     (album / "torn.png").write_bytes(b"no picture")
     inputs = {"folder": "album", "output_folder": "coloured/album", "render_size": -1}
     inputs |= {"strength": 1.0, "saturation": 5.0}
-    shown = node("ColorizeFolder").execute(model, **inputs).ui.as_dict()["images"]
+    shown = node("ColorizeFolder").execute(model, **inputs).ui["images"]
     result = folders / "output" / "coloured" / "album"
     assert [picture["filename"] for picture in shown] == [f"photo {n}.png" for n in range(3)]
     assert sorted(path.name for path in result.iterdir()) == [f"photo {n}.png" for n in range(3)]
@@ -92,6 +92,44 @@ def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, 
         node("ColorizeFolder").execute(model, **inputs | {"folder": "coloured/album [output]"})
     with pytest.raises(ValueError, match="leads outside the output folder"):
         node("ColorizeFolder").execute(model, **inputs | {"output_folder": "../elsewhere"})
+
+
+def test_photos_of_every_kind_are_done_and_what_is_none_is_told_of(folders, model, caplog):
+    album = folders / "input" / "album"
+    (album / "below").mkdir(parents=True)
+    for name in ("a.jfif", "b.PGM", "c.tga", "d.tif", ".hidden.png", "below/e.png"):
+        kind = "JPEG" if name == "a.jfif" else None
+        Image.linear_gradient("L").resize((24, 20)).save(album / name, kind)
+    (album / "notes.txt").write_text("1920, at the sea")
+    inputs = {"folder": "album", "output_folder": "coloured", "render_size": -1}
+    inputs |= {"strength": 1.0, "saturation": 1.0}
+    assert node("ColorizeFolder").validate_inputs("album") is True
+    told = node("ColorizeFolder").execute(model, **inputs).ui
+    result = folders / "output" / "coloured"
+    made = ["a.jfif", "b.ppm", "c.tga", "d.tif"]
+    assert sorted(path.name for path in result.iterdir()) == made
+    assert told["images"] == []
+    assert [(file["filename"], file["subfolder"]) for file in told["files"]] == [
+        (name, "coloured") for name in made
+    ]
+    assert f"{album}: no photos, and passed over: below/, notes.txt" in caplog.messages
+
+
+def test_photos_in_colour_are_left_where_that_is_wished(folders, model):
+    album = folders / "input" / "album"
+    album.mkdir()
+    grey = Image.linear_gradient("L").resize((48, 40))
+    Image.merge("RGB", [grey, grey.rotate(90), grey.rotate(180)]).save(album / "colour.png")
+    inputs = {"folder": "album", "output_folder": "coloured", "render_size": -1}
+    inputs |= {"strength": 1.0, "saturation": 1.0}
+    result = folders / "output" / "coloured"
+    assert node("ColorizeFolder").execute(model, **inputs, skip_colour=True).ui["images"] == []
+    assert not list(result.iterdir())
+    grey.save(album / "grey.png")
+    node("ColorizeFolder").execute(model, **inputs, skip_colour=True)
+    assert [path.name for path in result.iterdir()] == ["grey.png"]
+    node("ColorizeFolder").execute(model, **inputs)
+    assert sorted(path.name for path in result.iterdir()) == ["colour.png", "grey.png"]
 
 
 def test_an_album_is_looked_at_again_when_a_result_is_deleted(folders, model):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from colorizationnet.headless import cli
-from colorizationnet.headless.keyframes import read_keyframes
+from colorizationnet.headless.references import read_references
 from colorizationnet.headless.standin.clip import VideoFromFile
 from colorizationnet.headless.standin.host import StandInHost, TerminalProgress
 from colorizationnet.host import current
@@ -231,7 +231,7 @@ def test_a_dissolve_begins_a_shot(folders, length):
 def test_the_command_line_keeps_what_the_shots_are_of(clip, folders):
     target = folders / "keyframes"
     assert cli.main(["keyframes", str(clip), "-o", str(target)]) == 0
-    shots, pictures = read_keyframes(target)
+    shots, pictures = read_references(target, probe(clip), probe(clip).frames())
     assert shots == find_shots(clip)
     images, _ = node("ShotKeyframes").execute(VideoFromFile(clip), 1, 0.5).args
     assert (pictures - images).abs().max() < 1e-6

@@ -133,7 +133,7 @@ class GetVideoComponents(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: VideoFromFile) -> io.NodeOutput:
-        parts = video.get_components(current().free_memory(current().device()))
+        parts = video.get_components(current().free_memory())
         depth, space = video.get_bit_depth(), video.get_color_space()
         return io.NodeOutput(parts.images, parts.audio, float(parts.frame_rate), depth, space)
 
