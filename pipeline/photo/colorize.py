@@ -29,8 +29,9 @@ from ...model import (
 from ...options import ColorOptions
 from .errors import PhotoError
 from .formats import ALPHA_FORMATS, SUFFIX_FORMATS, TIFF
+from .page import Page
 from .raster import Raster
-from .read import Page, read_photo
+from .read import read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
 _TOGETHER = 8  # bands in work at a time
