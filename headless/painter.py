@@ -26,6 +26,7 @@ from .terminal import harmless
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
     from ..pipeline import Clip, Network
+    from ..pipeline.photo import Colorize
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Painter:
         self.damaged: list[Path] = []  # photos that could not be read whole
         self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
+        self._colorize: Colorize | None = None  # of photos, by one model for all
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
@@ -61,14 +63,15 @@ class Painter:
         import_torch()
         from ..pipeline import load_model
 
-        self.network = load_model(self._args.model)
+        self.use(load_model(self._args.model))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs of it, which gives it the network by `use`."""
-        return self.__dict__ | {"network": None, "_probed": {}, "damaged": [], "incomplete": []}
+        own = {"network": None, "_probed": {}, "_colorize": None, "damaged": [], "incomplete": []}
+        return self.__dict__ | own
 
     def use(self, network: Network) -> None:
-        self.network = network
+        self.network, self._colorize = network, None
 
     def in_one_piece(self) -> Painter:
         """The same for films that are not divided, in a form for other machines."""
@@ -157,19 +160,23 @@ class Painter:
             return self._paint_photo(job, overwrite, report, into)
 
     def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> str:
-        from ..pipeline import colorize_photo
+        from ..pipeline.photo import colorize_bands, paint_photo
 
-        result = colorize_photo(
+        if self._colorize is None:
+            self._colorize = colorize_bands(
+                self.network.chroma_model(self.color, current().device()),
+                strength=self.color.strength,
+                compare=self._args.compare != "off",
+                check=signals.check,
+            )
+        result = paint_photo(
             job.source.path,
             into,
-            self.network,
-            self.color,
+            self._colorize,
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
-            compare=self._args.compare != "off",
             record=self._record(job),
-            device=current().device(),
             on_progress=report,
             check=signals.check,
         )
