@@ -318,6 +318,33 @@ def test_a_full_disk_of_a_node_is_told_with_its_name(cluster, album):
     assert not hidden_files(Path.cwd())
 
 
+class OnBadDisk(Painter):
+    """The first photo is damaged, and its result cannot be delivered."""
+
+    def paint(self, job, overwrite, on_progress=None, into=None):
+        if job.source.path.name == "0.png":
+            self.damaged.append(job.source.path)
+            self.incomplete.append(job.target)
+            raise OSError(errno.EIO, "Input/output error", str(into))
+        return "left"
+
+
+def test_what_fails_leaves_nothing_on_the_next_of_its_bundle(cluster, album):
+    painter = painter_of()
+    painter.__class__ = OnBadDisk
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [Job(Source(album / f"{number}.png"), Path(f"{number}.png")) for number in range(4)]
+    with Engine(cluster.ray, painter) as engine:
+        begun = [Begun(job, False) for job in jobs]
+        outcomes = {one.job.target.name: outcome for one, outcome in engine.color(iter(begun), 99)}
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert outcomes.pop("0.png").error.errno == errno.EIO
+    assert len(outcomes) == 3
+    assert not any(found.is_damaged or found.is_incomplete for found in outcomes.values())
+
+
 @pytest.fixture
 def album(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
