@@ -168,6 +168,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         from .cluster.report import check_name
 
         check_name(args.ray_report, overwrite=args.overwrite)
+    if args.teach_steps is not None and not args.keyframes:
+        raise ValueError("--teach-steps tells how to learn from --keyframes; give those as well.")
     if args.strokes and not args.keyframes:
         raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
     depth = args.bit_depth
