@@ -330,6 +330,7 @@ def test_why_a_folder_holds_nothing_is_said(tmp_path, run, monkeypatch):
         (["scans/a.jpg", "--keyframes", "keys"], "--keyframes belongs to one clip"),
         (["scans/a.jpg", "--bit-depth", "10"], "photos have 8 or 16 bits."),
         (["scans/notes.txt"], "scans/notes.txt cannot be coloured: "),
+        (["scans/notes.txt"] * 2, "scans/notes.txt cannot be coloured: "),
         (["scans", "-o", "scans/a.jpg"], "scans/a.jpg is no folder; "),
         (["scans/a.jpg", "-o", "scans/a.jpg/b.jpg"], "scans/a.jpg is no folder; "),
         (["scans/a.jpg", "-o", f"{'n' * 300}.jpg"], "File name too long"),
