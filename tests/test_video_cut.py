@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from colorizationnet.options import EncodeOptions
 from colorizationnet.video import (
+    IncompletePart,
     Part,
     join_parts,
     probe,
@@ -125,3 +126,12 @@ def test_what_is_broken_at_the_beginning_is_told(broken, tmp_path, caplog):
     assert recolor(broken, target, sepia, encode=FFV1) == 95
     assert "5 frames are missing" in caplog.text
     assert after_sound(target) == pytest.approx(after_sound(broken), abs=2e-3)
+
+
+def test_a_part_whose_first_frame_is_broken_is_not_filled_with_later_ones(broken, tmp_path):
+    clip = probe(broken)
+    first = clip.frame_at(40 / 25)
+    part = Part(range(first, first + 20), tmp_path / "part.mkv")
+    with pytest.raises(IncompletePart, match="only 17 could be decoded"):
+        recolor_parts(clip, [part], sepia, encode=FFV1)
+    assert not part.path.exists()
