@@ -83,11 +83,15 @@ class AtomicOutput:
         try:
             try:
                 os.link(self.part, self.path)  # unlike a rename it never replaces
-            except FileExistsError:
+            except (FileExistsError, FileNotFoundError):
                 raise
             except OSError:  # a file system without links: the name is taken first
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-                os.replace(self.part, self.path)
+                try:
+                    os.replace(self.part, self.path)
+                except OSError:
+                    self.path.unlink()
+                    raise
         except FileExistsError:
             raise FileExistsError(f"{self.path} is there already; choose another name.") from None
         self.discard()

@@ -210,6 +210,16 @@ def test_a_name_that_is_taken_meanwhile_is_kept(tmp_path, monkeypatch, links):
     assert found == {"a.png": b"first", "b.png": b"mine"}
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_part_that_is_gone_leaves_no_empty_result(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(FileNotFoundError), AtomicOutput(tmp_path / "a.png") as part:
+        part.write_bytes(b"first")
+        part.unlink()
+    assert not list(tmp_path.iterdir())
+
+
 @needs_posix
 def test_only_a_plain_file_is_ever_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
