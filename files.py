@@ -118,7 +118,8 @@ def remove_stale_parts(folder: Path) -> None:
     _swept[folder] = time.monotonic()
     for part in folder.glob(f"{PREFIX}*{MARK}*"):
         with suppress(OSError):  # it has just gone, or is somebody else's
-            if is_dead(part.name) or time.time() - part.stat().st_mtime > STALE:
+            dead = is_dead(part.name)
+            if dead or (dead is None and time.time() - part.stat().st_mtime > STALE):
                 _remove(part)
 
 

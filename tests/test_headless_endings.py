@@ -175,6 +175,11 @@ def test_parts_and_temporary_folders_go_when_their_owner_is_dead(tmp_path, dead_
     ]
     for path in kept[:-1]:
         path.touch()
+    long_ago = time.time() - 2 * files.STALE
+    os.utime(kept[0], (long_ago, long_ago))  # its process waits, and is alive
+    old = tmp_path / f"{prefix}00000000-1-2-00.part.png"
+    old.touch()
+    os.utime(old, (long_ago, long_ago))
     (tmp_path / f"{prefix}{dead_owner}-00.part.png").touch()
     (tmp_path / f"{prefix}{dead_owner}-01.part").mkdir()
     (tmp_path / f"colorizationnet-{dead_owner}-abc").mkdir()
