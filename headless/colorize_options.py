@@ -18,6 +18,8 @@ from ..options import (
     ColorOptions,
     EncodeOptions,
     FilmOptions,
+    ShotOptions,
+    TeachOptions,
 )
 
 
@@ -110,6 +112,18 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--strokes",
         action="store_true",
         help="the keyframes are grey frames with strokes of colour painted on them",
+    )
+    film.add_argument(
+        "--teach-steps",
+        type=int,
+        metavar="N",
+        help=f"how long to learn from each shot's keyframes (default: {TeachOptions.steps})",
+    )
+    film.add_argument(
+        "--sensitivity",
+        type=float,
+        help="0 to 1: more cuts, where --keyframes lists no shots (default: "
+        f"{ShotOptions.sensitivity:g})",
     )
     film.add_argument(
         "--confidence",
