@@ -157,10 +157,13 @@ def test_start_count_and_step_are_exact(clips, which, start, count, step, batch)
 
 
 def test_start_beyond_the_end(clips):
-    clip = next(iter(clips.values()))[0]
-    for start in (60, -1):
-        with pytest.raises(VideoError, match="60 frames"):
-            next(read_frames(clip, start_frame=start))
+    for clip, _ in (list(clips.values())[0], list(clips.values())[-1]):  # the last varies its rate
+        for start in (clip.frame_count, -1):
+            for rate in (None, 30):
+                with pytest.raises(VideoError, match=f"{clip.frame_count} frames"):
+                    next(read_frames(clip, start_frame=start, rate=rate))
+                with pytest.raises(VideoError, match=f"{clip.frame_count} frames"):
+                    count_frames(clip, start_frame=start, rate=rate)
 
 
 def test_batches_are_the_callers_own(clips):

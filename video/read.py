@@ -62,11 +62,6 @@ def read_frames(
             f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
             f" carry; Colorize Video keeps HDR, or convert the clip to SDR first."
         )
-    if not 0 <= start_frame < clip.frame_count:
-        raise VideoError(
-            f"{clip.path}: start_frame is {start_frame}, but the clip has "
-            f"{clip.frame_count} frames."
-        )
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
     alpha = clip.has_alpha if alpha is None else alpha
@@ -165,7 +160,15 @@ def count_frames(
     frame_step: int = 1,
     rate: Fraction | float | None = None,
 ) -> int:
-    """How many frames `read_frames` will give: exact but for ``rate`` and damage."""
+    """How many frames `read_frames` will give: exact but for ``rate`` and damage.
+
+    Raises `VideoError` where the clip has no frame ``start_frame``.
+    """
+    if not 0 <= start_frame < clip.frame_count:
+        raise VideoError(
+            f"{clip.path}: start_frame is {start_frame}, but the clip has "
+            f"{clip.frame_count} frames."
+        )
     available = clip.frame_count - start_frame
     if rate:
         end = float(clip.start) + clip.duration
