@@ -23,6 +23,7 @@ from colorizationnet.pipeline import (
 )
 from colorizationnet.pipeline.segments import (
     FilmColors,
+    FilmProgress,
     FilmWork,
     Segment,
     SegmentStore,
@@ -33,6 +34,7 @@ from colorizationnet.pipeline.segments import (
     segments_between,
 )
 from colorizationnet.pipeline.segments.plan import from_json, likely_cuts, to_json
+from colorizationnet.video import Part
 from hypothesis import given
 from hypothesis import strategies as st
 from video_clips import chroma, ffmpeg, hidden_files, luma_hashes, make_clip, packets
@@ -172,6 +174,26 @@ def test_a_segment_by_itself_is_as_in_the_whole(tmp_path, reel, network, one_pie
     segment = Segment(range(250, 270), False, False)
     found = colored_alone(segment, work, network, tmp_path)
     assert np.abs(found - whole[slice_of(segment)]).max() <= 1
+
+
+def test_frames_beside_a_segment_do_not_count(tmp_path, reel, network):
+    clip, frames = probe(reel), range(60, 100)
+    work = FilmWork(SourceState.of(reel), clip, frames, ColorOptions(), FilmOptions(), FFV1)
+    shots = ClipShots(160, 90, 40, (Shot(0, (10,)),))
+    keyframe = torch.rand(1, 90, 160, 3, generator=torch.Generator().manual_seed(1))
+    colors = FilmColors.of(network, shots=shots, keyframes=keyframe, teaching=TeachOptions(steps=3))
+    segment = Segment(range(70, 80), False, False)
+    progress, confident = FilmProgress(None, 43), []
+    color_segments(
+        work,
+        [segment],
+        [Part(segment.frames, tmp_path / "part.mkv")],
+        colors,
+        progress=progress,
+        on_confidence=lambda frame, known, error: confident.append(frame),
+    )
+    assert progress.done == 3 + 10
+    assert confident == list(range(10, 20))
 
 
 @pytest.mark.slow
