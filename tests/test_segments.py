@@ -313,7 +313,8 @@ def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, ne
 
 
 @pytest.mark.slow
-def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
+def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch, caplog):
+    caplog.set_level("INFO")
     from colorizationnet.pipeline import teaching as room
 
     taught = []
@@ -338,6 +339,14 @@ def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
     assert taught == [1, 1]
     target = tmp_path / "out.mkv"
     how |= {"length": 15, "from_length": 50}
+
+    def stop_when_taught():
+        if len(taught) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        colorize_long_film(reel, target, network, **how, check=stop_when_taught)
+    assert "networks are taught and kept in" in caplog.messages[-1]
     with pytest.raises(Stop):
         colorize_long_film(reel, target, network, **how, check=stopped_after(1, target))
     colorize_long_film(reel, target, network, **how)

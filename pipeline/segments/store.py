@@ -42,6 +42,11 @@ class SegmentStore:
         """Where the networks wait that were taught for the film."""
         return self.folder / "taught"
 
+    @property
+    def has_taught(self) -> bool:
+        """Whether one of these is there."""
+        return any(self.taught.glob("[!.]*.safetensors"))
+
     def open(self, frames: range) -> list[Segment] | None:
         """Make the folder; the segments of ``frames`` that an earlier run had planned, if any."""
         for other in self.target.parent.glob(f"{self._prefix}*"):
