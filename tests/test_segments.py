@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from colorizationnet.files import AtomicOutput
 from colorizationnet.model import load_model
 from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from colorizationnet.pipeline import (
@@ -261,6 +262,19 @@ def test_a_source_that_changes_meanwhile_gives_no_film(tmp_path, reel, network):
             source, target, network, encode=FFV1, length=50, from_length=100, on_progress=touch
         )
     assert not target.exists()
+
+
+def test_only_finished_segments_are_counted(tmp_path):
+    store = SegmentStore(tmp_path / "film.MKV", "key")
+    segments = segments_between(range(30), {10: False, 20: False})
+    assert store.open(range(30)) is None
+    store.plan(segments)
+    for segment in segments[:2]:
+        store.part(segment).path.write_bytes(bytes(1000))
+    with AtomicOutput(store.part(segments[2]).path) as part:
+        part.write_bytes(bytes(500))
+        assert (store.count(), store.size()) == (2, 2000)
+    assert (store.count(), store.size()) == (3, 2500)
 
 
 def test_a_disk_that_will_be_full_is_told_in_time(tmp_path, reel, network, monkeypatch):
