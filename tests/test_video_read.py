@@ -1,5 +1,6 @@
 """Frames and sound come out of clips as they are in them."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -182,6 +183,20 @@ def test_variable_rate_resampled_by_time(clips):
     for index in range(0, 95):
         shown = clip.frame_at(index / 30 + 0.001) - 1
         assert (frames[index] == whole[shown]).all()
+
+
+@pytest.mark.parametrize("read", [read_frames, read_luma])
+def test_memory_does_not_grow_with_the_length(tmp_path, read):
+    options = ("-c:v", "rawvideo", "-pix_fmt", "gray")
+    clip = probe(make_clip(tmp_path / "long.nut", *options, size="16x16", frames=4000))
+    held = []
+    tracemalloc.start()
+    try:
+        for _ in read(clip, batch_size=100):
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[-1] - held[4] < 100_000
 
 
 def test_size(clips):
