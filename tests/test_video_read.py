@@ -242,21 +242,20 @@ def test_hdr_is_rgb_only_on_request(tmp_path, trc):
     assert np.abs(frames - expected).max() <= 1
 
 
-def test_frames_are_told_one_by_one(clips):
+def test_a_check_before_each_frame_ends_the_reading(clips):
     clip, whole = next(iter(clips.values()))
-    seen, checks = [], []
-    batches = list(
-        read_frames(
-            clip,
-            frame_count=9,
-            batch_size=4,
-            on_frame=lambda frame: seen.append(frame.copy()),
-            check=lambda: checks.append(len(seen)),
-        )
-    )
-    assert (np.stack(seen) == whole[:9]).all()
-    assert [len(batch) for batch in batches] == [4, 4, 1]
-    assert set(range(9)) <= set(checks)
+    checks = []
+
+    def check():
+        checks.append(len(checks))
+        if len(checks) > 7:
+            raise KeyboardInterrupt
+
+    batches = read_frames(clip, batch_size=4, check=check)
+    assert (next(batches) == whole[:4]).all() and len(checks) == 4
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert len(checks) == 8
 
 
 LUMA_CASES = [
