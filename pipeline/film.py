@@ -7,6 +7,7 @@ chroma planes inside the gamut. The Y plane itself goes to the encoder untouched
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -191,8 +192,9 @@ class FilmProgress:
 class FilmPainter:
     """What colours the Y planes of consecutive frames of a film.
 
-    ``frames`` of the clip are the film; the first that is painted is ``first`` (None: the film's).
-    Of those, ``lead`` are thrown away: they are looked at for what follows, and painted grey.
+    ``frames`` of the clip are the film; those painted begin with ``first``, and ``kept`` are kept
+    (None: all). The others are thrown away: they are looked at for the sake of these, and painted
+    grey.
     """
 
     def __init__(
@@ -204,7 +206,7 @@ class FilmPainter:
         frames: range,
         *,
         first: int | None = None,
-        lead: int = 0,
+        kept: range | None = None,
         progress: FilmProgress | None = None,
         on_confidence: OnConfidence | None = None,
         on_shot: OnShot | None = None,
@@ -221,7 +223,9 @@ class FilmPainter:
         self.first_frame, self.frame_count = frames.start, len(frames)
         self.start = 0 if first is None else first - frames.start  # counted in the film
         self.painted = self.start
-        self.counted = self.start + lead  # the first frame that is kept
+        if kept is None:  # of a clip that goes on after what was counted, the rest as well
+            kept = range(frames.start, sys.maxsize)
+        self.kept = range(kept.start - frames.start, kept.stop - frames.start)
 
     def paint(self, luma: Iterator[np.ndarray], planes: PlaneFormat) -> Iterator[Planes]:
         """The U and V planes of each batch of Y planes, read as far ahead as steadying needs."""
@@ -233,8 +237,9 @@ class FilmPainter:
             ready.append(details.popleft().corrected(chroma, known) if details else chroma)
             if len(ready) == len(waiting[0]):
                 batch = waiting.popleft()
-                self.painted += len(batch)
-                if self.painted <= self.counted:
+                first, self.painted = self.painted, self.painted + len(batch)
+                new = min(self.painted, self.kept.stop) - max(first, self.kept.start)
+                if new <= 0:
                     yield _grey(len(batch), planes)
                     ready = []
                     continue
@@ -242,7 +247,6 @@ class FilmPainter:
                     painted = _full_size(ready, batch, planes)
                 self._compare(painted, planes)
                 shown = batch[-1], ready[-1] * self.color.strength, planes
-                new = min(len(batch), self.painted - self.counted)
                 self.progress.reach(self.progress.done + new, partial(small_picture, *shown))
                 yield painted
                 ready = []
@@ -273,7 +277,7 @@ class FilmPainter:
             return
         recalled = stabilize_recalled(batches, self.references, stability, first_frame=self.start)
         for frame, found in enumerate(recalled, self.start):
-            if self.on_confidence and frame >= self.counted:
+            if self.on_confidence and frame in self.kept:
                 self.on_confidence(frame, found.confidence[0, 0], found.error[0, 0])
             yield found.chroma[0], found.confidence[0]
 

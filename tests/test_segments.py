@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from colorizationnet.files import AtomicOutput
 from colorizationnet.model import load_model
 from colorizationnet.options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from colorizationnet.pipeline import (
@@ -23,6 +24,7 @@ from colorizationnet.pipeline import (
 )
 from colorizationnet.pipeline.segments import (
     FilmColors,
+    FilmProgress,
     FilmWork,
     Segment,
     SegmentStore,
@@ -33,6 +35,7 @@ from colorizationnet.pipeline.segments import (
     segments_between,
 )
 from colorizationnet.pipeline.segments.plan import from_json, likely_cuts, to_json
+from colorizationnet.video import Part
 from hypothesis import given
 from hypothesis import strategies as st
 from video_clips import chroma, ffmpeg, hidden_files, luma_hashes, make_clip, packets
@@ -174,6 +177,26 @@ def test_a_segment_by_itself_is_as_in_the_whole(tmp_path, reel, network, one_pie
     assert np.abs(found - whole[slice_of(segment)]).max() <= 1
 
 
+def test_frames_beside_a_segment_do_not_count(tmp_path, reel, network):
+    clip, frames = probe(reel), range(60, 100)
+    work = FilmWork(SourceState.of(reel), clip, frames, ColorOptions(), FilmOptions(), FFV1)
+    shots = ClipShots(160, 90, 40, (Shot(0, (10,)),))
+    keyframe = torch.rand(1, 90, 160, 3, generator=torch.Generator().manual_seed(1))
+    colors = FilmColors.of(network, shots=shots, keyframes=keyframe, teaching=TeachOptions(steps=3))
+    segment = Segment(range(70, 80), False, False)
+    progress, confident = FilmProgress(None, 43), []
+    color_segments(
+        work,
+        [segment],
+        [Part(segment.frames, tmp_path / "part.mkv")],
+        colors,
+        progress=progress,
+        on_confidence=lambda frame, known, error: confident.append(frame),
+    )
+    assert progress.done == 3 + 10
+    assert confident == list(range(10, 20))
+
+
 @pytest.mark.slow
 def test_an_ended_run_is_gone_on_with(tmp_path, reel, network, one_piece, caplog):
     caplog.set_level("INFO")
@@ -241,6 +264,19 @@ def test_a_source_that_changes_meanwhile_gives_no_film(tmp_path, reel, network):
     assert not target.exists()
 
 
+def test_only_finished_segments_are_counted(tmp_path):
+    store = SegmentStore(tmp_path / "film.MKV", "key")
+    segments = segments_between(range(30), {10: False, 20: False})
+    assert store.open(range(30)) is None
+    store.plan(segments)
+    for segment in segments[:2]:
+        store.part(segment).path.write_bytes(bytes(1000))
+    with AtomicOutput(store.part(segments[2]).path) as part:
+        part.write_bytes(bytes(500))
+        assert (store.count(), store.size()) == (2, 2000)
+    assert (store.count(), store.size()) == (3, 2500)
+
+
 def test_a_disk_that_will_be_full_is_told_in_time(tmp_path, reel, network, monkeypatch):
     target = tmp_path / "out.mkv"
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
@@ -291,7 +327,8 @@ def test_what_cannot_be_written_is_said_before_it_is_coloured(tmp_path, reel, ne
 
 
 @pytest.mark.slow
-def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
+def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch, caplog):
+    caplog.set_level("INFO")
     from colorizationnet.pipeline import teaching as room
 
     taught = []
@@ -316,6 +353,14 @@ def test_a_shot_is_taught_once(tmp_path, reel, network, monkeypatch):
     assert taught == [1, 1]
     target = tmp_path / "out.mkv"
     how |= {"length": 15, "from_length": 50}
+
+    def stop_when_taught():
+        if len(taught) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        colorize_long_film(reel, target, network, **how, check=stop_when_taught)
+    assert "networks are taught and kept in" in caplog.messages[-1]
     with pytest.raises(Stop):
         colorize_long_film(reel, target, network, **how, check=stopped_after(1, target))
     colorize_long_film(reel, target, network, **how)

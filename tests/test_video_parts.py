@@ -1,6 +1,8 @@
 """A clip recoloured in parts and joined is what a run in one piece makes of it."""
 
+import os
 import re
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -138,6 +140,15 @@ def test_the_joined_clip_is_that_of_one_piece(tmp_path, make, form, suffix, fram
         assert there == expected
     if form in ("ffv1", "prores"):
         assert luma_hashes(joined) == luma_hashes(one)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_parts_lie_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")  # Latin-1
+    folder.mkdir()
+    clip = probe(make_clip(folder / "in.mp4", "-pix_fmt", "yuv420p", frames=60))
+    in_parts(clip, folder / "out.mp4", None, EncodeOptions())
+    assert probe(folder / "out.mp4").frame_count == 60
 
 
 def test_a_part_that_is_missing_or_broken_loses_nothing(tmp_path):

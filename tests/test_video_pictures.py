@@ -1,5 +1,7 @@
 """Numbered pictures and folders of pictures as clips, where somebody asks for it."""
 
+import os
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -70,6 +72,15 @@ def test_a_folder_is_taken_in_the_order_of_its_numbers(tmp_path):
     recolor(clip, tmp_path / "out.mkv", grey, encode=EncodeOptions("ffv1"))
     raw = ffmpeg("-i", tmp_path / "out.mkv", "-vf", "extractplanes=y", "-f", "rawvideo", "-")
     assert (np.frombuffer(raw, np.uint8).reshape(levels.shape) == levels).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_pictures_lie_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")  # Latin-1
+    folder.mkdir()
+    levels = make_pictures(folder, "%03d.png")
+    clip = probe_pictures(folder, 24)
+    assert np.array_equal(np.concatenate(list(read_frames(clip)))[..., 0], levels)
 
 
 def test_missing_numbers_are_counted(tmp_path, caplog):

@@ -51,6 +51,21 @@ def test_constant_rate_is_that_of_the_quickest_frames(tmp_path, suffix, gaps, ra
     assert clip.constant_rate == Fraction(rate)
 
 
+@pytest.mark.parametrize(
+    ("expression", "rate"), [("floor(N/4)*4+gte(mod(N,4),2)", 10), ("0", 25)], ids=["twins", "all"]
+)
+def test_frames_of_one_time_have_no_rate_of_their_own(tmp_path, expression, rate):
+    path = tmp_path / "twins.mkv"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10", "-frames:v", "40", "-c:v", "ffv1"),
+        *("-vf", f"settb=1/1000,setpts='100*({expression})'", "-fps_mode", "passthrough"),
+        *("-enc_time_base", "1/1000", path),
+    )
+    clip = probe(path)
+    assert clip.frame_count == 40 and clip.variable_rate
+    assert clip.constant_rate == rate
+
+
 def test_constant_rate_of_a_constant_rate(tmp_path):
     path = make_clip(tmp_path / "clip.mkv", "-c:v", "ffv1", rate="24000/1001", frames=30)
     assert probe(path).constant_rate == Fraction(24000, 1001)

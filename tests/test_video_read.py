@@ -1,5 +1,6 @@
 """Frames and sound come out of clips as they are in them."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -157,10 +158,13 @@ def test_start_count_and_step_are_exact(clips, which, start, count, step, batch)
 
 
 def test_start_beyond_the_end(clips):
-    clip = next(iter(clips.values()))[0]
-    for start in (60, -1):
-        with pytest.raises(VideoError, match="60 frames"):
-            next(read_frames(clip, start_frame=start))
+    for clip, _ in (list(clips.values())[0], list(clips.values())[-1]):  # the last varies its rate
+        for start in (clip.frame_count, -1):
+            for rate in (None, 30):
+                with pytest.raises(VideoError, match=f"{clip.frame_count} frames"):
+                    next(read_frames(clip, start_frame=start, rate=rate))
+                with pytest.raises(VideoError, match=f"{clip.frame_count} frames"):
+                    count_frames(clip, start_frame=start, rate=rate)
 
 
 def test_batches_are_the_callers_own(clips):
@@ -179,6 +183,20 @@ def test_variable_rate_resampled_by_time(clips):
     for index in range(0, 95):
         shown = clip.frame_at(index / 30 + 0.001) - 1
         assert (frames[index] == whole[shown]).all()
+
+
+@pytest.mark.parametrize("read", [read_frames, read_luma])
+def test_memory_does_not_grow_with_the_length(tmp_path, read):
+    options = ("-c:v", "rawvideo", "-pix_fmt", "gray")
+    clip = probe(make_clip(tmp_path / "long.nut", *options, size="16x16", frames=4000))
+    held = []
+    tracemalloc.start()
+    try:
+        for _ in read(clip, batch_size=100):
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[-1] - held[4] < 100_000
 
 
 def test_size(clips):
@@ -224,21 +242,20 @@ def test_hdr_is_rgb_only_on_request(tmp_path, trc):
     assert np.abs(frames - expected).max() <= 1
 
 
-def test_frames_are_told_one_by_one(clips):
+def test_a_check_before_each_frame_ends_the_reading(clips):
     clip, whole = next(iter(clips.values()))
-    seen, checks = [], []
-    batches = list(
-        read_frames(
-            clip,
-            frame_count=9,
-            batch_size=4,
-            on_frame=lambda frame: seen.append(frame.copy()),
-            check=lambda: checks.append(len(seen)),
-        )
-    )
-    assert (np.stack(seen) == whole[:9]).all()
-    assert [len(batch) for batch in batches] == [4, 4, 1]
-    assert set(range(9)) <= set(checks)
+    checks = []
+
+    def check():
+        checks.append(len(checks))
+        if len(checks) > 7:
+            raise KeyboardInterrupt
+
+    batches = read_frames(clip, batch_size=4, check=check)
+    assert (next(batches) == whole[:4]).all() and len(checks) == 4
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert len(checks) == 8
 
 
 LUMA_CASES = [

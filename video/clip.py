@@ -174,6 +174,9 @@ class Clip:
         if self.times is None or not self.variable_rate:
             return self.fps
         gaps = np.diff(self.times)
+        gaps = gaps[gaps > 0]  # frames of one time
+        if not gaps.size:
+            return self.fps
         quick = gaps[gaps <= 1.5 * np.quantile(gaps, 0.1)].mean()
         rate = Fraction(1 / float(quick * self.time_base)).limit_denominator(1001)
         usual = min(USUAL_RATES, key=lambda other: abs(other / rate - 1))

@@ -32,7 +32,8 @@ class Decoder:
     ``filters`` make what ``pix_fmt`` promises. Reading raises `VideoError` when the clip's size
     changes or decoding breaks off. Frames before ``start_frame`` are passed over by a
     seek; that it has landed on a key frame before it is checked by the clip's times, and where the
-    container seeks badly all is decoded from the beginning.
+    container seeks badly all is decoded from the beginning. `read_time` is for decoders that are
+    ``timed``: others keep no times, of which a long film has many.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Decoder:
         *,
         start_frame: int = 0,
         frame_count: int | None = None,
+        timed: bool = False,
     ) -> None:
         self.clip = clip
+        self._is_timed = timed
         self._filters = filters
         self._output = [
             *("-fps_mode", "passthrough"),
@@ -112,6 +115,7 @@ class Decoder:
         self._pending: tuple[int | None, int] | None = None
         self._size = self.clip.width, self.clip.height
         self._landed: ShownFrame | None = None
+        self._has_first = False
         self._first_pts = first_pts
         self.process = FFmpeg(
             [
@@ -148,6 +152,9 @@ class Decoder:
             pts = frame.pts
             if self._first_pts is not None and (pts is None or pts < self._first_pts):
                 return
+            if self._has_first and not self._is_timed:
+                return
+            self._has_first = True  # which `_has_arrived` looks at
             if pts is not None and not self.clip.jumps:
                 pts -= self._origin
             self._times.put((pts, frame.duration))

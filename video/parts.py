@@ -148,7 +148,7 @@ def join_parts(
     suffix, timeline = path.suffix.lower(), Timeline(clip, film, path, encode)
     with TemporaryDirectory(prefix=temp_prefix()) as folder:
         listing = Path(folder, "parts.ffconcat")
-        listing.write_text(timeline.listing(parts), encoding="utf-8")
+        listing.write_bytes(os.fsencode(timeline.listing(parts)))
         with open_muxer(
             clip,
             film,

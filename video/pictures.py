@@ -91,7 +91,7 @@ def picture_script(pictures: Sequence[Path]) -> bytes:
             "option framerate 1",
             f"option format_whitelist {PIPES}",
         ]
-    return "\n".join(lines).encode() + b"\n"
+    return os.fsencode("\n".join(lines)) + b"\n"
 
 
 PIPES = ",".join(

@@ -35,7 +35,6 @@ def read_frames(
     batch_size: int = 16,
     alpha: bool | None = None,
     allow_hdr: bool = False,
-    on_frame: Callable[[np.ndarray], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """The clip's frames in order, as ``(n, height, width, channels)`` batches of full-range RGB.
@@ -49,8 +48,7 @@ def read_frames(
     ``frame_step`` (every nth) and ``frame_count`` count after ``rate``. ``size`` is
     ``(width, height)``.
 
-    ``check()`` is called before each frame is decoded, ``on_frame(frame)`` after; what they raise
-    ends the reading.
+    ``check()`` is called before each frame is decoded; what it raises ends the reading.
 
     A damaged clip gives what it holds and logs how many frames are missing. Raises `VideoError`
     for a clip that cannot be decoded or changes its size, and for HDR (PQ, HLG) unless
@@ -61,11 +59,6 @@ def read_frames(
         raise VideoError(
             f"{clip.path}: the clip is HDR ({clip.color_trc}), which RGB frames cannot"
             f" carry; Colorize Video keeps HDR, or convert the clip to SDR first."
-        )
-    if not 0 <= start_frame < clip.frame_count:
-        raise VideoError(
-            f"{clip.path}: start_frame is {start_frame}, but the clip has "
-            f"{clip.frame_count} frames."
         )
     width, height = size or (clip.width, clip.height)
     deep = clip.bit_depth > 8
@@ -81,7 +74,7 @@ def read_frames(
         start_frame=start_frame,
         frame_count=frame_count,
     ) as source:
-        for batch in _batches(source, shape, dtype, wanted, batch_size, on_frame, check):
+        for batch in _batches(source, shape, dtype, wanted, batch_size, check):
             given += len(batch)
             yield batch
         if frame_count is None or given < frame_count:
@@ -120,7 +113,7 @@ def read_luma(
         frame_count=len(frames) if frames.stop < clip.frame_count else None,
     ) as source:
         dtype = np.dtype(np.uint16 if deep else np.uint8)
-        for codes in _batches(source, (height, width), dtype, len(frames), batch_size, None, check):
+        for codes in _batches(source, (height, width), dtype, len(frames), batch_size, check):
             given += len(codes)
             yield levels[codes]
         source.report_damage(len(frames) - given)
@@ -132,7 +125,6 @@ def _batches(
     dtype: np.dtype,
     wanted: int,
     batch_size: int,
-    on_frame: Callable[[np.ndarray], None] | None,
     check: Callable[[], None] | None,
 ) -> Iterator[np.ndarray]:
     """Frames of ``shape`` in batches; ``wanted`` in all are expected. `VideoError` for none."""
@@ -147,8 +139,6 @@ def _batches(
                 is_end = True
                 break
             filled += 1
-            if on_frame:
-                on_frame(frame)
         given += filled
         if filled:
             yield batch[:filled]
@@ -165,7 +155,15 @@ def count_frames(
     frame_step: int = 1,
     rate: Fraction | float | None = None,
 ) -> int:
-    """How many frames `read_frames` will give: exact but for ``rate`` and damage."""
+    """How many frames `read_frames` will give: exact but for ``rate`` and damage.
+
+    Raises `VideoError` where the clip has no frame ``start_frame``.
+    """
+    if not 0 <= start_frame < clip.frame_count:
+        raise VideoError(
+            f"{clip.path}: start_frame is {start_frame}, but the clip has "
+            f"{clip.frame_count} frames."
+        )
     available = clip.frame_count - start_frame
     if rate:
         end = float(clip.start) + clip.duration

@@ -212,6 +212,7 @@ def open_decoder(
         plane_format.pix_fmt if all_planes else f"gray{deep}",
         start_frame=frames.start,
         frame_count=len(frames) if frames.stop < clip.frame_count else None,
+        timed=True,
     )
 
 

@@ -209,18 +209,21 @@ class PlannedFilm:
         )
 
     def tell_kept(self) -> None:
-        """Say what an ended run leaves; nothing is left where nothing was finished."""
-        if count := self.store.count():
-            log.info(
-                "%s: %d of %d segments are finished and kept in %s; the same command goes on from "
-                "them",
-                self.store.target,
-                count,
-                len(self.segments),
-                self.store.folder,
-            )
+        """Say what an ended run leaves; nothing is left where nothing was finished or taught."""
+        store = self.store
+        if count := store.count():
+            kept = f"{count} of {len(self.segments)} segments are finished and"
+        elif store.has_taught:
+            kept = "networks are taught and"
         else:
-            self.store.remove()
+            store.remove()
+            return
+        log.info(
+            "%s: %s kept in %s; the same command goes on from them",
+            store.target,
+            kept,
+            store.folder,
+        )
 
 
 def is_divisible(clip: Clip, frames: range, from_length: int = LONG) -> bool:

@@ -71,7 +71,7 @@ def color_segments(
         torch.device(device),
         work.frames,
         first=first.frames.start - lead,
-        lead=lead,
+        kept=range(first.frames.start, last.frames.stop),
         progress=progress,
         on_confidence=on_confidence,
         check=check,

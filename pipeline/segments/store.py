@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +41,11 @@ class SegmentStore:
     def taught(self) -> Path:
         """Where the networks wait that were taught for the film."""
         return self.folder / "taught"
+
+    @property
+    def has_taught(self) -> bool:
+        """Whether one of these is there."""
+        return any(self.taught.glob("[!.]*.safetensors"))
 
     def open(self, frames: range) -> list[Segment] | None:
         """Make the folder; the segments of ``frames`` that an earlier run had planned, if any."""
@@ -85,14 +90,18 @@ class SegmentStore:
     def size(self) -> int:
         """Bytes of the finished segments."""
         sizes = []
-        for path in self.folder.glob(f"*-*{self.target.suffix.lower()}"):
+        for path in self._finished():
             with suppress(OSError):
                 sizes.append(path.stat().st_size)
         return sum(sizes)
 
     def count(self) -> int:
         """How many segments are finished."""
-        return sum(1 for path in self.folder.glob("[0-9]*-*") if not path.name.startswith("."))
+        return sum(1 for _ in self._finished())
+
+    def _finished(self) -> Iterator[Path]:
+        """Not those that are being written, whose names begin with a dot."""
+        return self.folder.glob("[0-9]*-*")
 
     def remove(self) -> None:
         """Remove the folder: the film is whole, or nothing was finished."""
