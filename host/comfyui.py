@@ -116,11 +116,6 @@ class ComfyUIHost:
     def output_folder(self, name: str) -> Path:
         return paths.find_folder(_folder("output"), paths.expand(name, 0, 0), "output")
 
-    def temp_folder(self) -> Path:
-        folder = Path(_folder("temp"))
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def taught_folder(self) -> Path:
         # A folder of the program, which no page of its server can read.
         return Path(folder_paths.get_system_user_directory("colorizationnet"), "taught")

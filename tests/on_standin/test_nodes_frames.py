@@ -67,7 +67,7 @@ def test_a_format_that_no_browser_plays_is_shown_by_a_proxy(clip):
     frames, _, fps, *_ = node("LoadVideo").execute(clip.name, 0, 4, 1, 4)
     shown = node("SaveVideo").execute(frames, [fps], ["clip"], ["prores"]).ui.as_dict()["images"]
     assert [file["type"] for file in shown] == ["temp", "output"]
-    assert probe(current().temp_folder() / shown[0]["filename"]).codec == "h264"
+    assert probe(current().input_path(f"{shown[0]['filename']} [temp]")).codec == "h264"
     assert probe(current().output / "clip_00001_.mov").codec == "prores"
 
 
