@@ -83,11 +83,15 @@ class AtomicOutput:
         try:
             try:
                 os.link(self.part, self.path)  # unlike a rename it never replaces
-            except FileExistsError:
+            except (FileExistsError, FileNotFoundError):
                 raise
             except OSError:  # a file system without links: the name is taken first
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-                os.replace(self.part, self.path)
+                try:
+                    os.replace(self.part, self.path)
+                except OSError:
+                    self.path.unlink()
+                    raise
         except FileExistsError:
             raise FileExistsError(f"{self.path} is there already; choose another name.") from None
         self.discard()
@@ -114,7 +118,8 @@ def remove_stale_parts(folder: Path) -> None:
     _swept[folder] = time.monotonic()
     for part in folder.glob(f"{PREFIX}*{MARK}*"):
         with suppress(OSError):  # it has just gone, or is somebody else's
-            if is_dead(part.name) or time.time() - part.stat().st_mtime > STALE:
+            dead = is_dead(part.name)
+            if dead or (dead is None and time.time() - part.stat().st_mtime > STALE):
                 _remove(part)
 
 

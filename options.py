@@ -32,6 +32,7 @@ FORMATS = (
 )
 PICTURE_FORMATS = ("gif", "webp", "png")
 """Those of ``FORMATS`` that hold no sound and no luma planes: for frames, not for film."""
+SOFTWARE, HARDWARE = ENCODERS = ("software", "hardware")
 MAX_SATURATION = 10.0
 MAX_RENDER_SIZE = 4096
 MAX_TEACH_STEPS = 10_000
@@ -138,7 +139,9 @@ class EncodeOptions:
 
     ``format``: one of ``FORMATS``. ``quality``: the encoder's own number, ``None`` for the
     format's default. ``bit_depth``: bits a sample, ``None`` for the source's as far as the format
-    has it, but 8 for H.264, and HDR as HEVC in its place. ``metadata`` goes into the container
+    has it, but 8 for H.264, and HDR as HEVC in its place. ``encoder``: ``"software"``,
+    ``"hardware"`` (a graphics card's for H.264, HEVC or AV1, where one does it, else software), or
+    one of those by ffmpeg's name, such as ``h264_nvenc``. ``metadata`` goes into the container
     (GIF has no room for it), in the place of what the source has under the same names; an empty
     value removes that. ``overwrite``: whether a file of that name is replaced.
     """
@@ -148,6 +151,7 @@ class EncodeOptions:
     bit_depth: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
+    encoder: str = SOFTWARE
 
     def __post_init__(self) -> None:
         _check_choice("format", self.format, FORMATS)

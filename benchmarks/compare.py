@@ -3,9 +3,9 @@
 Each case is a whole process, once by the code of each commit, then by the other's again, for
 ``--rounds`` rounds after one that does not count. Printed are the medians of wall and CPU seconds
 (ffmpegs included), the median of the rounds' ratios, AFTER to BEFORE, and their smallest and
-largest; where the spread covers 1, nothing is shown. ``--json`` keeps every run. With ``--limit``
-the exit code is 1 where a median ratio of wall time is larger: a guard against slower code.
-``ffmpeg alone`` is the same for both, and shows how quiet the machine is.
+largest; where the spread covers 1, no difference is shown. ``--json`` keeps every run. With
+``--limit`` the exit code is 1 where a median ratio of wall time is larger: a guard against slower
+code. ``ffmpeg alone`` is the same for both, and shows how quiet the machine is.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import SOFTWARE
 from . import colorize_options, signals
 from .batch import Batch, bar_over, disk_error
 from .claims import claimed
@@ -164,6 +165,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--confidence tells of a film in one piece; leave out --ray.")
     if (args.ray_report or args.ray_send) and not args.ray:
         raise ValueError("--ray-report and --ray-send belong to --ray; give that as well.")
+    if args.ray and args.encoder != SOFTWARE:
+        raise ValueError("--encoder is for one machine, as parts must fit; leave out --ray.")
     if args.ray_report:
         from .cluster.report import check_name
 

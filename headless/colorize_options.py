@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..options import (
     COMPARISONS,
+    ENCODERS,
     FORMATS,
     LOOKS,
     PICTURE_FORMATS,
@@ -30,8 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         description="Colorize photos, clips, or folders of them, and print the files written. "
         "Results get the name of their source with -color, beside it or in the folder -o. Of "
         "several files, those that are done are left as they are, so that the same command goes on "
-        "where it was stopped; what was made of what stands in .colorizationnet.jsonl beside the "
-        "results.",
+        "where it was stopped; .colorizationnet.jsonl beside the results lists the source of each.",
     )
     parser.add_argument(
         "inputs",
@@ -90,6 +90,13 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     film.add_argument("--crf", type=float, help="the encoder's quality number (default: its own)")
     film.add_argument(
+        "--encoder",
+        choices=ENCODERS,
+        default=EncodeOptions.encoder,
+        help="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) where "
+        "that can do it (default: %(default)s)",
+    )
+    film.add_argument(
         "--stability",
         type=float,
         default=FilmOptions.stability,
@@ -147,7 +154,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         const="auto",
         metavar="ADDRESS",
         help="work on the nodes of a Ray cluster: that of this machine, that at HOST:PORT, or "
-        "local, one of this machine's processes (pip install 'colorizationnet[cluster]')",
+        "local, one of this machine's processes; needs pip install ray",
     )
     cluster.add_argument(
         "--ray-send",

@@ -12,9 +12,9 @@ from ..files import AtomicOutput
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "convert",
-        help="write pickled weights (.pth, .pt) as .safetensors",
-        description="Write the tensors of a .pth or .pt file as .safetensors. Nothing else of the "
-        "file is loaded, and none of its code is run.",
+        help="write pickled weights (.pth, .pt, .bin) as .safetensors",
+        description="Write the tensors of a .pth, .pt or .bin file as .safetensors. Nothing "
+        "else of the file is loaded, and none of its code is run.",
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS.pth")
     parser.add_argument("-o", "--output", type=Path, help="default: beside it, .safetensors")
@@ -33,6 +33,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     import torch
     from safetensors.torch import save_file
 
+    target.parent.mkdir(parents=True, exist_ok=True)
     with AtomicOutput(target, overwrite=args.overwrite) as part:
         try:
             loaded = torch.load(args.weights, map_location="cpu", weights_only=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
 from ..host import current, for_clip
-from ..options import SHIPPED_WEIGHTS, EncodeOptions, FilmOptions, TeachOptions
+from ..options import SHIPPED_WEIGHTS, SOFTWARE, EncodeOptions, FilmOptions, TeachOptions
 from . import signals
 from .colorize_options import color_options
 from .importing import import_torch
@@ -27,6 +27,7 @@ from .terminal import harmless
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
     from ..pipeline import Clip, Network
+    from ..pipeline.photo import Colorize
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,14 @@ class Painter:
         self._teaching = (
             TeachOptions() if args.teach_steps is None else TeachOptions(args.teach_steps)
         )
-        self._encode = EncodeOptions(args.format, args.crf, args.bit_depth)
+        self._encode = EncodeOptions(args.format, args.crf, args.bit_depth, encoder=args.encoder)
         self.network: Network | None = None
         self.weights: Path | None = args.model
         self.is_whole: bool = args.whole
         self.damaged: list[Path] = []  # photos that could not be read whole
         self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
+        self._colorize: Colorize | None = None  # of photos, by one model for all
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
@@ -66,14 +68,15 @@ class Painter:
         import_torch()
         from ..pipeline import load_model
 
-        self.network = load_model(self._args.model)
+        self.use(load_model(self._args.model))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs of it, which gives it the network by `use`."""
-        return self.__dict__ | {"network": None, "_probed": {}, "damaged": [], "incomplete": []}
+        own = {"network": None, "_probed": {}, "_colorize": None, "damaged": [], "incomplete": []}
+        return self.__dict__ | own
 
     def use(self, network: Network) -> None:
-        self.network = network
+        self.network, self._colorize = network, None
 
     def in_one_piece(self) -> Painter:
         """The same for films that are not divided, in a form for other machines."""
@@ -121,7 +124,7 @@ class Painter:
     @cached_property
     def _settings_of_clips(self) -> str:
         part = (self._args.start, self._args.duration, self._args.fps)
-        options = map(asdict, (self.color, self._film, self._encode))
+        color, film, encode = map(asdict, (self.color, self._film, self._encode))
         keyframes = self._args.keyframes
         files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
         # Only where they are given, so that what was done without them is known again.
@@ -129,7 +132,9 @@ class Painter:
         more = [*map(_facts, files), *(["strokes"] if args.strokes else [])]
         more += [["teach_steps", args.teach_steps]] if args.teach_steps is not None else []
         more += [["sensitivity", args.sensitivity]] if args.sensitivity is not None else []
-        return _digest(self._weights, *options, part, *more, *self._without_metadata)
+        if encode.pop("encoder") != SOFTWARE:
+            more.append(args.encoder)
+        return _digest(self._weights, color, film, encode, part, *more, *self._without_metadata)
 
     @property
     def _without_metadata(self) -> list[str]:
@@ -165,19 +170,23 @@ class Painter:
             return self._paint_photo(job, overwrite, report, into)
 
     def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> str:
-        from ..pipeline import colorize_photo
+        from ..pipeline.photo import colorize_bands, paint_photo
 
-        result = colorize_photo(
+        if self._colorize is None:
+            self._colorize = colorize_bands(
+                self.network.chroma_model(self.color, current().device()),
+                strength=self.color.strength,
+                compare=self._args.compare != "off",
+                check=signals.check,
+            )
+        result = paint_photo(
             job.source.path,
             into,
-            self.network,
-            self.color,
+            self._colorize,
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
-            compare=self._args.compare != "off",
             record=self._record(job),
-            device=current().device(),
             on_progress=report,
             check=signals.check,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import temp_prefix
 from ..host import KEY, PROMPT, WORKFLOW, record, use
-from ..options import ColorOptions, EncodeOptions, FilmOptions
+from ..options import SOFTWARE, ColorOptions, EncodeOptions, FilmOptions
 
 if TYPE_CHECKING:
     from .standin.workflow import Prompt
@@ -51,6 +51,7 @@ class Made:
         if self.film and self.encode:
             found |= {"film": asdict(self.film), "keyframes": self.keyframes}
             found |= {"format": self.encode.format, "crf": self.encode.quality}
+            found["encoder"] = None if self.encode.encoder == SOFTWARE else self.encode.encoder
             found |= {"strokes": self.strokes or None, "fps": self.fps}
             found |= {"teach_steps": self.teach_steps, "sensitivity": self.sensitivity}
             found |= {"start": self.start or None, "duration": self.duration}
@@ -103,10 +104,11 @@ class Made:
         ):
             return None
         video = {"model": ["1", 0], "video": ["2", 0], **color, **asdict(self.film)}
+        video |= {"format": self.encode.format, "crf": crf, "encoder": self.encode.encoder}
         prompt = {
             "1": loader,
             "2": _node("LoadVideo", file=source),
-            "3": _node("ColorizationNetColorizeVideo", **video, format=self.encode.format, crf=crf),
+            "3": _node("ColorizationNetColorizeVideo", **video),
             "4": _node(
                 "SaveVideo", video=["3", 0], filename_prefix=prefix, format="auto", codec="auto"
             ),

@@ -55,8 +55,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--each",
         metavar="NODE.INPUT=PATTERN",
-        help="run it once for each file in the input folder that fits, such as "
-        "LoadImage.image=scans/*.png, to the end where one fails; on servers results get the "
+        help="run it once for each file in the input folder that fits, in quotes: "
+        '"LoadImage.image=scans/*.png", to the end where one fails; on servers results get the '
         "file's name in front",
     )
     parser.add_argument(
@@ -200,7 +200,7 @@ def _each(
     if not names:
         raise WorkflowError(
             f"--each {shown(setting)}: no file of the input folder {folder} fits; write "
-            "NODE.INPUT=PATTERN, such as LoadImage.image=scans/*.png."
+            'NODE.INPUT=PATTERN in quotes, such as "LoadImage.image=scans/*.png".'
         )
     one = prompt[node]
     return [

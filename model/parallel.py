@@ -65,7 +65,8 @@ def in_pieces() -> Iterator[None]:
     """Within it the calling thread computes alone, and only `parallel_map` uses other cores.
 
     After an operation in all of torch's threads these wait busily for the next one, for some
-    milliseconds, and take the cores from the pieces that come then.
+    milliseconds, and take the cores from the pieces that come then. Threads that meet torch for the
+    first time meanwhile take over the count of one, and keep it.
     """
     before, threads = torch.get_num_threads(), _own.threads
     _own.threads = pieces_at_once()

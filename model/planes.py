@@ -157,10 +157,12 @@ def _pooled(choose: np.ufunc, plane: np.ndarray, steps: list[int]) -> np.ndarray
         while step > 1:
             step //= 2
             even, odd = (plane[::2], plane[1::2]) if axis == 0 else (plane[:, ::2], plane[:, 1::2])
-            paired, single = np.split(even, [odd.shape[axis]], axis)
-            plane = choose(paired, odd)
-            if single.size:
-                plane = np.concatenate((plane, single), axis)
+            if even.shape == odd.shape:
+                plane = choose(even, odd)
+            else:  # the last of them has no partner
+                plane = even.copy()
+                paired = plane[: odd.shape[0], : odd.shape[1]]
+                choose(paired, odd, out=paired)
     return plane
 
 

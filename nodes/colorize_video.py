@@ -11,6 +11,7 @@ from .types import (
     check_saturation,
     color_options,
     colour_inputs,
+    encoder_input,
     look_input,
     quality_input,
     stability_input,
@@ -119,6 +120,7 @@ class ColorizeVideo(io.ComfyNode):
                     tooltip="Writes a .json of this name below the output folder: how well each "
                     "frame's colours are known from the keyframes, 0 to 1. Empty writes none.",
                 ),
+                encoder_input(),
             ],
             outputs=[io.Video.Output("video", is_output_list=True)],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -159,6 +161,7 @@ class ColorizeVideo(io.ComfyNode):
         strokes=False,
         compare="off",
         score_prefix="",
+        encoder="software",
     ):
         """The coloured film, and pictures of how well its colours are known from keyframes."""
         if score_prefix and keyframes is None:
@@ -197,6 +200,7 @@ class ColorizeVideo(io.ComfyNode):
                     format,
                     None if crf < 0 else crf,
                     metadata=for_clip(host.metadata(cls), clip.tags),
+                    encoder=encoder,
                 ),
                 frames=frames,
                 shots=shots,

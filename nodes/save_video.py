@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from ..host import SavePath, current, io, ui
 from ..options import EncodeOptions
 from ..pipeline import FORMATS, save_frames
+from .types import encoder_input
 
 
 class SaveVideoFrames(io.ComfyNode):
@@ -78,6 +79,7 @@ class SaveVideoFrames(io.ComfyNode):
                     tooltip="How much wider than high a pixel is shown: 1 for square ones; from "
                     "Load Video Frames it is the clip's own.",
                 ),
+                encoder_input(),
             ],
             outputs=[io.Video.Output("video")],
         )
@@ -93,6 +95,7 @@ class SaveVideoFrames(io.ComfyNode):
         quality=(-1,),
         bit_depth=(8,),
         pixel_aspect=(1.0,),
+        encoder=("software",),
     ) -> io.NodeOutput:
         host = current()
         entry = FORMATS[format[0]]
@@ -111,6 +114,7 @@ class SaveVideoFrames(io.ComfyNode):
                     None if quality[0] < 0 else quality[0],
                     bit_depth[0],
                     host.metadata(cls),
+                    encoder=encoder[0],
                 ),
                 sound=_samples(audio[0]),
                 sample_aspect_ratio=Fraction(pixel_aspect[0]).limit_denominator(10_000),

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..host import current, io, verdict
 from ..options import (
+    ENCODERS,
     LOOKS,
     MAX_RENDER_SIZE,
     MAX_SATURATION,
@@ -142,6 +143,19 @@ def look_input():
     )
 
 
+def encoder_input():
+    return io.Combo.Input(
+        "encoder",
+        options=list(ENCODERS),
+        default="software",
+        optional=True,
+        advanced=True,
+        tooltip="hardware leaves h264, hevc and av1 to the graphics card (NVIDIA, Intel, AMD) "
+        "where that can do it, else to software; the log says which. Sooner, in larger files or "
+        "with less fine detail.",
+    )
+
+
 def stability_input():
     return io.Float.Input(
         "stability",
@@ -149,7 +163,7 @@ def stability_input():
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip="How firmly colours hold still over time where the scene does; 0 colours every "
+        tooltip="How firmly colours hold still over time where the scene does; 0 leaves each "
         "frame by itself, 0.5 takes the mean of two or three seconds of the same surface. Above "
         "that colours hold on through shade, dirt, grain and motion too, and through true changes "
         "of colour: stiller, but at 1 they may trail a little behind what moves.",

@@ -39,6 +39,7 @@ from ..options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ..video import Clip, PlaneFormat, as_clip, recolor
 from .keyframe_match import match_keyframes
 from .looks import Looks, groups
+from .previews import PREVIEW_WIDTH, small_image
 from .shots import ClipShots, ShotColors, shot_colors, shot_references
 from .stabilize import stabilized_size
 from .taught_networks import TaughtNetworks
@@ -46,7 +47,6 @@ from .teaching import teach
 
 DEFAULT_COLOR, DEFAULT_FILM = ColorOptions(), FilmOptions()
 DEFAULT_ENCODE, DEFAULT_TEACHING = EncodeOptions(), TeachOptions()
-PREVIEW_WIDTH = 384  # px
 
 Planes = tuple[np.ndarray, np.ndarray]
 OnConfidence = Callable[[int, Tensor, Tensor], None]
@@ -421,12 +421,6 @@ def _full_size(chroma: list[Tensor], luma: np.ndarray, planes: PlaneFormat) -> P
         return parts[0]
     u, v = zip(*parts, strict=True)
     return np.concatenate(u), np.concatenate(v)
-
-
-def small_image(image: Tensor) -> Tensor:
-    """An image ``(H, W, 3)``, at most `PREVIEW_WIDTH` wide."""
-    size = scaled((image.shape[0], image.shape[1]), min(1.0, PREVIEW_WIDTH / image.shape[1]))
-    return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1)
 
 
 def small_picture(plane: np.ndarray, chroma: Tensor, planes: PlaneFormat) -> Tensor:

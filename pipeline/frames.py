@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Check, OnProgress
+from ..model import limited_threads, row_bands
 from ..options import EncodeOptions
 from ..video import (
     Clip,
@@ -28,10 +31,12 @@ from ..video import (
     read_audio,
     read_frames,
 )
+from .previews import small_image
 
 log = logging.getLogger(__name__)
 
-PREVIEW_WIDTH = 512  # px, or somewhat more
+IN_CACHE = 1 << 17  # pixels worked on at a time
+READ_AT_ONCE = 2  # frames
 PREVIEW_FILE = EncodeOptions(quality=28)
 
 Sound = tuple[np.ndarray, int]
@@ -92,25 +97,24 @@ def load_frames(
         "use Colorize Video, which streams, or load fewer frames",
         where=f"{clip.path.name}: ",
     )
-    apart = max(1, width // PREVIEW_WIDTH)
     batches: list[Tensor] = []
     loaded = 0
-    for frames in read_frames(
+    frames = read_frames(
         clip,
         start_frame=start_frame,
         frame_count=frame_count,
         frame_step=frame_step,
         rate=exact,
         size=(width, height),
-        batch_size=min(batch_size, wanted),
+        batch_size=READ_AT_ONCE,
         alpha=channels == 4,
         check=check,
-    ):
-        batch = to_images(frames)
+    )
+    for batch in _float_batches(frames, batch_size, wanted):
         batches.append(batch)
         loaded += len(batch)
         if on_progress:
-            on_progress(loaded, wanted, batch[-1, ::apart, ::apart, :3].detach)
+            on_progress(loaded, wanted, partial(small_image, batch[-1, ..., :3]))
     fps = (exact or clip.fps) / frame_step
     begin = float(clip.time_of(start_frame) - clip.start)
     sound = read_audio(clip, begin, float(loaded / fps))
@@ -165,6 +169,8 @@ def save_frames(
         proxy = preview and stack.enter_context(
             FrameWriter(preview, width, height, fps, PREVIEW_FILE, check=check)
         )
+        # Beside an encoder, threads that wait for each other cost more than they bring.
+        stack.enter_context(limited_threads(1))
         for batch in batches:
             pictures = batch if alpha else batch[..., :3]
             for index, frame in enumerate(to_frames(pictures, depth)):
@@ -174,6 +180,21 @@ def save_frames(
                 done += 1
                 if on_progress:
                     on_progress(done, total)
+
+
+def _float_batches(frames: Iterator[np.ndarray], batch_size: int, wanted: int) -> Iterator[Tensor]:
+    """``frames`` as float32 in batches, made so while the next are decoded; ``wanted`` come."""
+    batch, filled = np.empty(0, np.float32), 0
+    for given, frame in enumerate(chain.from_iterable(frames)):
+        if filled == len(batch):
+            count = max(1, min(batch_size, wanted - given))
+            batch, filled = np.empty((count, *frame.shape), np.float32), 0
+        _to_float(frame, batch[filled])
+        filled += 1
+        if filled == len(batch):
+            yield torch.from_numpy(batch)
+    if filled < len(batch):
+        yield torch.from_numpy(batch[:filled])
 
 
 def scaled_size(clip: Clip, short_side: int | None) -> tuple[int, int]:
@@ -201,8 +222,12 @@ def refuse_if_too_large(
 
 def to_images(frames: np.ndarray) -> Tensor:
     """Float32 in [0, 1] of uint8 or uint16 ``frames``, of any shape."""
-    images = torch.from_numpy(frames.astype(np.float32))
-    return images.div_(np.iinfo(frames.dtype).max)
+    return torch.from_numpy(_to_float(frames))
+
+
+def _to_float(frames: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    white = np.float32(np.iinfo(frames.dtype).max)
+    return np.divide(frames, white, out=out, dtype=np.float32)
 
 
 def to_frames(images: Tensor, bit_depth: int) -> Iterator[np.ndarray]:
@@ -210,5 +235,9 @@ def to_frames(images: Tensor, bit_depth: int) -> Iterator[np.ndarray]:
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     white = np.iinfo(dtype).max
     for image in images:
-        levels = (image.to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
-        yield levels.numpy().astype(dtype)[None]
+        image = image.to("cpu", torch.float32)
+        frame = np.empty(image.shape, dtype)
+        for rows in row_bands(range(len(image)), image.shape[1], IN_CACHE):
+            levels = (image[rows] * white).add_(0.5).clamp_(0, white)
+            np.copyto(frame[rows], levels.numpy(), casting="unsafe")
+        yield frame[None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from ..model import (
     row_bands,
 )
 from ..options import ColorOptions
+from .previews import small_image
 
 DEFAULTS = ColorOptions()
 BATCH, BATCH_PIXELS = 8, 1 << 24  # the most frames, and pixels of them, in work at once
@@ -70,7 +72,7 @@ def colorize_images(
     result[..., 3:] = images[..., 3:]
     together = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
     for start in range(0, len(images), together):
-        lumas = [_luma(image[..., :3]) for image in images[start : start + together]]
+        lumas = [_luma(image[..., :3], check) for image in images[start : start + together]]
         size = model.input_size(*images.shape[1:3])
         small = torch.stack([resize(luma[None].to(model.device), size) for luma in lumas])
         predict = model.rgb if options.mode == "network" else model.chroma
@@ -78,15 +80,16 @@ def colorize_images(
             weight = None if mask is None else mask[min(index, len(mask) - 1)]
             colored = result[index, ..., :3]
             luma = lumas[index - start]
-            _paint(images[index, ..., :3], luma, color, options, colored, weight, model.device)
+            own = images[index, ..., :3]
+            _paint(own, luma, color, options, colored, weight, model.device, check)
             if check:
                 check()
             if on_progress:
-                on_progress(index + 1, len(images), colored.detach)
+                on_progress(index + 1, len(images), partial(small_image, colored))
     return result
 
 
-def _luma(image: Tensor) -> Tensor:
+def _luma(image: Tensor, check: Check | None) -> Tensor:
     """The luma ``(H, W)`` float32 of ``image`` ``(H, W, 3)``, where that is."""
     luma = torch.empty(image.shape[:2], device=image.device)
 
@@ -94,7 +97,7 @@ def _luma(image: Tensor) -> Tensor:
         luma[rows] = interleaved_luma(image[rows])
 
     height, width = luma.shape
-    _by_bands(work, height, width, luma.device)
+    _by_bands(work, height, width, luma.device, check)
     return luma
 
 
@@ -106,6 +109,7 @@ def _paint(
     result: Tensor,
     mask: Tensor | None,
     device: torch.device,
+    check: Check | None,
 ) -> None:
     """Put ``image`` ``(H, W, 3)`` in the small ``color`` (chroma, or RGB) into ``result``."""
     height, width = image.shape[:2]
@@ -133,14 +137,22 @@ def _paint(
             colored = torch.lerp(own, colored, weight)
         place.copy_(colored)
 
-    _by_bands(work, height, width, device)
+    _by_bands(work, height, width, device, check)
 
 
-def _by_bands(work: Callable[[slice], None], height: int, width: int, device: torch.device) -> None:
+def _by_bands(
+    work: Callable[[slice], None],
+    height: int,
+    width: int,
+    device: torch.device,
+    check: Check | None,
+) -> None:
     on_cpu = device.type == "cpu"
     bands = row_bands(range(height), width, BAND if on_cpu else DEVICE_BAND)
     if on_cpu:
-        parallel_map(work, bands)
+        parallel_map(work, bands, check)
     else:
         for band in bands:
             work(band)
+            if check:
+                check()

@@ -71,7 +71,7 @@ def find_references(folder: Path, clip: Clip) -> list[tuple[int, Path]]:
 def _frame(file: Path, clip: Clip) -> int:
     place = frame_or_time(file.stem)
     frame = place if isinstance(place, int) else clip.frame_at(float(place))
-    late = not isinstance(place, int) and place > clip.duration
+    late = not isinstance(place, int) and place > clip.start + Fraction(clip.duration)
     if late or frame >= clip.frame_count:
         raise ValueError(
             f"{file.name} is beyond the end of {clip.path.name}, which has {clip.frame_count} "

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from ..model import (
     stabilize_chroma,
 )
 from ..options import FilmOptions
+from .previews import small_image
 
 SHORT_SIDE = 128  # px at which the chroma is stabilized: what flickers is larger than its pixels
 
@@ -38,10 +40,9 @@ def stabilize_images(
     The correction of the chroma is computed at `SHORT_SIDE` pixels and added at full size, so fine
     detail in the colours stays.
 
-    ``on_progress(done, total, preview)`` is called for each frame that is ready, which
-    ``preview()`` gives; ``total`` is 0 if the batches are no sequence whose frames can be counted.
-    ``check`` is called for each frame taken; what it raises ends the work. Raises ``ValueError``
-    for batches of another shape.
+    ``on_progress`` is called for each frame that is ready, with a total of 0 if the batches are no
+    sequence whose frames can be counted. ``check`` is called for each frame taken; what it raises
+    ends the work. Raises ``ValueError`` for batches of another shape.
     """
     total = sum(map(len, batches)) if isinstance(batches, Sequence) else 0
     frames = _frames(batches, check)
@@ -49,7 +50,7 @@ def stabilize_images(
         frames = _stabilized(frames, options.stability)
     for done, frame in enumerate(frames, 1):
         if on_progress:
-            on_progress(done, total, frame.detach)
+            on_progress(done, total, partial(small_image, frame))
         yield frame
 
 

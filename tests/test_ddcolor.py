@@ -224,7 +224,10 @@ def test_pickled_weights_are_converted_without_running_their_code(ddcolor, tmp_p
     with pytest.raises(WeightsError, match="colorizationnet convert"):
         load_model(pickled)
     assert cli.main(["convert", str(pickled)]) == 0
-    converted = load_model(tmp_path / "ddcolor.safetensors")
+    target = tmp_path / "colorization" / "ddcolor.safetensors"  # its folder is made
+    assert cli.main(["convert", str(pickled), "-o", str(target)]) == 0
+    assert target.read_bytes() == (tmp_path / "ddcolor.safetensors").read_bytes()
+    converted = load_model(target)
     for key, tensor in converted.ddcolor.state_dict().items():
         assert torch.equal(tensor, ddcolor.ddcolor.state_dict()[key])
 

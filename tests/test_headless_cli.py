@@ -295,7 +295,7 @@ def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
     def full_disk(source, target, *_, **__):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr("colorizationnet.pipeline.colorize_photo", full_disk)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.paint_photo", full_disk)
     code, saved, errors = run("colorize", "scans")
     assert (code, saved) == (1, []) and errors == ["scans/a-color.png: No space left on device."]
 

@@ -175,6 +175,11 @@ def test_parts_and_temporary_folders_go_when_their_owner_is_dead(tmp_path, dead_
     ]
     for path in kept[:-1]:
         path.touch()
+    long_ago = time.time() - 2 * files.STALE
+    os.utime(kept[0], (long_ago, long_ago))  # its process waits, and is alive
+    old = tmp_path / f"{prefix}00000000-1-2-00.part.png"
+    old.touch()
+    os.utime(old, (long_ago, long_ago))
     (tmp_path / f"{prefix}{dead_owner}-00.part.png").touch()
     (tmp_path / f"{prefix}{dead_owner}-01.part").mkdir()
     (tmp_path / f"colorizationnet-{dead_owner}-abc").mkdir()
@@ -208,6 +213,16 @@ def test_a_name_that_is_taken_meanwhile_is_kept(tmp_path, monkeypatch, links):
         (tmp_path / "b.png").write_bytes(b"mine")
     found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert found == {"a.png": b"first", "b.png": b"mine"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_part_that_is_gone_leaves_no_empty_result(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(FileNotFoundError), AtomicOutput(tmp_path / "a.png") as part:
+        part.write_bytes(b"first")
+        part.unlink()
+    assert not list(tmp_path.iterdir())
 
 
 @needs_posix

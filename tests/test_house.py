@@ -20,7 +20,7 @@ SMALL = {
 }  # files of the root that know no room
 MAY_IMPORT = {
     "nodes": {"pipeline", "host"},
-    "headless": {"pipeline", "nodes", "host", "video"},  # the stand-in saves clips as a host does
+    "headless": {"pipeline", "nodes", "host", "video"},  # of clips: stand-in, cluster
     "pipeline": {"model", "video"},
     "host": {"headless"},  # the stand-in, when there is no ComfyUI
     "model": set(),
@@ -156,3 +156,14 @@ def test_ci_runs_the_readmes_own_command():
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
     start = commands.index("python3 -m venv .venv")
     assert " && ".join(commands[start : start + 3]) in (ROOT / "README.md").read_text()
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_files_that_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_.]+/[\w./]+\.(?:py|md|json))`", text))
+    named |= {str(page.parent / link) for link in re.findall(r"\]\((?!http)([^)#]+)\)", text)}
+    assert not [name for name in named - {"nodes/my_node.py"} if not (ROOT / name).exists()]

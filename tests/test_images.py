@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from colorizationnet.model import ColorizationNet
+from colorizationnet.model import ColorizationNet, limited_threads
 from colorizationnet.model.clean import clean
 from colorizationnet.model.color import merge, rgb_to_chroma, rgb_to_luma
 from colorizationnet.model.colorizationnet.restraint import restrain
@@ -229,7 +229,7 @@ def test_progress_counts_every_image_and_shows_it(vivid):
     )
     assert [(done, total) for done, total, _ in heard] == [(n, 5) for n in range(1, 6)]
     previews = [preview for _, _, preview in heard]
-    assert all(torch.equal(*pair) for pair in zip(previews, result, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(previews, result.clamp(0, 1), strict=True))
 
 
 @pytest.mark.parametrize("calls", [0, 3])
@@ -253,6 +253,29 @@ def test_a_check_can_end_the_work_also_within_a_long_picture(vivid, calls):
             on_progress=lambda *heard: done.append(heard),
         )
     assert not done
+
+
+def test_a_check_is_heard_before_and_after_the_network(vivid):
+    class Network:
+        """A network that does not listen, and notes how often others have."""
+
+        def chroma_model(self, options, device):
+            model = vivid.chroma_model(options, device)
+            chroma = model.chroma
+
+            def deaf(luma, check=None):
+                before.append(len(heard))
+                return chroma(luma)
+
+            model.chroma = deaf
+            return model
+
+    heard, before = [], []
+    images = torch.rand(1, 1200, 1200, 3)
+    options = ColorOptions(render_size=16)
+    with limited_threads(1):  # else many pieces may be done between two calls
+        colorize_images(Network(), images, options, check=lambda: heard.append(None))
+    assert before[0] > 2 and len(heard) - before[0] > 3
 
 
 @pytest.mark.parametrize("channels", [1, 4])

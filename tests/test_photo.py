@@ -6,7 +6,7 @@ import torch
 from colorizationnet.headless.standin.core_nodes import LoadImage
 from colorizationnet.headless.standin.host import StandInHost
 from colorizationnet.host import use
-from colorizationnet.model import resize, rgb_to_chroma
+from colorizationnet.model import limited_threads, resize, rgb_to_chroma
 from colorizationnet.pipeline.photo import (
     PhotoError,
     colorize_bands,
@@ -88,6 +88,40 @@ def test_progress_counts_rows_and_may_end_the_work(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         colorize(tmp_path / "a.png", tmp_path / "c.png", on_progress=stop)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_check_is_heard_in_every_part_of_the_work(tmp_path):
+    class Cancelled(Exception):
+        pass
+
+    class Watched(Tint):
+        """Notes how often the check was heard until the model is asked, and does not ask itself."""
+
+        def chroma(self, luma, check=None):
+            before.append(len(heard))
+            return super().chroma(luma)
+
+    scene((600, 8000)).save(tmp_path / "a.png")
+    heard, before, most = [], [], []
+
+    def check():
+        if most and len(heard) == most[0]:
+            raise Cancelled
+        heard.append(None)
+
+    def run(name):
+        watched = colorize_bands(Watched(), check=check)
+        with limited_threads(1):  # else many pieces may be done between two calls
+            paint_photo(tmp_path / "a.png", tmp_path / name, watched, check=check)
+
+    run("b.png")
+    assert before[0] > 2 and len(heard) - before[0] > 2
+    for count in (0, before[0] - 1, before[0] + 1):
+        heard.clear()
+        most[:] = [count]
+        with pytest.raises(Cancelled):
+            run("c.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 

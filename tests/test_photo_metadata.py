@@ -5,7 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-from colorizationnet.pipeline.photo import colorize_bands, paint_photo
+from colorizationnet.pipeline.photo import colorize_bands, paint_photo, read_photo
+from colorizationnet.pipeline.photo.tiff import Directory
+from colorizationnet.pipeline.photo.tiff_writer import TiffWriter
 from photo_files import Tint, luma, ramp, read_plain_tiff, scene, write_tiff
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 from test_photo_tones import chunks_of
@@ -175,6 +177,50 @@ def test_a_tiff_is_packed_as_its_source(tmp_path, compression, after, dtype):
     assert np.abs(seen - pixels / (np.iinfo(dtype).max // 255)).max() < (9 if after == 7 else 1)
 
 
+def test_what_a_tiff_cannot_hold_goes_into_a_bigtiff(tmp_path, monkeypatch, caplog):
+    pages = [scene(), scene((50, 80)), scene((64, 64)).rotate(30)]
+    pages[0].save(
+        tmp_path / "a.tif", save_all=True, append_images=pages[1:], exif=exif().tobytes(),
+        dpi=(600, 600),
+    )  # fmt: skip
+    colorize(tmp_path / "a.tif", tmp_path / "classic.tif")
+    size = (tmp_path / "classic.tif").stat().st_size
+    monkeypatch.setattr("colorizationnet.pipeline.photo.tiff_writer._MOST_OF_CLASSIC", size - 1)
+    colorize(tmp_path / "a.tif", tmp_path / "big.tif")
+    assert "big.tif: it has more than 4 GB, so it is a BigTIFF" in caplog.text
+    for name, version in ("classic.tif", 42), ("big.tif", 43):
+        assert (tmp_path / name).read_bytes()[2] == version
+        check_words(tmp_path / name)
+        read = [page.raster.rows(slice(None)) * 255 for page in read_photo(tmp_path / name).pages()]
+        with Image.open(tmp_path / name) as file:
+            assert file.n_frames == 3 and file.info["dpi"] == (600, 600)
+            for number, page in enumerate(pages):
+                file.seek(number)
+                assert np.abs(np.asarray(file) - read[number]).max() < 0.01
+                assert np.abs(luma(read[number]) - np.asarray(page)).max() < 0.6
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_strips_beyond_4_gb_are_found(tmp_path, order):
+    levels = np.random.default_rng(1).integers(0, 256, (2, 40, 64, 3), np.uint8)
+    with (tmp_path / "a.tif").open("wb") as file:
+        writer = TiffWriter(file, order)
+        for start, page in zip((100, 1 << 32), levels, strict=True):
+            file.seek(start)  # over a hole, which takes no room on the disk
+            writer.begin((40, 64), 3, 8, {}, Directory(order))
+            writer.put(writer.pack(page))
+            writer.end_page()
+        writer.close()
+    assert (tmp_path / "a.tif").stat().st_size > 1 << 32
+    for page, expected in zip(read_photo(tmp_path / "a.tif").pages(), levels, strict=True):
+        assert np.array_equal(page.raster.levels, expected)
+    if order == "<":  # Pillow knows no other BigTIFF
+        with Image.open(tmp_path / "a.tif") as file:
+            for number, expected in enumerate(levels):
+                file.seek(number)
+                assert np.array_equal(np.asarray(file), expected)
+
+
 def test_the_quality_and_subsampling_of_a_jpeg_stay(tmp_path):
     tint = Image.merge("RGB", [scene(), scene().point(lambda v: v // 2), scene()])
     for quality, subsampling, image in ((40, 2, tint), (85, 0, tint), (60, 0, scene())):
@@ -214,6 +260,24 @@ def test_a_png_keeps_its_text_resolution_and_time(tmp_path):
     chunks = chunks_of(tmp_path / "b.png")
     assert chunks[b"tIME"] == struct.pack(">H5B", 2001, 1, 1, 10, 0, 0)
     assert chunks[b"prVt"] == b"private"
+
+
+def chunk(name, data):
+    return struct.pack(">I4s", len(data), name) + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("name", [b"iDOT", b"caBX", b"sBIT", b"cLLI", b"mkBF", b"dSIG", b"prVW"])
+def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
+    scene().save(tmp_path / "a.png", dpi=(300, 300))
+    data, at = (tmp_path / "a.png").read_bytes(), 8 + 12 + 13
+    light = chunk(b"mDCV", bytes(range(24)))
+    beside = chunk(name, b"\x08") + light + chunk(b"oFFs", bytes(9))
+    (tmp_path / "a.png").write_bytes(data[:at] + beside + data[at:])
+    colorize(tmp_path / "a.png", tmp_path / "b.png")
+    chunks = chunks_of(tmp_path / "b.png")
+    assert name not in chunks
+    assert chunks[b"mDCV"] == bytes(range(24)) and chunks[b"oFFs"] == bytes(9)
+    assert b"pHYs" in chunks
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif", ".jpg"])

@@ -9,7 +9,7 @@ from colorizationnet.pipeline.reference_names import (
 )
 from colorizationnet.video import probe
 from PIL import Image
-from video_clips import make_clip
+from video_clips import ffmpeg, make_clip
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,20 @@ def test_pictures_are_found_by_number_and_time_in_the_order_of_their_frames(tmp_
         (5, "00-00-00.200.png"),
         (21, "ref_21.png"),
     ]
+
+
+def test_times_of_a_clip_that_starts_late_count_from_its_sound(tmp_path):
+    """As Shot Keyframes names them."""
+    plain = make_clip(tmp_path / "plain.mkv", frames=30, sound="sin(2000*t)")
+    path = tmp_path / "late.mkv"
+    late = ("-itsoffset", "2", "-i", plain, "-i", plain, "-map", "0:v", "-map", "1:a")
+    ffmpeg(*late, "-c", "copy", path)
+    clip = probe(path)
+    folder = folder_of(tmp_path / "colour", "at 0m02.000s.png", "at 0m03.000s.png")
+    assert [frame for frame, _ in find_references(folder, clip)] == [0, 25]
+    Image.new("RGB", (8, 6)).save(folder / "at 0m03.300s.png")
+    with pytest.raises(ValueError, match=r"0m03\.300s\.png is beyond the end"):
+        find_references(folder, clip)
 
 
 @pytest.mark.parametrize(

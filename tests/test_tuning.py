@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import operator
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,8 @@ def constants(path: Path) -> dict[str, object]:
 
 
 def value(text: str) -> object:
+    if text.startswith("("):
+        return tuple(value(part) for part in text[1:-1].split(","))
     return float(Fraction(text)) if "/" in text else ast.literal_eval(text)
 
 
@@ -52,3 +55,10 @@ def value(text: str) -> object:
 def test_every_constant_stands_in_its_table_with_its_value(path):
     table = rows().get(path.relative_to(ROOT).as_posix(), {})
     assert {name: value(text) for name, text in table.items()} == constants(path)
+
+
+@pytest.mark.parametrize("name", sorted(rows()))
+def test_the_tables_have_the_codes_values(name):
+    module = importlib.import_module(f"colorizationnet.{name[:-3].replace('/', '.')}")
+    for constant, text in rows()[name].items():
+        assert operator.attrgetter(constant)(module) == value(text), constant

@@ -644,3 +644,19 @@ def test_empty_packets_are_no_frames(tmp_path, caplog):
     assert clip.frame_count < 50
     assert recolor(clip, tmp_path / "out.mkv", grey) == clip.frame_count
     assert "damaged" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have a size of their own elsewhere")
+def test_a_user_who_may_have_no_more_large_pipes_is_served(clip, out, monkeypatch):
+    """Linux lets a user have 64 MiB of pipes, which many workers at once use up."""
+    import fcntl
+
+    plain = fcntl.fcntl
+
+    def refuse(fd, command, *arguments):
+        if command == fcntl.F_SETPIPE_SZ:
+            raise PermissionError(1, "Operation not permitted")
+        return plain(fd, command, *arguments)
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    assert recolor(clip, out / "out.mkv", grey) == 30

@@ -201,7 +201,7 @@ def _random_crop(
 
 
 def _view(planes: Tensor, crop: _CropSpec, unit: int, size: tuple[int, int]) -> Tensor:
-    """What ``look`` shows of ``planes``, which have ``unit`` pixels a step of its grid."""
+    """What ``crop`` shows of ``planes``, which have ``unit`` pixels a step of its grid."""
     rows, columns = (slice(unit * start, unit * end) for start, end in crop[:2])
     part = planes[None, :, rows, columns].float()
     if crop.mirrored:

@@ -64,9 +64,10 @@ class Stream:
 class Clip:
     """A video file's facts. Times count from the container's start.
 
-    Sizes are as shown, rotation applied. ``frame_count`` is counted (packets of the stream), and
-    ``missing_frames`` estimates what a truncated file has lost against its own header;
-    ``corrupt_packets`` (of all streams) are those whose container says that parts are lost.
+    Sizes are as shown, rotation applied. ``frame_count`` is counted (packets of the stream, from
+    the first picture that can be decoded), and ``missing_frames`` estimates what a truncated file
+    has lost against its own header; ``corrupt_packets`` (of all streams) are those whose container
+    says that parts are lost.
     ``fps`` is the exact constant rate, or the average when ``times`` is given: the frames' own
     times, in order, in units of ``time_base`` (None: frame i is at ``start + i / fps`` exactly).
     ``timed`` says that each packet bears its time, which raw streams and old AVI files lack;

@@ -52,7 +52,7 @@ class Decoder:
             *("-f", "rawvideo", "-pix_fmt", pix_fmt),
             *("-thread_queue_size", "1", "pipe:1"),  # raw pictures are large, the pipe holds some
         ]
-        self._start_frame = start_frame
+        self.start_frame = start_frame
         self._to_end = frame_count is None
         self._stamp = self._stamp_of_file()
         # On the file's own clock, in the stream's time base.
@@ -81,8 +81,8 @@ class Decoder:
             # ffmpeg's own cut counts from another zero in MPEG-TS.
             first_pts = self._origin + int(self._seek_time() / self.clip.time_base)
             filters.insert(1, f"select='gte(pts,{first_pts})'")
-        elif self._start_frame:
-            filters.insert(0, f"select='gte(n,{self._start_frame})'")
+        elif self.start_frame:
+            filters.insert(0, f"select='gte(n,{self.start_frame})'")
         # ffmpeg's own VP8 and VP9 decoders drop the alpha plane.
         vpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self.clip.codec)
         options = [
@@ -93,10 +93,10 @@ class Decoder:
         self._start([*clock, *input_file(self.clip.path, options)], filters, first_pts)
 
     def _open_pictures(self) -> None:
-        self._origin = -self._start_frame
+        self._origin = -self.start_frame
         self._start(["-copyts", *input_pictures()], [SHOW, *self._filters], stdin=True)
         with suppress(BrokenPipeError):  # it then says why
-            self.process.write(picture_script(self.clip.pictures[self._start_frame :]))
+            self.process.write(picture_script(self.clip.pictures[self.start_frame :]))
         self.process.close_stdin()
 
     def _start(
@@ -128,7 +128,7 @@ class Decoder:
 
     def _seek_time(self) -> Fraction:
         """Between the first frame and the one before it, as far from both as can be."""
-        return (self.clip.time_of(self._start_frame - 1) + self.clip.time_of(self._start_frame)) / 2
+        return (self.clip.time_of(self.start_frame - 1) + self.clip.time_of(self.start_frame)) / 2
 
     def _has_arrived(self) -> bool:
         """Whether the first frame is the wanted one, decoded from a key frame at or before it."""
@@ -138,8 +138,8 @@ class Decoder:
             return False
         if not landed.is_key or landed.pts is None:
             return False
-        off = self._pending[0] * self.clip.time_base - self.clip.time_of(self._start_frame)
-        return abs(off) < self.clip.time_of(self._start_frame) - self._seek_time()
+        off = self._pending[0] * self.clip.time_base - self.clip.time_of(self.start_frame)
+        return abs(off) < self.clip.time_of(self.start_frame) - self._seek_time()
 
     def _on_line(self, line: str) -> None:
         if frame := parse_frame(line):
@@ -205,7 +205,7 @@ class Decoder:
             log.warning("%s changed while it was read: the result may be damaged", path)
         if missing:
             log.warning("%s is damaged or cut off: %d frames are missing", path, missing)
-        elif errors and not self._start_frame:  # a seek may land amid what cannot be decoded
+        elif errors and not self.start_frame:  # a seek may land amid what cannot be decoded
             count = f"{len(errors)} errors" if len(errors) < MAX_ERRORS else "many errors"
             log.warning(
                 "%s is damaged: ffmpeg met %s, pictures may be wrong (%s)", path, count, errors[0]

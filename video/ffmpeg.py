@@ -14,6 +14,9 @@ from typing import cast
 
 import imageio_ffmpeg
 
+if sys.platform == "linux":
+    import fcntl
+
 # What the tests have run with. The parsers read text that ffmpeg is free to word anew.
 TESTED_VERSIONS = ("9.0",)
 
@@ -91,6 +94,13 @@ def versions() -> str:
     )
 
 
+def _enlarge(pipe: io.FileIO | None) -> None:
+    """Let ``pipe`` hold `PIPE_BYTES`, where the system can and the user has not many such."""
+    if pipe and sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
 class FFmpeg:
     """A running ffmpeg with unbuffered pipes, whose log is read by a thread of its own.
 
@@ -122,13 +132,14 @@ class FFmpeg:
             stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             bufsize=0,
-            pipesize=PIPE_BYTES,
             creationflags=NO_WINDOW,
         )
         # With ``bufsize`` 0 the pipes are raw files; those that were not asked for are None.
         self._stdin = cast(io.FileIO, self._process.stdin)
         self._stdout = cast(io.FileIO, self._process.stdout)
         self._stderr = cast(io.FileIO, self._process.stderr)
+        for pipe in (self._stdin, self._stdout):
+            _enlarge(pipe)
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
         self._log_reader.start()
 

@@ -95,6 +95,7 @@ class FfmpegLog:
         self.jumps = 0  # how often times begin anew in the midst of the file
         self.rate: Fraction | None = None  # nominal frames a second
         self.frame: ShownFrame | None = None  # the first one
+        self.earliest: int | None = None  # time of a frame
         self.color: ColorTags | None = None  # of the first frame
         self.flagged: Counter[str] = Counter()  # frames by ``ShownFrame.field``
         self.fields: FieldCounts | None = None  # of the frames' looks
@@ -122,6 +123,8 @@ class FfmpegLog:
                 self.rate = Fraction(int(rate[3]), int(rate[4]))
         elif frame := parse_frame(line):
             self.frame = self.frame or frame
+            if frame.pts is not None and (self.earliest is None or frame.pts < self.earliest):
+                self.earliest = frame.pts
             self.flagged[frame.field] += 1
         elif color := _COLOR.search(line):
             if self.color is None and self.frame:

@@ -135,6 +135,8 @@ class Format:
     aspect: bool = True  # whether files say how wide a pixel is
     filters: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    # What the encoder takes instead of each pixel format, with the same samples in another order.
+    repacked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -201,10 +203,18 @@ class Format:
             return name.replace("420", "444")
         return name
 
+    def repacking(self, pix_fmt: str) -> list[str]:
+        """Filters that bring pictures of ``pix_fmt`` to what the encoder takes."""
+        return ["scale", f"format={self.repacked[pix_fmt]}"] if pix_fmt in self.repacked else []
+
     def encoder_options(
-        self, quality: float | None, suffix: str, field_order: str | None = None
+        self,
+        quality: float | None,
+        suffix: str,
+        field_order: str | None = None,
+        pix_fmt: str = "",
     ) -> list[str]:
-        """ffmpeg's output options for the encoder."""
+        """ffmpeg's output options for the encoder, of pictures of ``pix_fmt``."""
         options = ["-c:v:0", self.encoder, *self.options]
         if field_order:
             options += self.fields[field_order]
@@ -216,6 +226,9 @@ class Format:
                     f"{self.quality.high}, not {value}."
                 )
             options += [self.quality.option, f"{value:g}"]
+        if pix_fmt in self.repacked:
+            # Without the plus ffmpeg would choose another where the encoder does not have it.
+            options += ["-pix_fmt:v:0", f"+{self.repacked[pix_fmt]}"]
         if suffix in self.tags:
             options += ["-tag:v:0", self.tags[suffix]]
         return options

@@ -59,6 +59,15 @@ class Packets:
         if self.media_type == "subtitle":
             self.ends.append(pts + duration)
 
+    def drop_before(self, pts: int) -> int:
+        """Forget the pictures before ``pts``; how many are lost with a key frame that is broken."""
+        count, keys = len(self.times), len(self.keys)
+        self.times, self.keys = (
+            array("q", (time for time in times if time == NO_TIME or time >= pts))
+            for times in (self.times, self.keys)
+        )
+        return count - len(self.times) if len(self.keys) < keys else 0
+
 
 def read_packets(lines: Iterable[bytes], check: Callable[[], None] | None) -> dict[int, Packets]:
     """The streams in ``lines`` by their number; ``check`` is called for each line."""

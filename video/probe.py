@@ -163,6 +163,12 @@ def _describe(path: Path, found: _Findings) -> Clip:
     if corrupt <= printed.jumps * len(packets):  # where two files were joined, nothing is lost
         corrupt = 0
     damaged = not printed.jumps and bool(found.damaged or corrupt)
+    lost = 0
+    # What was cut amid a group of pictures begins with some that need others before them. Where
+    # times begin anew, or the decoder makes up its own, they cannot be told from the rest.
+    earliest = printed.earliest
+    if not printed.jumps and earliest is not None and earliest in video.times:
+        lost = video.drop_before(earliest)
     timing = _timing(path, video, frame, printed)
     color = _color(path, frame, printed)
     field_order, interlaced = _fields(path, printed)
@@ -174,7 +180,7 @@ def _describe(path: Path, found: _Findings) -> Clip:
         fps=timing.fps,
         variable_rate=timing.variable_rate,
         frame_count=len(video.times),
-        missing_frames=_missing_frames(path, carried, video, timing, printed, damaged),
+        missing_frames=lost + _missing_frames(path, carried, video, timing, printed, damaged),
         corrupt_packets=corrupt,
         start=timing.start,
         duration=float(timing.duration),

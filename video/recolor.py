@@ -18,6 +18,7 @@ from .decoder import SCALER, Decoder
 from .encoder import PIPE, Encoder, color_tags, pixel_aspect
 from .ffmpeg import VideoError
 from .formats import Format, find_format, ratio
+from .hardware import format_of, with_encoder
 from .matroska import header
 from .mp4_times import parse_time
 from .planes import MATRICES, PlaneFormat
@@ -100,12 +101,14 @@ def check_recolor(clip: Clip, path: Path, encode: EncodeOptions) -> EncodeOption
     asked, encode = encode, as_encoded(clip, encode)
     if encode.format != asked.format:
         log.warning("%s is HDR: it becomes HEVC, of which players show 10 bits", clip.path)
-    entry = find_format(encode.format)
+    entry = format_of(encode)
     entry.container(path)  # a wrong suffix is said first
     fields = _coded_fields(clip, entry)
-    _log_caveats(clip, plane_format_for(clip, path, encode), path, fields)
+    plane_format = plane_format_for(clip, path, encode)
+    _log_caveats(clip, plane_format, path, fields)
     entry.encoder_options(encode.quality, path.suffix.lower(), fields)
-    return encode
+    height, width = plane_format.luma_size
+    return with_encoder(encode, plane_format.pix_fmt, width, height, interlaced=fields is not None)
 
 
 def as_encoded(clip: Clip, encode: EncodeOptions) -> EncodeOptions:
@@ -284,14 +287,15 @@ def picture_options(
     tick: Fraction,
 ) -> list[str]:
     """Output options that encode the raw pictures of input 0, with times in units of ``tick``."""
-    entry = find_format(encode.format)
+    entry, suffix = format_of(encode), path.suffix.lower()
     fields = _coded_fields(clip, entry)
+    tags = _tagging_filters(clip, plane_format, fields)
     return [
         *("-map", "0:v", "-fps_mode:v:0", "passthrough", "-enc_time_base:v:0", ratio(tick)),
-        *("-filter:v:0", _tagging_filters(clip, plane_format, fields)),
+        *("-filter:v:0", ",".join([*entry.repacking(plane_format.pix_fmt), tags])),
         # FFV1 looks only here for the range.
         *("-color_range:v:0", "pc" if plane_format.full_range else "tv"),
-        *entry.encoder_options(encode.quality, path.suffix.lower(), fields),
+        *entry.encoder_options(encode.quality, suffix, fields, plane_format.pix_fmt),
         *(() if entry.durations else _last_duration(clip, frames, tick)),
     ]
 

@@ -72,7 +72,7 @@ class Transcoder:
         self._batch_size = max(1, min(batch_size, BATCH_BYTES // frame_bytes))
         self._blend, self._with_chroma = blend, with_chroma
         self._check = check
-        self._timestamps = _Timestamps(decoder.clip)
+        self._timestamps = _Timestamps(decoder.clip, decoder.start_frame)
         self._spare: list[np.ndarray] = []
         self._with_colour: deque[_Batch] = deque()
         self._encoding: Future[np.ndarray] | None = None  # gives its buffer back
@@ -191,27 +191,35 @@ class Transcoder:
 
 
 class _Timestamps:
-    """Times of frames in seconds from the first one, exact for a constant rate."""
+    """Times of frames in seconds from when ``first_frame`` is shown, exact for a constant rate.
 
-    def __init__(self, clip: Clip) -> None:
+    Where the clip's own times do not tell that, they count from the first frame that is decoded.
+    """
+
+    def __init__(self, clip: Clip, first_frame: int) -> None:
         self._clip = clip
-        self._origin: Fraction | None = None
-        self._last = Fraction(-1)
+        self._origin = clip.time_of(first_frame)
+        self._is_known = clip.timed and not clip.jumps
+        self._last: Fraction | None = None
 
     def read(self, pts: int | None, duration: int) -> tuple[Fraction, Fraction]:
         """The time and duration of the next frame, from those that the decoder gives it."""
         clip = self._clip
         if clip.times is None:
             tick = length = 1 / clip.fps
-            time = self._last + tick
-            if pts is not None:
-                time = round((pts * clip.time_base - clip.start) * clip.fps) * tick
         else:
             tick = clip.time_base
-            time = self._last + tick if pts is None else pts * tick
             length = duration * tick or 1 / clip.fps
-        if self._origin is None:
-            self._origin = time
         # Two frames of a damaged clip may bear one time.
-        self._last = max(time - self._origin, self._last + tick)
+        time = earliest = Fraction(0) if self._last is None else self._last + tick
+        if pts is not None:
+            shown = pts * clip.time_base
+            if clip.times is None:
+                shown = clip.start + round((shown - clip.start) * clip.fps) * tick
+            if self._last is None:
+                is_rounded = abs(shown - self._origin) <= 2 * clip.time_base
+                if is_rounded or not self._is_known:
+                    self._origin = shown
+            time = shown - self._origin
+        self._last = max(time, earliest)
         return self._last, length

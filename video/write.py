@@ -16,6 +16,7 @@ from .decoder import SCALER
 from .encoder import MAX_ASPECT_TERM, Encoder, color_tags, pixel_aspect
 from .ffmpeg import VideoError
 from .formats import Container, Format, exact_rate, find_format, ratio
+from .hardware import format_of, with_encoder
 from .matroska import block_header, header
 from .read import RGB
 
@@ -57,11 +58,14 @@ class FrameWriter:
         sample_aspect_ratio: Fraction | int = 1,
         check: Callable[[], None] | None = None,
     ) -> None:
-        entry = find_format(encode.format)
         self._path = Path(path)
-        container = entry.container(self._path)
+        container = find_format(encode.format).container(self._path)
         depth = encode.bit_depth or 8
-        filters = _picture_filters(entry, depth, alpha, width, height, sample_aspect_ratio)
+        pix_fmt = find_format(encode.format).pix_fmt(depth, alpha, width, height)
+        encode = with_encoder(encode, pix_fmt, width, height)
+        entry = format_of(encode)
+        matrix = matrix_for_size(width, height)
+        filters = _picture_filters(entry, pix_fmt, depth, alpha, matrix, sample_aspect_ratio)
         self.frame_count = 0
         self._frame_shape = (height, width, 4 if alpha else 3)
         self._dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
@@ -86,7 +90,7 @@ class FrameWriter:
                 *("-enc_time_base:v", ratio(1 / self._fps)),
                 *sound_options,
                 *("-vf", filters),
-                *entry.encoder_options(encode.quality, self._path.suffix.lower()),
+                *entry.encoder_options(encode.quality, self._path.suffix.lower(), pix_fmt=pix_fmt),
             ],
             check=check,
         )
@@ -129,10 +133,10 @@ class FrameWriter:
 
 def _picture_filters(
     entry: Format,
+    pix_fmt: str,
     bit_depth: int,
     alpha: bool,
-    width: int,
-    height: int,
+    matrix: str,
     sample_aspect_ratio: Fraction | int,
 ) -> str:
     """Filters from full-range RGB to what the encoder takes."""
@@ -142,13 +146,12 @@ def _picture_filters(
             f"sample_aspect_ratio is {aspect}; choose a ratio from 1/{MAX_ASPECT_TERM} to "
             f"{MAX_ASPECT_TERM}."
         )
-    pix_fmt = entry.pix_fmt(bit_depth, alpha, width, height)
     if entry.rgb:
         filters = [entry.filters or f"format={pix_fmt}"]
     else:
-        matrix = matrix_for_size(width, height)
         tags = color_tags(matrix, "tv")
-        filters = [*_from_rgb(matrix, bit_depth, alpha), f"format={pix_fmt}", tags]
+        filters = [*_from_rgb(matrix, bit_depth, alpha), f"format={pix_fmt}"]
+        filters += [*entry.repacking(pix_fmt), tags]
     if aspect != 1:
         filters.append(pixel_aspect(aspect))
         if not entry.aspect:

@@ -36,8 +36,7 @@ def connected(address: str) -> Iterator[Any]:
         import ray
     except ImportError:
         raise ValueError(
-            "--ray needs Ray, which is not installed here; install it (pip install "
-            "'colorizationnet[cluster]')."
+            "--ray needs Ray, which is not installed here; install it (pip install ray)."
         ) from None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:

@@ -29,8 +29,9 @@ from ...model import (
 from ...options import ColorOptions
 from .errors import PhotoError
 from .formats import ALPHA_FORMATS, SUFFIX_FORMATS, TIFF
+from .page import Page
 from .raster import Raster
-from .read import Page, read_photo
+from .read import read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
 _TOGETHER = 8  # bands in work at a time
@@ -120,6 +121,7 @@ def colorize_photo(
         skip_color=skip_color,
         record=record,
         on_progress=on_progress,
+        check=check,
     )
 
 
@@ -141,7 +143,8 @@ def colorize_bands(
         if strength == 0:
             return lambda rows, own: own.expand(-1, -1, 3)
         height, width = model.input_size(bands.height, bands.width)
-        chroma = model.chroma(small_luma_of(bands, (height, width), model.device)[None], check)
+        luma = small_luma_of(bands, (height, width), model.device, check)
+        chroma = model.chroma(luma[None], check)
         narrow = resize_rows(chroma[0], bands.height)
 
         @torch.no_grad()
@@ -161,7 +164,9 @@ def colorize_bands(
     return colorize
 
 
-def small_luma_of(bands: Bands, size: tuple[int, int], device: torch.device | str) -> Tensor:
+def small_luma_of(
+    bands: Bands, size: tuple[int, int], device: torch.device | str, check: Check | None = None
+) -> Tensor:
     """The luma ``(1, h, w)`` at ``size`` of a picture whose columns are shrunk band by band."""
     slices = list(bands.slices())
     narrow = torch.empty(1, bands.height, size[1], device=device)
@@ -170,10 +175,11 @@ def small_luma_of(bands: Bands, size: tuple[int, int], device: torch.device | st
         luma = interleaved_luma(bands.read(rows).to(device))[None]
         narrow[:, rows] = resize_columns(luma, size[1])
 
-    parallel_map(shrink, slices)
+    parallel_map(shrink, slices, check)
     return resize_rows(narrow, size[0]).clamp_(0, 1)
 
 
+@in_pieces()
 def paint_photo(
     source: Path,
     target: Path,
@@ -184,6 +190,7 @@ def paint_photo(
     skip_color: bool = False,
     record: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
+    check: Check | None = None,
 ) -> PhotoResult:
     """`colorize_photo`, by whatever turns the bands of a picture into coloured ones."""
     source, target = Path(source), Path(target)
@@ -208,11 +215,13 @@ def paint_photo(
     with PhotoOutput(target, overwrite=overwrite, record=record) as output:
         total, done = photo.height * photo.page_count, 0
         for index, page in enumerate(photo.pages()):
+            if check:
+                check()
             if index:
                 notes += page.notes
             bits = result_bits(format, page.bits, bit_depth)
             on_white = page.raster.alpha is not None and format not in ALPHA_FORMATS
-            for rows in _paint_page(page, output, colorize, bits):
+            for rows in _paint_page(page, output, colorize, bits, check):
                 done += rows
                 if on_progress:
                     on_progress(min(done, total), total)
@@ -220,7 +229,9 @@ def paint_photo(
     return PhotoResult(target, photo.page_count, photo.has_color, photo.is_bilevel, notes)
 
 
-def _paint_page(page: Page, output: PhotoOutput, colorize: Colorize, bits: int) -> Iterable[int]:
+def _paint_page(
+    page: Page, output: PhotoOutput, colorize: Colorize, bits: int, check: Check | None
+) -> Iterable[int]:
     """Paint one page into ``output``; yields the rows that are newly written."""
     raster, with_alpha = page.raster, page.raster.alpha is not None
     with_alpha = with_alpha and output.format in ALPHA_FORMATS
@@ -239,7 +250,7 @@ def _paint_page(page: Page, output: PhotoOutput, colorize: Colorize, bits: int) 
             ]
             packed[rows.start] = output.pack(np.concatenate(levels))
 
-        parallel_map(work, group)
+        parallel_map(work, group, check)
         for rows in group:
             output.put(packed.pop(rows.start))
             yield rows.stop - rows.start

@@ -66,6 +66,14 @@ class Metadata:
         return [name for name, value in there.items() if value]
 
 
+def orientation_of(block: bytes) -> int:
+    """The orientation of an EXIF block; 1, upright, where it says none or is damaged."""
+    try:
+        return read_directories(io.BytesIO(block))[0].number(274, 1)
+    except PhotoError:
+        return 1
+
+
 def upright_exif(block: bytes, swapped: bool) -> bytes | None:
     """An EXIF block with orientation 1, without its thumbnail; None when it is damaged.
 

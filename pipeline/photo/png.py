@@ -11,14 +11,14 @@ import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
-# Chunks that belong to the pixels as they were stored, or to an animation.
-_OF_THE_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT",
-                  b"acTL", b"fcTL", b"fdAT"}  # fmt: skip
+# Of the chunks that hang on the pixels (with a capital at their ends, 5.4 there), those that are
+# still true of the same picture in colour. A tIME tells when it was scanned, as TIFF's DateTime.
+_STILL_TRUE = {b"cHRM", b"cICP", b"gAMA", b"iCCP", b"mDCV", b"sRGB", b"tIME"}
 _MOST_BYTES = 1 << 26
 
 
 def read_chunks(path: Path) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """The header ``IHDR`` and the chunks about the picture, in their order, as far as they go."""
+    """The header ``IHDR``, and in their order the chunks that are true of other pixels as well."""
     header, chunks = b"", []
     with path.open("rb") as file:
         file.seek(8)
@@ -27,13 +27,18 @@ def read_chunks(path: Path) -> tuple[bytes, list[tuple[bytes, bytes]]]:
             if name == b"IHDR":
                 header = file.read(min(size, 13))
                 file.seek(size - len(header) + 4, 1)
-            elif name in _OF_THE_PIXELS or size > _MOST_BYTES:
+            elif not _outlives_pixels(name) or size > _MOST_BYTES:
                 file.seek(size + 4, 1)
             else:
                 data, check = file.read(size), file.read(4)
                 if len(check) == 4 and struct.unpack(">I", check)[0] == zlib.crc32(name + data):
                     chunks.append((name, data))
     return header, chunks
+
+
+def _outlives_pixels(name: bytes) -> bool:
+    is_ancillary, is_safe_to_copy = name[:1].islower(), name[3:].islower()
+    return name in _STILL_TRUE or (is_ancillary and is_safe_to_copy)
 
 
 def xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ...model import parallel_map
+
 BAND_PIXELS = 1 << 20
 _TURNS = {
     1: lambda a: a,
@@ -120,10 +122,13 @@ def _patches(raster: Raster, count: int) -> np.ndarray:
     rows = [raster.height * i // down for i in range(down + 1)]
     columns = [raster.width * i // across for i in range(across)]
     sums = np.empty((down, across, 3))
-    for index, (top, end) in enumerate(zip(rows, rows[1:], strict=False)):
+
+    def work(index: int) -> None:
         total = np.zeros((raster.width, 3))
-        for start in range(top, end, 64):
-            band = raster.rows(slice(start, min(end, start + 64)))
+        for start in range(rows[index], rows[index + 1], 64):
+            band = raster.rows(slice(start, min(rows[index + 1], start + 64)))
             total += band.sum(0, dtype=np.float32)
-        sums[index] = np.add.reduceat(total, columns, axis=0) / (end - top)
+        sums[index] = np.add.reduceat(total, columns, axis=0) / (rows[index + 1] - rows[index])
+
+    parallel_map(work, range(down))
     return sums / np.diff([*columns, raster.width])[None, :, None]

@@ -1,4 +1,4 @@
-"""TIFF directories: read from files and EXIF blocks, and written (TIFF 6.0, BigTIFF to read).
+"""TIFF directories: read from files and EXIF blocks, and written (TIFF 6.0 and BigTIFF).
 
 Values stay the bytes they are in the file, so that what nothing here knows is kept to the letter.
 """
@@ -18,8 +18,9 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8",
             18: "u8"}  # fmt: skip
-SHORT, LONG, RATIONAL, UNDEFINED, BYTE, ASCII = 3, 4, 5, 7, 1, 2
+SHORT, LONG, RATIONAL, UNDEFINED, BYTE, ASCII, LONG8 = 3, 4, 5, 7, 1, 2, 16
 _POINTERS = {34665, 34853, 40965}  # EXIF, GPS, interoperability
+_PARTS = {False: ("H", "HHI", "I"), True: ("Q", "HHQ", "Q")}  # count, entry, pointer; BigTIFF's
 _MOST_DIRECTORIES, _MOST_BYTES = 4096, 1 << 28
 
 
@@ -103,7 +104,7 @@ def read_directories(file: BinaryIO) -> list[Directory]:
 def _read_directory(
     file: BinaryIO, at: int, order: str, big: bool, seen: set[int]
 ) -> tuple[Directory, int]:
-    counter, entry, pointer = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    counter, entry, pointer = _PARTS[big]
     file.seek(at)
     (count,) = _unpack(file, order + counter)
     entries = [
@@ -141,32 +142,37 @@ def _unpack(file: BinaryIO, format: str) -> tuple:
     return struct.unpack(format, file.read(struct.calcsize(format)))
 
 
-def pack_directory(directory: Directory, at: int, following: int = 0) -> bytes:
-    """A classic TIFF directory that stands at offset ``at``, with its values behind it."""
+def pack_directory(
+    directory: Directory, at: int, *, more: bool = False, big: bool = False
+) -> bytes:
+    """A directory that stands at offset ``at``, with its values behind it, an even number of bytes.
+
+    ``more``: whether another one comes directly behind; ``big``: whether it is a BigTIFF's.
+    """
     tags = sorted(
         (number, tag)
         for number, tag in directory.tags.items()
-        if tag.type < 16 and (number not in _POINTERS or tag.child is not None)
+        if (tag.type < LONG8 or big) and (number not in _POINTERS or tag.child is not None)
     )
-    order = directory.order
+    counter, entry, pointer = (directory.order + part for part in _PARTS[big])
+    room = struct.calcsize(pointer)
     entries, values = b"", b""
-    start = at + 2 + 12 * len(tags) + 4
+    start = at + struct.calcsize(counter) + (struct.calcsize(entry) + room) * len(tags) + room
     for number, tag in tags:
+        where = start + len(values)
         if tag.child is not None:
-            where = start + len(values)
-            values += pack_directory(tag.child, where)
-            entries += struct.pack(order + "HHII", number, LONG, 1, where)
+            values += pack_directory(tag.child, where, big=big)
+            entries += struct.pack(entry, number, LONG8 if big else LONG, 1)
+            entries += struct.pack(pointer, where)
         else:
-            if len(tag.data) <= 4:
-                field_bytes = tag.data.ljust(4, b"\0")
+            entries += struct.pack(entry, number, tag.type, tag.count)
+            if len(tag.data) <= room:
+                entries += tag.data.ljust(room, b"\0")
             else:
-                field_bytes = struct.pack(order + "I", start + len(values))
-                values += tag.data
-            entries += struct.pack(order + "HHI", number, tag.type, tag.count) + field_bytes
-        values += bytes(len(values) % 2)
-    return (
-        struct.pack(order + "H", len(tags)) + entries + struct.pack(order + "I", following) + values
-    )
+                entries += struct.pack(pointer, where)
+                values += tag.data + bytes(len(tag.data) % 2)
+    link = start + len(values) if more else 0
+    return struct.pack(counter, len(tags)) + entries + struct.pack(pointer, link) + values
 
 
 def pack_block(directory: Directory) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import struct
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,16 +35,14 @@ from .formats import (
     WEBP,
     result_suffix,
 )
+from .heif import save_heif
 from .metadata import Metadata, to_directory
 from .png import PngWriter
 from .raster import BAND_PIXELS
 from .read import Photo
 from .record import with_record
-from .tiff import LONG, SHORT, pack_directory
-from .tiff_pixels import DEFLATE, FAX, LZW, PILLOW_NAMES, RAW, RGB, packer
-from .tiff_pixels import JPEG as TIFF_JPEG
+from .tiff_writer import TiffWriter
 
-_JPEG_TABLES = 347
 _LOSSY_ALIKE = {"quality": 95, "subsampling": 0}
 _METADATA_FORMATS = {PNG, TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
 
@@ -86,6 +83,11 @@ class PhotoOutput:
         self._writer: Any = None
         self._pages: Any = None
         self._file: Any = None
+
+    @property
+    def is_big_tiff(self) -> bool:
+        """Whether what was written is a BigTIFF, as it is too large for another."""
+        return self._pages is not None and self._pages.is_big
 
     def __enter__(self) -> PhotoOutput:
         if self.format in (PNG, TIFF, PPM):
@@ -211,6 +213,8 @@ def tell(
     elif source > bits and source > 8 and wanted is None:
         notes.append(f"{source}-bit levels are written with {bits} bits; {output.format} has no "
                      "more here.")  # fmt: skip
+    if output.is_big_tiff:
+        notes.append("it has more than 4 GB, so it is a BigTIFF, which some programs do not read.")
     if on_white:
         notes.append(f"{output.format} holds no transparency; it is put on white.")
     if output.losses:
@@ -296,7 +300,7 @@ def _saver(
 
     def save(image: Image.Image) -> None:
         if format == HEIF:
-            _save_heif(image, part, metadata)
+            save_heif(image, part, metadata)
         else:
             try:
                 image.save(part, **options)
@@ -304,19 +308,6 @@ def _saver(
                 raise PhotoError(f"The photo cannot be written as {format}: {error}.") from error
 
     return save
-
-
-def _save_heif(image: Image.Image, part: Path, metadata: Metadata) -> None:
-    try:
-        import pillow_heif
-    except ImportError:
-        raise PhotoError(
-            "HEIC photos need pillow-heif (pip install pillow-heif); or name a .png or .jpg."
-        ) from None
-    heif = pillow_heif.from_pillow(image)
-    if metadata.icc:
-        heif.info["icc_profile"] = metadata.icc
-    heif.save(part, quality=90, chroma=444, exif=metadata.exif, xmp=metadata.xmp)
 
 
 class _PpmWriter:
@@ -332,94 +323,3 @@ class _PpmWriter:
 
     def close(self) -> None:
         pass
-
-
-class TiffWriter:
-    """Writes TIFF 6.0 with a strip for each band, and a directory behind each page's strips."""
-
-    def __init__(self, file: BinaryIO, order: str) -> None:
-        self._file, self._order = file, order
-        file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0))
-        self._link = 4  # where the next directory's offset belongs
-
-    def begin(
-        self, size: tuple[int, int], channels: int, bits: int, encoding: dict, directory: Any
-    ) -> None:
-        if directory.order != self._order:
-            raise PhotoError("Pages of both byte orders do not go into one TIFF.")
-        compression = encoding.get("compression", RAW) if isinstance(
-            encoding.get("compression", RAW), int
-        ) else RAW  # fmt: skip
-        if compression in (*FAX, 32946):
-            compression = DEFLATE
-        if compression == TIFF_JPEG and (bits > 8 or channels > 3):
-            compression = DEFLATE
-        if compression not in (RAW, DEFLATE, *PILLOW_NAMES):
-            compression = DEFLATE
-        self._compression = compression
-        self._predicted = compression in (LZW, DEFLATE, 50000, 34925)
-        self._libtiff: Any = packer(compression) if compression in PILLOW_NAMES else None
-        self._size, self._channels, self._bits = size, channels, bits
-        self._directory, self._tables = directory, None
-        self._rows: list[int] = []
-        self._offsets: list[int] = []
-        self._lengths: list[int] = []
-
-    def pack(self, levels: np.ndarray) -> tuple[bytes, int, Any]:
-        rows = len(levels)
-        if self._compression == TIFF_JPEG:
-            packed, directory = self._libtiff(levels)
-            return packed, rows, directory
-        if self._predicted:
-            levels = levels.copy()
-            levels[:, 1:] -= levels[:, :-1].copy()
-        stored = levels.astype(f"{self._order}u{self._bits // 8}").reshape(rows, -1).view(np.uint8)
-        if self._compression == RAW:
-            return stored.tobytes(), rows, None
-        if self._libtiff is None:
-            return zlib.compress(stored.tobytes(), 6), rows, None
-        return self._libtiff(stored)[0], rows, None
-
-    def put(self, packed: tuple[bytes, int, Any]) -> None:
-        data, rows, directory = packed
-        self._tables = directory or self._tables
-        self._offsets.append(self._file.tell())
-        self._lengths.append(len(data))
-        self._rows.append(rows)
-        self._file.write(data + bytes(len(data) % 2))
-
-    def end_page(self) -> None:
-        tags, (height, width) = self._directory, self._size
-        short = [(258, (self._bits,) * self._channels), (259, (self._compression,)),
-                 (262, (RGB,)), (277, (self._channels,)), (284, (1,))]  # fmt: skip
-        if self._predicted:
-            short.append((317, (2,)))
-        if self._channels == 4:
-            short.append((338, (2,)))
-        for number, values in short:
-            tags.put(number, SHORT, *values)
-        for number, values in (
-            (256, (width,)), (257, (height,)), (273, tuple(self._offsets)), (278, (self._rows[0],)),
-            (279, tuple(self._lengths)),
-        ):  # fmt: skip
-            tags.put(number, LONG, *values)
-        if self._tables is not None:
-            tags.put(262, SHORT, self._tables.number(262))
-            tags.tags[_JPEG_TABLES] = self._tables.tags[_JPEG_TABLES]
-        at = self._file.tell()
-        if at >= 1 << 32:
-            raise PhotoError("The result is larger than the 4 GB of a TIFF; name a .png.")
-        self._file.write(pack_directory(tags, at))
-        self._file.seek(self._link)
-        self._file.write(struct.pack(self._order + "I", at))
-        self._link = at + 2 + 12 * _entry_count(tags)
-        self._file.seek(0, 2)
-        if self._file.tell() % 2:
-            self._file.write(b"\0")
-
-    def close(self) -> None:
-        pass
-
-
-def _entry_count(directory: Any) -> int:
-    return struct.unpack(directory.order + "H", pack_directory(directory, 0)[:2])[0]

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...callbacks import Check, OnProgress
 from ...files import AtomicOutput
 from ...model import Network
-from ...options import ColorOptions, EncodeOptions, FilmOptions, TeachOptions
+from ...options import SOFTWARE, ColorOptions, EncodeOptions, FilmOptions, TeachOptions
 from ...version import pack_version
 from ...video import (
     Clip,
@@ -248,6 +248,7 @@ def work_key(work: FilmWork, weights: str, taught_by: tuple) -> str:
         work.color,
         work.film,
         (work.encode.format, work.encode.quality, work.encode.bit_depth),
+        *((work.encode.encoder,) if work.encode.encoder != SOFTWARE else ()),
         weights,
         taught_by,
     )
