@@ -175,6 +175,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--teach-steps tells how to learn from --keyframes; give those as well.")
     if args.strokes and not args.keyframes:
         raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
+    if args.compare == "wipe" and photos and not clips:
+        raise ValueError("--compare wipe moves across a clip; a photo shows both by half.")
     depth = args.bit_depth
     if depth is None:
         return

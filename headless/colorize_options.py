@@ -69,7 +69,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         choices=COMPARISONS,
         default=FilmOptions.compare,
         help="show what was before: half leaves the left half of a photo as it was, and that of a "
-        "clip grey; wipe begins a clip in grey and draws the colour across it (default: off)",
+        "clip grey; wipe begins a clip in grey and draws the colour across it, and is half for the "
+        "photos among clips (default: off)",
     )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")

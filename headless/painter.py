@@ -112,7 +112,7 @@ class Painter:
                 encode=as_encoded(clip, self._encode),
                 start=args.start,
                 duration=args.duration,
-                keyframes=args.keyframes and args.keyframes.name,
+                keyframes=args.keyframes and args.keyframes.resolve().name,
                 from_pictures=bool(job.source.pictures),
                 strokes=args.strokes,
                 teach_steps=args.teach_steps,

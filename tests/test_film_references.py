@@ -131,6 +131,18 @@ def test_how_keyframes_teach_and_shots_are_found_can_be_chosen(tmp_path, clip, c
     assert np.abs(chroma(made) - few).mean() > 0.5
 
 
+def test_the_record_names_keyframes_that_lie_where_the_user_stands(
+    tmp_path, clip, colours, monkeypatch
+):
+    monkeypatch.chdir(colours)
+    out = tmp_path / "out.mp4"
+    options = ["--keyframes", ".", "--teach-steps", "3", "-o", str(out)]
+    assert main(["colorize", str(clip), *options]) == 0
+    tags = read_tags(out)
+    assert json.loads(tags["colorizationnet"])["settings"]["keyframes"] == "colours"
+    assert "prompt" not in tags
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -329,6 +329,7 @@ def test_why_a_folder_holds_nothing_is_said(tmp_path, run, monkeypatch):
         (["scans/a.jpg", "--duration", "nan"], "--duration is nan; "),
         (["scans/a.jpg", "--keyframes", "keys"], "--keyframes belongs to one clip"),
         (["scans/a.jpg", "--bit-depth", "10"], "photos have 8 or 16 bits."),
+        (["scans/a.jpg", "--compare", "wipe"], "a photo shows both by half."),
         (["scans/notes.txt"], "scans/notes.txt cannot be coloured: "),
         (["scans/notes.txt"] * 2, "scans/notes.txt cannot be coloured: "),
         (["scans", "-o", "scans/a.jpg"], "scans/a.jpg is no folder; "),
