@@ -8,7 +8,16 @@ import pytest
 from colorizationnet.pipeline.photo import colorize_bands, paint_photo, read_photo
 from colorizationnet.pipeline.photo.tiff import Directory
 from colorizationnet.pipeline.photo.tiff_writer import TiffWriter
-from photo_files import Tint, luma, ramp, read_plain_tiff, scene, write_tiff
+from photo_files import (
+    Tint,
+    deep_png,
+    insert_chunk,
+    luma,
+    ramp,
+    read_plain_tiff,
+    scene,
+    write_tiff,
+)
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 from test_photo_tones import chunks_of
 
@@ -96,6 +105,52 @@ def test_a_turned_photo_stands_upright_and_says_so(tmp_path, suffix, orientation
     if suffix == ".jpg":
         assert (inner[0xA002], inner[0xA003]) == size
         assert b'tiff:Orientation="1"' in info["xmp"]
+
+
+def save_turned_by_xmp(path, kind):
+    """A picture of 64 x 40 of every level of its depth, of which only XMP says that it lies."""
+    levels = ramp(np.uint16 if "16" in kind else np.uint8)
+    if kind == "rgb 16.png":
+        deep_png(path, levels)
+    elif path.suffix == ".jpg":
+        image = Image.fromarray(levels)
+        image.save(path, quality=100, extra=segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP))
+    elif path.suffix == ".tif":
+        mode = {"CMYK.tif": "CMYK"}.get(kind)
+        image = Image.fromarray(levels)
+        options = {"compression": "jpeg", "quality": 100} if kind == "packed as JPEG.tif" else {}
+        (image.convert(mode) if mode else image).save(path, tiffinfo={700: XMP}, **options)
+    else:
+        Image.fromarray(levels).save(path, lossless=True, xmp=XMP)
+    if path.suffix == ".png":
+        insert_chunk(path, b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP)
+    return levels
+
+
+@pytest.mark.parametrize(
+    "kind", ["8.png", "16.png", "rgb 16.png", "8.tif", "16.tif", "packed as JPEG.tif", "CMYK.tif",
+             "8.jpg", "8.webp"]
+)  # fmt: skip
+def test_what_only_xmp_says_of_the_orientation_holds_at_every_depth(tmp_path, kind):
+    source, target = tmp_path / f"a {kind}", tmp_path / f"b {kind}"
+    levels = save_turned_by_xmp(source, kind)
+    photo = read_photo(source)
+    upright = np.rot90(levels, -1) / np.iinfo(levels.dtype).max
+    error = np.abs(photo.image[..., 0].numpy() - upright)
+    assert photo.bits == (16 if "16" in kind else 8) and error.max() < 0.02
+    colorize(source, target)
+    with Image.open(target) as file:
+        assert file.size == (40, 64) and file.getexif().get(0x0112, 1) == 1
+
+
+def test_exif_outweighs_xmp_where_they_differ(tmp_path):
+    deep_png(tmp_path / "a.png", ramp(np.uint16))
+    insert_chunk(tmp_path / "a.png", b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP)
+    block = Image.Exif()
+    block[0x0112] = 3
+    insert_chunk(tmp_path / "a.png", b"eXIf", block.tobytes().removeprefix(b"Exif\0\0"))
+    image = read_photo(tmp_path / "a.png").image[..., 0].numpy() * 65535
+    assert np.abs(image - np.rot90(ramp(np.uint16), 2)).max() < 0.01
 
 
 def test_the_embedded_grey_thumbnail_is_left_out(tmp_path):
@@ -262,17 +317,11 @@ def test_a_png_keeps_its_text_resolution_and_time(tmp_path):
     assert chunks[b"prVt"] == b"private"
 
 
-def chunk(name, data):
-    return struct.pack(">I4s", len(data), name) + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 @pytest.mark.parametrize("name", [b"iDOT", b"caBX", b"sBIT", b"cLLI", b"mkBF", b"dSIG", b"prVW"])
 def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
     scene().save(tmp_path / "a.png", dpi=(300, 300))
-    data, at = (tmp_path / "a.png").read_bytes(), 8 + 12 + 13
-    light = chunk(b"mDCV", bytes(range(24)))
-    beside = chunk(name, b"\x08") + light + chunk(b"oFFs", bytes(9))
-    (tmp_path / "a.png").write_bytes(data[:at] + beside + data[at:])
+    for beside in (name, b"\x08"), (b"mDCV", bytes(range(24))), (b"oFFs", bytes(9)):
+        insert_chunk(tmp_path / "a.png", *beside)
     colorize(tmp_path / "a.png", tmp_path / "b.png")
     chunks = chunks_of(tmp_path / "b.png")
     assert name not in chunks

@@ -29,6 +29,7 @@ _STRUCTURE = {
     529, 530, 531, 532, 34675, 37724,
 }  # fmt: skip
 _LAYERS = 37724
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)([2-8])")
 
 
 @dataclass
@@ -66,12 +67,19 @@ class Metadata:
         return [name for name, value in there.items() if value]
 
 
-def orientation_of(block: bytes) -> int:
-    """The orientation of an EXIF block; 1, upright, where it says none or is damaged."""
-    try:
-        return read_directories(io.BytesIO(block))[0].number(274, 1)
-    except PhotoError:
-        return 1
+def orientation_of(directory: Directory, xmp: bytes | None) -> int:
+    """From 1, upright, to 8: by TIFF's or EXIF's tag, and where there is none by XMP's."""
+    found = directory.number(274)
+    if not 1 <= found <= 8 and (match := _XMP_ORIENTATION.search(xmp or b"")):
+        found = int(match[2])
+    return found if 1 <= found <= 8 else 1
+
+
+def exif_directory(block: bytes | None) -> Directory:
+    """The first directory of an EXIF block; empty where that is missing or damaged."""
+    with suppress(PhotoError):
+        return read_directories(io.BytesIO(block or b""))[0]
+    return Directory("<")
 
 
 def upright_exif(block: bytes, swapped: bool) -> bytes | None:
@@ -106,7 +114,7 @@ def upright_exif(block: bytes, swapped: bool) -> bytes | None:
 
 def upright_xmp(packet: bytes) -> bytes:
     """An XMP packet in which tiff:Orientation, where there is one, is 1."""
-    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]", rb"\g<1>1", packet)
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", packet)
 
 
 def without_thumbnails(resources: bytes) -> bytes:
@@ -189,9 +197,7 @@ def to_directory(metadata: Metadata) -> Directory:
     else:
         directory = Directory("<")
         if metadata.exif:
-            with suppress(PhotoError):
-                found = read_directories(io.BytesIO(metadata.exif))[0]
-                directory = from_directory(found).directory or directory
+            directory = from_directory(exif_directory(metadata.exif)).directory or directory
         if metadata.xmp:
             directory.put_bytes(700, BYTE, metadata.xmp)
         if metadata.photoshop:
