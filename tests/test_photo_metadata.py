@@ -34,6 +34,13 @@ def resource(kind, data):
 
 
 PHOTOSHOP = resource(1028, IPTC) + resource(1005, bytes(16))
+
+
+def photoshop_sizes(across, down):
+    return resource(1005, struct.pack(">8H", across, 0, 1, 1, down, 0, 1, 1))
+
+
+PHOTOSHOP_SIZES = resource(1028, IPTC) + photoshop_sizes(300, 600)
 THUMBNAIL = resource(1036, b"a grey thumbnail")
 
 
@@ -141,6 +148,59 @@ def test_what_only_xmp_says_of_the_orientation_holds_at_every_depth(tmp_path, ki
     colorize(source, target)
     with Image.open(target) as file:
         assert file.size == (40, 64) and file.getexif().get(0x0112, 1) == 1
+
+
+XMP_SIZES = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:XResolution="300/1" '
+    b'tiff:YResolution="600/1"><exif:PixelXDimension>96</exif:PixelXDimension>'
+    b"<exif:PixelYDimension>64</exif:PixelYDimension></rdf:Description></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", [".png", "deep.png", ".tif", ".jpg"])
+def test_the_resolution_is_turned_with_the_picture(tmp_path, kind, orientation):
+    """A scan of 300 dots an inch across and 600 down, which may lie on its side."""
+    source, target = tmp_path / f"a{kind}", tmp_path / f"b{kind}"
+    block = exif(orientation)
+    block[282], block[283], block[296] = 300, 600, 2
+    if kind == ".tif":
+        block[700], block[34377] = XMP_SIZES, PHOTOSHOP_SIZES
+        scene().save(source, exif=block.tobytes())
+    if kind == ".jpg":
+        extra = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP_SIZES)
+        extra += segment(0xED, b"Photoshop 3.0\0" + PHOTOSHOP_SIZES)
+        scene().save(source, exif=block, dpi=(300, 600), extra=extra)
+    elif kind.endswith(".png"):
+        if kind == "deep.png":
+            deep_png(source, ramp(np.uint16, (64, 96)))
+        else:
+            scene().save(source)
+        insert_chunk(source, b"eXIf", block.tobytes().removeprefix(b"Exif\0\0"))
+        insert_chunk(source, b"pHYs", struct.pack(">IIB", 11811, 23622, 1))
+        insert_chunk(source, b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP_SIZES)
+    sideways = orientation in (6, 8)
+    across, down = (600, 300) if sideways else (300, 600)
+    colorize(source, target)
+    with Image.open(target) as file:
+        file.load()
+        assert file.size == ((64, 96) if sideways else (96, 64))
+        found, xmp = file.getexif(), file.info["xmp"]
+        assert (found[282], found[283], found[296]) == (across, down, 2)
+        inner = found.get_ifd(0x8769)
+        assert (inner[0xA002], inner[0xA003]) == file.size
+        assert tuple(map(round, file.info["dpi"])) == (across, down)
+    if not kind.endswith(".png"):
+        assert photoshop_sizes(across, down) in target.read_bytes()
+    for name, value in {"X": across, "Y": down}.items():
+        assert b'tiff:%sResolution="%d/1"' % (name.encode(), value) in xmp
+    across, down = (64, 96) if sideways else (96, 64)
+    for name, value in {"X": across, "Y": down}.items():
+        words = name.encode(), value, name.encode()
+        assert b"<exif:Pixel%sDimension>%d</exif:Pixel%sDimension>" % words in xmp
+    colorize(source, tmp_path / "c.tif")
+    with Image.open(tmp_path / "c.tif") as file:
+        assert tuple(map(round, file.info["dpi"])) == ((600, 300) if sideways else (300, 600))
 
 
 def test_exif_outweighs_xmp_where_they_differ(tmp_path):

@@ -41,6 +41,14 @@ def _outlives_pixels(name: bytes) -> bool:
     return name in _STILL_TRUE or (is_ancillary and is_safe_to_copy)
 
 
+def sideways_chunks(chunks: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """``chunks`` with the resolutions across and down in each other's place."""
+    return [
+        (name, data[4:8] + data[:4] + data[8:] if name == b"pHYs" else data)
+        for name, data in chunks
+    ]
+
+
 def xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:
     return b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + packet
 

@@ -321,9 +321,7 @@ def _read_png(path: Path) -> Page:
         (_itxt(data) for name, data in chunks if name == b"iTXt"
          and png.keyword(data) == png.XMP_KEYWORD), metadata.xmp,
     )  # fmt: skip
-    turn_upright(raster, metadata, notes)
-    color = _png_color(raster, metadata, named, profile, notes)
-    kept = [
+    metadata.chunks = [
         (name, data)
         for name, data in chunks
         if name not in (b"eXIf", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP")
@@ -332,7 +330,8 @@ def _read_png(path: Path) -> Page:
             and png.keyword(data) in (png.XMP_KEYWORD, b"Raw profile type exif")
         )
     ]
-    metadata.chunks = color + kept
+    turn_upright(raster, metadata, notes)
+    metadata.chunks = _png_color(raster, metadata, named, profile, notes) + metadata.chunks
     return Page(raster, metadata, bits, notes)
 
 
