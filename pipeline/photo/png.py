@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,19 @@ def read_chunks(path: Path) -> tuple[bytes, list[tuple[bytes, bytes]]]:
                 if len(check) == 4 and struct.unpack(">I", check)[0] == zlib.crc32(name + data):
                     chunks.append((name, data))
     return header, chunks
+
+
+def pixels_only(path: Path) -> Iterator[bytes]:
+    """The file without what stands beside the pixels, which may be broken, chunk by chunk."""
+    whole = path.stat().st_size
+    with path.open("rb") as file:
+        yield file.read(8)
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            if name[:1].isupper() or name == b"tRNS":
+                yield head + file.read(min(size + 4, whole))
+            else:
+                file.seek(size + 4, 1)
 
 
 def _outlives_pixels(name: bytes) -> bool:

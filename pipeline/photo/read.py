@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageFile, ImageSequence
 from torch import Tensor
 
-from ...video import FFmpeg, input_file
+from ...video import FFmpeg
 from . import jpeg, png
 from .color_management import (
     SRGB_GAMMA,
@@ -384,10 +384,14 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
     levels = np.empty((height, width, channels), ">u2")
     layout = {2: "ya16be", 3: "rgb48be", 4: "rgba64be"}[channels]
     arguments = [
-        *input_file(path, ["-noautorotate"], demuxer="png_pipe"),
-        *("-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
+        *("-protocol_whitelist", "pipe", "-format_whitelist", "png_pipe", "-f", "png_pipe"),
+        *("-i", "pipe:0", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
     ]
-    with FFmpeg(arguments, stdout=True) as ffmpeg:
+    with FFmpeg(arguments, stdin=True, stdout=True) as ffmpeg:
+        with suppress(BrokenPipeError):  # it gives nothing before it has all of the file
+            for part in png.pixels_only(path):
+                ffmpeg.write(part)
+            ffmpeg.close_stdin()
         filled = ffmpeg.read_into(levels.data.cast("B"))
         if filled < levels.nbytes or ffmpeg.wait() or ffmpeg.errors:
             return None
