@@ -405,11 +405,39 @@ def test_words_go_from_every_format_to_every_other(tmp_path, source, suffix):
         assert struct.unpack(order + "II", tags[282][1]) == (600000, 1000)
 
 
-def test_what_a_format_cannot_hold_is_told(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("suffix", "lost"),
+    [(".jpg", ""), (".png", "PNG cannot hold IPTC"), (".tif", "TIFF cannot hold a comment"),
+     (".webp", "WEBP cannot hold IPTC, a comment, the resolution"),
+     (".bmp", "BMP cannot hold EXIF, XMP, IPTC, a comment"),
+     (".tga", "TGA cannot hold EXIF, XMP, IPTC, a comment, the resolution")],
+)  # fmt: skip
+def test_what_a_format_cannot_hold_is_told_and_nothing_else(tmp_path, caplog, suffix, lost):
     save_jpeg(tmp_path / "a.jpg")
-    result = colorize(tmp_path / "a.jpg", tmp_path / "b.tga")
-    assert "b.tga: TGA cannot hold EXIF, XMP, IPTC, a comment" in caplog.text
-    assert any("cannot hold" in note for note in result.notes)
+    result = colorize(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+    assert result.notes == ([f"{lost}, which is left out."] if lost else [])
+    assert f"b{suffix}: {lost}" in caplog.text if lost else not caplog.text
+    with Image.open(tmp_path / f"b{suffix}") as file:
+        dpi = file.info.get("dpi", (0, 0))
+        assert round(dpi[0]) == (0 if "resolution" in lost else 600)
+        assert ("comment" in map(str.lower, file.info)) == (suffix in (".jpg", ".png"))
+
+
+@pytest.mark.parametrize("dpi", [(300, 600), None])
+def test_a_resolution_that_only_exif_tells_is_that_of_the_photo(tmp_path, dpi):
+    block = exif()
+    if dpi:
+        block[282], block[283], block[296] = *dpi, 2
+    scene().save(tmp_path / "a.jpg", exif=block)
+    for suffix in (".tif", ".png", ".bmp", ".webp"):
+        result = colorize(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+        assert not any("resolution" in note for note in result.notes)
+        with Image.open(tmp_path / f"b{suffix}") as file:
+            found = file.info.get("dpi", (0, 0))
+            if suffix == ".webp":
+                found = [file.getexif().get(number, 0) for number in (282, 283)]
+        unsaid = {".bmp": (96, 96), ".tif": (1, 1)}.get(suffix, (0, 0))  # as Pillow reads them
+        assert tuple(map(round, found)) == (dpi or unsaid)
 
 
 def test_every_chunk_of_a_written_png_is_whole(tmp_path):

@@ -72,7 +72,7 @@ class Metadata:
             "a colour profile": self.icc,
             "EXIF": self.exif,
             "XMP": self.xmp,
-            "IPTC": self.photoshop,
+            "IPTC": iptc_of(self.photoshop),
             "a comment": self.comment,
             "the resolution": self.dpi,
             "PNG text": any(name in (b"tEXt", b"zTXt", b"iTXt") for name, _ in self.chunks or ()),
@@ -228,7 +228,7 @@ def from_directory(directory: Directory) -> Metadata:
         exif=pack_block(rest) if rest.tags else None,
         xmp=xmp,
         photoshop=photoshop,
-        dpi=_resolution(directory),
+        dpi=resolution_of(directory),
         directory=inner,
     )
 
@@ -237,7 +237,8 @@ def has_layers(directory: Directory) -> bool:
     return _LAYERS in directory.tags
 
 
-def _resolution(directory: Directory) -> tuple[float, float] | None:
+def resolution_of(directory: Directory) -> tuple[float, float] | None:
+    """Dots an inch across and down, by TIFF's or EXIF's tags."""
     across, down = directory.rational(282), directory.rational(283)
     unit = {2: 1.0, 3: 2.54}.get(directory.number(296, 2))
     return (across * unit, down * unit) if across and down and unit else None

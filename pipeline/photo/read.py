@@ -42,7 +42,7 @@ from .formats import (
     kind_of,
 )
 from .heif import read_heif
-from .metadata import Metadata
+from .metadata import Metadata, exif_directory, resolution_of
 from .netpbm import deep_netpbm
 from .page import Page, turn_upright, with_profile
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
@@ -251,6 +251,8 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     )
     if picture.format in (JPEG, MPO):
         jpeg.read_segments(picture, metadata)
+        if not info.get("jfif_unit"):  # Pillow takes the one across for both, or makes up 72
+            metadata.dpi = resolution_of(exif_directory(metadata.exif))
     elif picture.format == WEBP:
         metadata.encoding["lossless"] = is_lossless_webp(path)
     elif picture.format == TGA:

@@ -36,7 +36,7 @@ from .formats import (
     result_suffix,
 )
 from .heif import save_heif
-from .metadata import Metadata, to_directory
+from .metadata import Metadata, exif_directory, resolution_of, to_directory
 from .png import PngWriter
 from .raster import BAND_PIXELS
 from .read import Photo
@@ -44,7 +44,17 @@ from .record import with_record
 from .tiff_writer import TiffWriter
 
 _LOSSY_ALIKE = {"quality": 95, "subsampling": 0}
-_METADATA_FORMATS = {PNG, TIFF, JPEG, MPO, WEBP, AVIF, HEIF}
+# What each format holds, in the words of `Metadata.names`.
+_BLOCKS = {"a colour profile", "EXIF", "XMP"}
+_HELD: dict[str, set[str]] = {
+    PNG: _BLOCKS | {"PNG text", "a comment", "the resolution"},
+    TIFF: _BLOCKS | {"IPTC", "the resolution"},
+    JPEG: _BLOCKS | {"IPTC", "a comment", "the resolution"},
+    WEBP: _BLOCKS,
+    AVIF: _BLOCKS,
+    HEIF: _BLOCKS,
+    BMP: {"the resolution"},
+}
 
 
 def result_format(path: Path) -> str:
@@ -135,10 +145,9 @@ class PhotoOutput:
         else:
             save = _saver(self._output.part, self.format, metadata, self.losses)
             self._writer = _PillowWriter(size, channels, save)
-        if self.format not in _METADATA_FORMATS and metadata.names():
-            self.losses += metadata.names()
-        elif self.format != PNG and metadata.chunks:
-            self.losses += [name for name in metadata.names() if name == "PNG text"]
+        self.losses += [
+            name for name in metadata.names() if name not in _held(self.format, metadata)
+        ]
 
     def pack(self, levels: np.ndarray) -> Any:
         """A band ``(n, W, 3 or 4)`` uint8 or uint16, made ready in any thread."""
@@ -223,6 +232,12 @@ def tell(
     for note in notes:
         logging.warning("%s: %s", path, note)
     return notes
+
+
+def _held(format: str, metadata: Metadata) -> set[str]:
+    held = _HELD.get(format, set())
+    in_exif = "EXIF" in held and resolution_of(exif_directory(metadata.exif))
+    return held | {"the resolution"} if in_exif else held
 
 
 def _png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
