@@ -151,6 +151,15 @@ def pages_of(path):
         return found
 
 
+def test_every_page_keeps_its_own_depth_and_only_what_is_lost_is_told(tmp_path):
+    Image.fromarray(random_pixels(np.uint16)).save(
+        tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(random_pixels())]
+    )
+    result = colorize(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert result.notes == []
+    assert [page.bits for page in read_photo(tmp_path / "b.tif").pages()] == [16, 8]
+
+
 def test_every_page_of_a_document_is_coloured_into_one_file(tmp_path):
     pages = [scene(), scene((50, 80)), scene((64, 64)).rotate(30)]
     pages[0].save(

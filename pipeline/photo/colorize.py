@@ -212,6 +212,8 @@ def paint_photo(
             with AtomicOutput(target, overwrite=overwrite) as part:
                 shutil.copyfile(source, part)
             return PhotoResult(target, is_bilevel=True, notes=notes)
+    depths: set[tuple[int, int]] = set()
+    on_white = False
     with PhotoOutput(target, overwrite=overwrite, record=record) as output:
         total, done = photo.height * photo.page_count, 0
         for index, page in enumerate(photo.pages()):
@@ -220,12 +222,13 @@ def paint_photo(
             if index:
                 notes += page.notes
             bits = result_bits(format, page.bits, bit_depth)
-            on_white = page.raster.alpha is not None and format not in ALPHA_FORMATS
+            depths.add((page.bits, bits))
+            on_white |= page.raster.alpha is not None and format not in ALPHA_FORMATS
             for rows in _paint_page(page, output, colorize, bits, check):
                 done += rows
                 if on_progress:
                     on_progress(min(done, total), total)
-    notes += tell(target, output, photo.bits, bits, bit_depth, on_white)
+    notes += tell(target, output, depths, bit_depth, on_white)
     return PhotoResult(target, photo.page_count, photo.has_color, photo.is_bilevel, notes)
 
 

@@ -193,7 +193,7 @@ def write_photo(
             band = image[rows].float()
             alpha = None if raster is None else raster.alpha_rows(rows)
             output.put(output.pack(to_levels(band, alpha, bits, with_alpha)))
-    tell(path, output, source_bits, bits, bit_depth, has_alpha and not with_alpha)
+    tell(path, output, {(source_bits, bits)}, bit_depth, has_alpha and not with_alpha)
 
 
 def to_levels(image: Tensor, alpha: np.ndarray | None, bits: int, with_alpha: bool) -> np.ndarray:
@@ -213,15 +213,23 @@ def to_levels(image: Tensor, alpha: np.ndarray | None, bits: int, with_alpha: bo
 
 
 def tell(
-    path: Path, output: PhotoOutput, source: int, bits: int, wanted: int | None, on_white: bool
+    path: Path,
+    output: PhotoOutput,
+    depths: set[tuple[int, int]],
+    wanted: int | None,
+    on_white: bool,
 ) -> list[str]:
-    """Log what became of the photo, and return it."""
+    """Log what became of the photo, and return it.
+
+    ``depths``: the bits a level that its pages had, each with those that were written.
+    """
     notes = []
-    if source > 16 and bits == 16:
-        notes.append("its 32-bit levels are written with 16 bits.")
-    elif source > bits and source > 8 and wanted is None:
-        notes.append(f"{source}-bit levels are written with {bits} bits; {output.format} has no "
-                     "more here.")  # fmt: skip
+    for source, bits in sorted(depths):
+        if source > 16 and bits == 16:
+            notes.append("its 32-bit levels are written with 16 bits.")
+        elif source > bits and source > 8 and wanted is None:
+            notes.append(f"{source}-bit levels are written with {bits} bits; {output.format} has "
+                         "no more here.")  # fmt: skip
     if output.is_big_tiff:
         notes.append("it has more than 4 GB, so it is a BigTIFF, which some programs do not read.")
     if on_white:
