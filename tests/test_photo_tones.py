@@ -98,6 +98,32 @@ def test_a_broken_profile_is_left_out_and_told(tmp_path, caplog):
     assert "a.png: its colour profile cannot be read" in caplog.text
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".gif"])
+def test_a_palette_of_greys_is_grey(tmp_path, suffix):
+    """As some scanners store it: the profile or gamma of greys holds for it."""
+    picture = Image.fromarray(ramp() // 17, "P")
+    picture.putpalette([value for grey in range(16) for value in [17 * grey] * 3])
+    options = {} if suffix == ".gif" else {"icc_profile": grey_profile(1.0)}
+    picture.save(tmp_path / f"a{suffix}", **options)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    greys = ramp() // 17 / 15
+    expected = srgb(greys) if options else greys
+    assert photo.image.shape[2] == 3 and not photo.first.notes
+    assert np.abs(photo.image[..., 0].numpy() - expected).max() < 1.5 / 255
+    assert photo.first.raster.is_single_channel
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_grey_profile_of_a_colour_photo_is_left_out_and_told(tmp_path, suffix):
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a{suffix}", icc_profile=grey_profile(1.8))
+    photo = read_photo(tmp_path / f"a{suffix}")
+    assert photo.first.notes == [
+        "its colour profile is for grey, which it is not, and is left out."
+    ]
+    assert photo.first.metadata.icc is None
+
+
 def png_with(path, pixels, *chunks):
     info = PngImagePlugin.PngInfo()
     for name, data in chunks:

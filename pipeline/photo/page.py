@@ -43,6 +43,9 @@ def with_profile(raster: Raster, metadata: Metadata, profile: bytes | None, note
         metadata.icc = profile
     elif not space:
         notes.append("its colour profile cannot be read and is left out.")
+    else:
+        kind = "grey" if space == "GRAY" else space
+        notes.append(f"its colour profile is for {kind}, which it is not, and is left out.")
 
 
 def turn_upright(raster: Raster, metadata: Metadata, notes: list[str]) -> None:

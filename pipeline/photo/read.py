@@ -195,20 +195,17 @@ def _read_tiff(path: Path) -> Photo:
                         picture.seek(file.frame(index))
                     _load(path, picture, notes)
                     raster, bits = _decode(picture, notes)
-                    profile = picture.info.get("icc_profile")
             except (PhotoError, *DAMAGE) as error:
                 if "unknown" not in str(error):
                     raise
                 raise file.refusal(index) from error
             notes += file.loss(index)
+            metadata = file.metadata(index, notes)
+            _with_profile(picture, raster, metadata, notes)
         else:
             raster, bits = found
-            profile = file.profile(index)
-        metadata = file.metadata(index, notes)
-        if found is not None or raster.is_single_channel or color_space(profile or b"") == "RGB":
-            with_profile(raster, metadata, profile, notes)
-        elif profile:
-            metadata.icc = srgb_profile()  # `_decode` has converted it
+            metadata = file.metadata(index, notes)
+            with_profile(raster, metadata, file.profile(index), notes)
         return Page(raster, metadata, bits, notes)
 
     return Photo(path, TIFF, page(0), file.count, page)
@@ -222,21 +219,29 @@ def _read_pillow(path: Path, format: str) -> Page:
         if format == PPM and (deep := deep_netpbm(path)) is not None:
             return Page(Raster(*deep), Metadata(), 16, notes)
         _load(path, picture, notes)
-        metadata, profile = _metadata(path, picture)
+        metadata = _metadata(path, picture)
         deep_jp2 = format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA")
         if (deep_jp2 and is_deep_jp2(path)) or (format == AVIF and is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
         raster, bits = _decode(picture, notes)
     turn_upright(raster, metadata, notes)
-    if profile and color_space(profile) not in ("RGB", "GRAY", ""):
-        metadata.icc = srgb_profile()
-    else:
-        with_profile(raster, metadata, profile, notes)
+    _with_profile(picture, raster, metadata, notes)
     return Page(raster, metadata, bits, notes)
 
 
-def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]:
-    """What Pillow has found beside the pixels, and the source's own profile."""
+def _with_profile(
+    picture: Image.Image, raster: Raster, metadata: Metadata, notes: list[str]
+) -> None:
+    """`with_profile` for what `_decode` has made of ``picture``."""
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("CMYK", "LAB"):  # it is sRGB now
+        metadata.icc = srgb_profile()
+    else:
+        with_profile(raster, metadata, profile, notes)
+
+
+def _metadata(path: Path, picture: Image.Image) -> Metadata:
+    """What Pillow has found beside the pixels."""
     info = picture.info
     dpi = info.get("dpi")
     xmp = info.get("xmp")
@@ -259,7 +264,7 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
         metadata.encoding["compression"] = info.get("compression")
     elif picture.format == JPEG2000:
         metadata.encoding["irreversible"] = is_irreversible_jp2(path)
-    return metadata, info.get("icc_profile")
+    return metadata
 
 
 def _is_see_through(picture: Image.Image) -> bool:
@@ -290,6 +295,8 @@ def _decode(picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
         return Raster(fractions(np.array(picture)[..., None], notes), 1.0), 32
     if mode == "1" or (mode == "L" and picture.info.get("bits") == 1):
         return Raster(picture.convert("L")), _BILEVEL
+    if mode in ("P", "PA") and not _is_see_through(picture) and _has_grey_palette(picture):
+        return Raster(picture.convert("L")), 8
     alpha = None
     if _is_see_through(picture):
         alpha = picture.convert("RGBA").getchannel("A")
@@ -301,6 +308,11 @@ def _decode(picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
     if alpha is not None and mode != "RGBA":
         picture = picture.convert("RGBA")
     return Raster(picture if picture.mode == "RGB" else picture.convert("RGB"), alpha=alpha), 8
+
+
+def _has_grey_palette(picture: Image.Image) -> bool:
+    colors = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    return bool((colors == colors[:, :1]).all())
 
 
 def _read_png(path: Path) -> Page:
@@ -316,7 +328,7 @@ def _read_png(path: Path) -> Page:
                 notes.append("its 16-bit levels could be read with 8 bits only.")
         if deep is None:
             _load(path, picture, notes)
-        metadata, profile = _metadata(path, picture)
+        metadata, profile = _metadata(path, picture), picture.info.get("icc_profile")
         raster, bits = _decode(picture, notes) if deep is None else (deep, 16)
     metadata.exif = named.get(b"eXIf", metadata.exif)
     metadata.xmp = next(
