@@ -268,6 +268,25 @@ def test_black_and_white_is_copied_and_told(tmp_path, caplog):
         assert np.array_equal(np.asarray(file.convert("L")) > 127, np.asarray(scene().convert("1")))
 
 
+@pytest.mark.parametrize("last", ["1", "L"])
+def test_a_document_of_black_and_white_is_copied_and_one_with_a_grey_page_is_not(tmp_path, last):
+    text = scene().convert("1")
+    pages = [text, scene((50, 80)).convert(last)]
+    text.save(
+        tmp_path / "a.tif", save_all=True, append_images=pages, compression="tiff_adobe_deflate"
+    )
+    result = colorize(tmp_path / "a.tif", tmp_path / "b.tif")
+    is_copied = (tmp_path / "b.tif").read_bytes() == (tmp_path / "a.tif").read_bytes()
+    assert is_copied == result.is_bilevel == (last == "1") and result.pages == 3
+    if last == "1":
+        assert "only black and white" in result.notes[0]
+    else:
+        assert not result.notes
+        *texts, photo = pages_of(tmp_path / "b.tif")
+        assert all(np.array_equal(page[..., 1] > 0, np.asarray(text)) for page in texts)
+        assert np.ptp(photo, axis=2).mean() > 5
+
+
 def colorful():
     """A picture of four colours, each as light here and dark there."""
     hues = np.zeros((64, 96, 3), np.uint8)

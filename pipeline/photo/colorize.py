@@ -205,13 +205,12 @@ def paint_photo(
         if skip_color:
             return PhotoResult(None, photo.page_count, has_color=True, notes=notes)
         notes.append(_warn(source, "it is in colour already; its own colours are replaced."))
-    bilevel = photo.is_bilevel and photo.page_count == 1
     if photo.is_bilevel:
         notes.append(_warn(source, "it is only black and white, so there is nothing to colour."))
-        if bilevel and SUFFIX_FORMATS.get(source.suffix.lower()) == format:
+        if SUFFIX_FORMATS.get(source.suffix.lower()) == format:
             with AtomicOutput(target, overwrite=overwrite) as part:
                 shutil.copyfile(source, part)
-            return PhotoResult(target, is_bilevel=True, notes=notes)
+            return PhotoResult(target, photo.page_count, is_bilevel=True, notes=notes)
     depths: set[tuple[int, int]] = set()
     on_white = False
     with PhotoOutput(target, overwrite=overwrite, record=record) as output:

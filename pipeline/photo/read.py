@@ -66,6 +66,7 @@ class Photo:
     first: Page
     page_count: int = 1
     _read_page: Callable[[int], Page] = _no_page
+    _others_are_bilevel: bool = True
 
     @property
     def height(self) -> int:
@@ -82,8 +83,8 @@ class Photo:
 
     @property
     def is_bilevel(self) -> bool:
-        """Whether there is only black and white, which leaves no room for colour."""
-        return self.bits == _BILEVEL
+        """Whether there is only black and white in all pictures: no room for colour."""
+        return self.bits == _BILEVEL and self._others_are_bilevel
 
     @cached_property
     def has_color(self) -> bool:
@@ -208,7 +209,7 @@ def _read_tiff(path: Path) -> Photo:
             with_profile(raster, metadata, file.profile(index), notes)
         return Page(raster, metadata, bits, notes)
 
-    return Photo(path, TIFF, page(0), file.count, page)
+    return Photo(path, TIFF, page(0), file.count, page, file.others_are_bilevel)
 
 
 def _read_pillow(path: Path, format: str) -> Page:

@@ -54,6 +54,12 @@ class TiffFile:
     def count(self) -> int:
         return len(self._pages)
 
+    @property
+    def others_are_bilevel(self) -> bool:
+        """Whether every page but the first has only black and white."""
+        layouts = (Layout.of(page) for _, page in self._pages[1:])
+        return all(layout.bits * layout.samples == 1 for layout in layouts)
+
     def frame(self, index: int) -> int:
         """Where the page stands in the file, thumbnails counted, as Pillow counts."""
         return self._pages[index][0]
