@@ -268,6 +268,14 @@ def test_black_and_white_is_copied_and_told(tmp_path, caplog):
         assert np.array_equal(np.asarray(file.convert("L")) > 127, np.asarray(scene().convert("1")))
 
 
+def test_black_and_white_is_not_copied_into_a_file_of_another_format(tmp_path):
+    scene().convert("1").save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    colorize(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as file:
+        assert file.format == "JPEG"
+
+
 @pytest.mark.parametrize("last", ["1", "L"])
 def test_a_document_of_black_and_white_is_copied_and_one_with_a_grey_page_is_not(tmp_path, last):
     text = scene().convert("1")

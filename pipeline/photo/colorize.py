@@ -28,7 +28,7 @@ from ...model import (
 )
 from ...options import ColorOptions
 from .errors import PhotoError
-from .formats import ALPHA_FORMATS, SUFFIX_FORMATS, TIFF
+from .formats import ALPHA_FORMATS, TIFF
 from .page import Page
 from .raster import Raster
 from .read import read_photo
@@ -207,7 +207,7 @@ def paint_photo(
         notes.append(_warn(source, "it is in colour already; its own colours are replaced."))
     if photo.is_bilevel:
         notes.append(_warn(source, "it is only black and white, so there is nothing to colour."))
-        if SUFFIX_FORMATS.get(source.suffix.lower()) == format:
+        if photo.format == format:
             with AtomicOutput(target, overwrite=overwrite) as part:
                 shutil.copyfile(source, part)
             return PhotoResult(target, photo.page_count, is_bilevel=True, notes=notes)
