@@ -1,5 +1,7 @@
 """Levels of every depth and order: read right, or refused by name; 16 bits come back as 16."""
 
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,19 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path, bits, format, photomet
     assert named in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("compression", "name"), [(34712, "JPEG 2000"), (50001, "WebP"), (34887, "LERC"), (9, "9")]
+)
+def test_how_a_refused_tiff_is_compressed_is_named(tmp_path, compression, name):
+    write_tiff(tmp_path / "a.tif", bytes(37 * 11), 8, size=SIZE)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    at = data.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    data[at : at + 2] = struct.pack("<H", compression)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(PhotoError, match=rf"samples, .*{name}, which .* with LZW or Deflate\.$"):
+        read_photo(tmp_path / "a.tif")
+
+
 def test_a_cameras_raw_file_is_refused(tmp_path):
     tags = [(50706, 1, b"\1\4\0\0")]
     write_tiff(tmp_path / "a.tif", bytes(3 * 37 * 11), 8, 2, samples=3, size=SIZE, tags=tags)
@@ -207,8 +222,6 @@ def test_a_fax_and_tiles_and_planes(tmp_path):
 
 def write_planes(path, data, plane):
     """Give a TIFF three strips, a plane each, by pointing its strip tags to arrays at its end."""
-    import struct
-
     at = struct.unpack_from("<I", data, 4)[0]
     for index in range(struct.unpack_from("<H", data, at)[0]):
         entry = at + 2 + 12 * index

@@ -79,7 +79,7 @@ class TiffFile:
         """What is said of a page that cannot be read."""
         return PhotoError(
             f"{self.path} is {Layout.of(self._pages[index][1]).describe()}, which cannot be read; "
-            f"save it as 8- or 16-bit grey or RGB {TIFF}."
+            f"save it as 8- or 16-bit grey or RGB {TIFF}, not compressed or with LZW or Deflate."
         )
 
     def loss(self, index: int) -> list[str]:

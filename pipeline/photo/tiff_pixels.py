@@ -21,9 +21,15 @@ from .tiff import LONG, SHORT, Directory, pack_directory, read_directories
 
 # TIFF's numbers for how strips are packed.
 RAW, FAX, LZW, JPEG, DEFLATE, PACKBITS = 1, (2, 3, 4), 5, 7, 8, 32773
-_OLD_DEFLATE, _ZSTD, _LZMA = 32946, 50000, 34925
+_OLD_JPEG, _OLD_DEFLATE, _ZSTD, _LZMA = 6, 32946, 50000, 34925
 BYTE_COMPRESSIONS = {RAW, LZW, DEFLATE, _OLD_DEFLATE, PACKBITS, _ZSTD, _LZMA}
 PILLOW_NAMES = {LZW: "tiff_lzw", PACKBITS: "packbits", _ZSTD: "zstd", _LZMA: "lzma", JPEG: "jpeg"}
+_COMPRESSIONS = {
+    RAW: "not compressed", **dict.fromkeys(FAX, "compressed as a fax"), LZW: "LZW",
+    _OLD_JPEG: "old-style JPEG", JPEG: "JPEG", DEFLATE: "Deflate", _OLD_DEFLATE: "Deflate",
+    PACKBITS: "PackBits", _ZSTD: "Zstandard", _LZMA: "LZMA", 34661: "JBIG", 33003: "JPEG 2000",
+    33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL",
+}  # fmt: skip
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 _REVERSED = np.packbits(
@@ -105,9 +111,10 @@ class Layout:
             32844: "LogL", 32845: "LogLuv", 34892: "linear raw",
         }  # fmt: skip
         meaning = meanings.get(self.photometric, f"photometric {self.photometric}")
+        packing = _COMPRESSIONS.get(self.compression, f"compression {self.compression}")
         return (
             f"{self.bits or 'mixed'}-bit {kinds.get(self.format, 'complex ')}{meaning} "
-            f"of {self.samples} samples, compression {self.compression}"
+            f"of {self.samples} samples, {packing}"
         )
 
     def dtype(self) -> np.dtype:
