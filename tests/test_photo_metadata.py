@@ -423,6 +423,24 @@ def test_what_a_format_cannot_hold_is_told_and_nothing_else(tmp_path, caplog, su
         assert ("comment" in map(str.lower, file.info)) == (suffix in (".jpg", ".png"))
 
 
+@pytest.mark.parametrize("dots", [0, 1, 3_000_000, 2**31 - 1, 2**32 - 1])
+def test_a_resolution_that_cannot_be_is_left_out_of_other_formats(tmp_path, dots):
+    scene().save(tmp_path / "a.png")
+    insert_chunk(tmp_path / "a.png", b"pHYs", struct.pack(">IIB", dots, dots, 1))
+    block = Image.Exif()
+    block[282], block[283], block[296] = dots, dots, 2
+    scene().save(tmp_path / "a.tif", exif=block.tobytes())
+    for name in ("a.png", "a.tif"):
+        for suffix in {".png", ".tif", ".jpg", ".bmp"} - {name[1:]}:
+            colorize(tmp_path / name, tmp_path / f"b{suffix}", overwrite=True)
+            with Image.open(tmp_path / f"b{suffix}") as file:
+                unsaid = [(96, 96)] if suffix == ".bmp" else [(1, 1), (72, 72), (0, 0)]
+                dpi = tuple(map(round, file.info.get("dpi", (0, 0))))
+                assert dpi in [*unsaid, (dots, dots)]
+    colorize(tmp_path / "a.png", tmp_path / "b.png", overwrite=True)
+    assert chunks_of(tmp_path / "b.png")[b"pHYs"] == struct.pack(">IIB", dots, dots, 1)
+
+
 @pytest.mark.parametrize("dpi", [(300, 600), None])
 def test_a_resolution_that_only_exif_tells_is_that_of_the_photo(tmp_path, dpi):
     block = exif()

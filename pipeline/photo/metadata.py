@@ -241,7 +241,12 @@ def resolution_of(directory: Directory) -> tuple[float, float] | None:
     """Dots an inch across and down, by TIFF's or EXIF's tags."""
     across, down = directory.rational(282), directory.rational(283)
     unit = {2: 1.0, 3: 2.54}.get(directory.number(296, 2))
-    return (across * unit, down * unit) if across and down and unit else None
+    return sound_dpi(across * unit, down * unit) if across and down and unit else None
+
+
+def sound_dpi(across: float, down: float) -> tuple[float, float] | None:
+    """The dots an inch; None for numbers that no scan has and not every format can hold."""
+    return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None
 
 
 def to_directory(metadata: Metadata) -> Directory:

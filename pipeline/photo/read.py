@@ -42,7 +42,7 @@ from .formats import (
     kind_of,
 )
 from .heif import read_heif
-from .metadata import Metadata, exif_directory, resolution_of
+from .metadata import Metadata, exif_directory, resolution_of, sound_dpi
 from .netpbm import deep_netpbm
 from .page import Page, turn_upright, with_profile
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
@@ -253,7 +253,7 @@ def _metadata(path: Path, picture: Image.Image) -> Metadata:
     metadata = Metadata(
         exif=exif.removeprefix(b"Exif\0\0") or None,
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and dpi[0] and dpi[1] else None,
+        dpi=sound_dpi(float(dpi[0]), float(dpi[1])) if dpi else None,
     )
     if picture.format in (JPEG, MPO):
         jpeg.read_segments(picture, metadata)
