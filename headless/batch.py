@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from .claims import claimed
 from .jobs import Begun, Job, Ledger, Outcome, State
 from .journal import source_of
-from .signals import Ended
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
@@ -185,8 +184,6 @@ class Batch:
     def _outcome(self, job: Job, paint: Paint, bar: Any) -> State | str:
         try:
             return self._do(job, paint, bar)
-        except Ended:
-            raise
         except (ValueError, RuntimeError, OSError, MemoryError) as error:
             return self._failed(job, error)
 

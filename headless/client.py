@@ -44,8 +44,9 @@ class ServerError(OSError):
 class Client:
     """The HTTP server at `url`, asked with `api_key` as its bearer token if there is one.
 
-    `bars`: whether to show what goes up and comes down. Redirects are not followed. Whatever goes
-    wrong is a `ServerError` of one sentence.
+    `bars`: whether to show what goes up and comes down. Redirects are not followed. Raises
+    ``ValueError`` for an address or a key that cannot be one; whatever goes wrong later is a
+    `ServerError` of one sentence.
     """
 
     def __init__(self, url: str, api_key: str | None = None, *, bars: bool = True):
@@ -57,7 +58,7 @@ class Client:
             parts, port = urlsplit(""), ""
         host = parts.hostname
         if parts.scheme not in ("http", "https") or not host:
-            raise ServerError(f"{url} is not the address of a server; try http://127.0.0.1:8188.")
+            raise ValueError(f"{url} is not the address of a server; try http://127.0.0.1:8188.")
         path = parts.path.rstrip("/")
         self._url = f"{parts.scheme}://{parts.netloc}{path}"
         host = f"[{host}]" if ":" in host else host
@@ -66,7 +67,7 @@ class Client:
         is_here = host in ("localhost", "127.0.0.1", "[::1]")
         if api_key:
             if not (api_key.isascii() and api_key.isprintable()):
-                raise ServerError("The API key holds characters that no HTTP header can carry.")
+                raise ValueError("The API key holds characters that no HTTP header can carry.")
             if is_open and not is_here:
                 log.warning("The API key goes to %s unencrypted; use https.", self.name)
         self._session, self._patient = requests.Session(), requests.Session()

@@ -103,18 +103,25 @@ def _engine(args: argparse.Namespace, painter: Painter) -> Iterator[Engine]:
     from .cluster import Engine, Report, connected
 
     report = Report()
+    failed = True
     try:
         with (
             connected(args.ray) as ray,
             Engine(ray, painter, report, check=signals.check, carry=args.ray_send) as engine,
         ):
             yield engine
+        failed = False
     except KeyboardInterrupt:
         signals.check()  # while Ray waits, it makes one of every signal's exception
         raise
     finally:
         if args.ray_report:
-            report.write(args.ray_report)
+            try:
+                report.write(args.ray_report, overwrite=args.overwrite)
+            except OSError as error:
+                if not failed:
+                    raise
+                log.error("The report is lost: %s", error)
 
 
 def _paint_together(engine: Engine, painter: Painter, begun: Begun) -> str:
@@ -160,8 +167,16 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--ray-report and --ray-send belong to --ray; give that as well.")
     if args.ray and args.encoder != SOFTWARE:
         raise ValueError("--encoder is for one machine, as parts must fit; leave out --ray.")
+    if args.ray_report:
+        from .cluster.report import check_name
+
+        check_name(args.ray_report, overwrite=args.overwrite)
+    if args.teach_steps is not None and not args.keyframes:
+        raise ValueError("--teach-steps tells how to learn from --keyframes; give those as well.")
     if args.strokes and not args.keyframes:
         raise ValueError("--strokes tells how --keyframes are painted; give those as well.")
+    if args.compare == "wipe" and photos and not clips:
+        raise ValueError("--compare wipe moves across a clip; a photo shows both by half.")
     depth = args.bit_depth
     if depth is None:
         return

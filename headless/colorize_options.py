@@ -18,6 +18,8 @@ from ..options import (
     ColorOptions,
     EncodeOptions,
     FilmOptions,
+    ShotOptions,
+    TeachOptions,
 )
 
 
@@ -67,7 +69,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         choices=COMPARISONS,
         default=FilmOptions.compare,
         help="show what was before: half leaves the left half of a photo as it was, and that of a "
-        "clip grey; wipe begins a clip in grey and draws the colour across it (default: off)",
+        "clip grey; wipe begins a clip in grey and draws the colour across it, and is half for the "
+        "photos among clips (default: off)",
     )
     add_colour_options(parser)
     photos = parser.add_argument_group("photos")
@@ -110,6 +113,18 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--strokes",
         action="store_true",
         help="the keyframes are grey frames with strokes of colour painted on them",
+    )
+    film.add_argument(
+        "--teach-steps",
+        type=int,
+        metavar="N",
+        help=f"how long to learn from each shot's keyframes (default: {TeachOptions.steps})",
+    )
+    film.add_argument(
+        "--sensitivity",
+        type=float,
+        help="0 to 1: more cuts, where --keyframes lists no shots (default: "
+        f"{ShotOptions.sensitivity:g})",
     )
     film.add_argument(
         "--confidence",

@@ -15,7 +15,7 @@ from ..options import ShotOptions
 from . import signals
 from .colorize_options import add_part_options, check_part
 from .importing import import_torch
-from .references import LIST, read_references, write_list
+from .references import LIST, read_references, shot_options, write_list
 
 if TYPE_CHECKING:
     from ..pipeline import Clip
@@ -37,14 +37,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--per-shot",
         type=int,
-        default=ShotOptions.keyframes,
-        help="keyframes a shot (default: %(default)s)",
+        metavar="N",
+        help=f"keyframes a shot (default: {ShotOptions.keyframes})",
     )
     parser.add_argument(
         "--sensitivity",
         type=float,
-        default=ShotOptions.sensitivity,
-        help="0 to 1: more cuts (default: %(default)g)",
+        help=f"0 to 1: more cuts (default: {ShotOptions.sensitivity:g})",
     )
     parser.add_argument(
         "--more",
@@ -59,18 +58,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def main(args: argparse.Namespace) -> Iterator[Path]:
     """Find the shots, and yield each keyframe once all are written."""
-    if args.per_shot < 1:
-        raise ValueError(f"--per-shot is {args.per_shot}; a shot needs at least 1 keyframe.")
-    if not args.clip.is_file():
-        raise FileNotFoundError(f"There is no file {args.clip}; check the name.")
-    options = ShotOptions(args.per_shot, args.sensitivity)
+    options = _options(args)
+    check_part(args)
     if args.output.exists() and any(args.output.iterdir()):
         raise FileExistsError(f"{args.output} is not empty; name a new folder with -o.")
-    if (args.more is None) != (args.keyframes is None):
-        raise ValueError("--more and --keyframes belong together; give both, or none of them.")
-    if args.more is not None and args.more < 1:
-        raise ValueError(f"--more is {args.more}; choose 1 or more.")
-    check_part(args)
     from ..pipeline import find_shots, keyframe_images, probe, write_photo
     from ..pipeline.photo import is_photo
 
@@ -81,7 +72,7 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
     clip = probe(args.clip, signals.check)
     frames = clip.frames(args.start, args.duration)
     if args.more is not None:
-        yield from _more(clip, frames, args.keyframes, args.more, args.output)
+        yield from _more(clip, frames, options, args)
         return
     with host.progress(len(frames), args.clip.name) as progress:
         shots = find_shots(
@@ -98,6 +89,24 @@ def main(args: argparse.Namespace) -> Iterator[Path]:
             write_photo(folder / name, image)
         write_list(folder, clip, frames, shots)
     yield from (args.output / name for name in names)
+
+
+def _options(args: argparse.Namespace) -> ShotOptions:
+    """How shots are found; raises ``ValueError`` for options that do not go together."""
+    if not args.clip.is_file():
+        raise FileNotFoundError(f"There is no file {args.clip}; check the name.")
+    if (args.more is None) != (args.keyframes is None):
+        raise ValueError("--more and --keyframes belong together; give both, or none of them.")
+    if args.more is not None:
+        if args.more < 1:
+            raise ValueError(f"--more is {args.more}; choose 1 or more.")
+        if args.per_shot is not None:
+            raise ValueError("--per-shot tells of each shot, --more of the whole film; choose one.")
+        return shot_options(args.keyframes, args.sensitivity)
+    if args.per_shot is not None and args.per_shot < 1:
+        raise ValueError(f"--per-shot is {args.per_shot}; a shot needs at least 1 keyframe.")
+    given = {"keyframes": args.per_shot, "sensitivity": args.sensitivity}
+    return ShotOptions(**{key: value for key, value in given.items() if value is not None})
 
 
 @contextmanager
@@ -117,23 +126,25 @@ def _filled(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _more(clip: Clip, frames: range, folder: Path, count: int, output: Path) -> Iterator[Path]:
+def _more(
+    clip: Clip, frames: range, options: ShotOptions, args: argparse.Namespace
+) -> Iterator[Path]:
     from ..pipeline import keyframe_images, suggest_keyframes, with_keyframes, write_photo
 
     host = current()
-    shots, keyframes = read_references(folder, clip, frames)
+    shots, keyframes = read_references(args.keyframes, clip, frames, options=options)
     with host.progress(len(frames), clip.path.name) as progress:
         found = suggest_keyframes(
             clip,
             shots,
             keyframes,
-            count,
+            args.more,
             frames=frames,
             on_progress=progress.report,
             check=signals.check,
         )
     names = []
-    with _filled(output) as filled:
+    with _filled(args.output) as filled:
         for suggestion in found:
             frame = frames[suggestion.frame]
             log.info("frame %d: %.0f %% of what is unknown", frame, 100 * suggestion.gain)
@@ -142,4 +153,4 @@ def _more(clip: Clip, frames: range, folder: Path, count: int, output: Path) -> 
             )
             names.append(f"frame_{frame:06}.png")
             write_photo(filled / names[-1], image)
-    yield from (output / name for name in names)
+    yield from (args.output / name for name in names)

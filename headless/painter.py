@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import AtomicOutput, sha256_of
 from ..host import current, for_clip
-from ..options import SHIPPED_WEIGHTS, SOFTWARE, EncodeOptions, FilmOptions
+from ..options import SHIPPED_WEIGHTS, SOFTWARE, EncodeOptions, FilmOptions, TeachOptions
 from . import signals
 from .colorize_options import color_options
 from .importing import import_torch
 from .jobs import FilmRequest, Job
 from .record import Made
+from .references import read_references, shot_options
 from .terminal import harmless
 
 if TYPE_CHECKING:
     from ..callbacks import OnProgress
     from ..pipeline import Clip, Network
+    from ..pipeline.photo import Colorize
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ class Painter:
         self._args = args
         self.color = color_options(args)
         self._film = FilmOptions(args.stability, args.compare)
+        self._shots = shot_options(args.keyframes, args.sensitivity)
+        self._teaching = (
+            TeachOptions() if args.teach_steps is None else TeachOptions(args.teach_steps)
+        )
         self._encode = EncodeOptions(args.format, args.crf, args.bit_depth, encoder=args.encoder)
         self.network: Network | None = None
         self.weights: Path | None = args.model
@@ -44,6 +50,7 @@ class Painter:
         self.damaged: list[Path] = []  # photos that could not be read whole
         self.incomplete: list[Path] = []  # results whose sources lack frames
         self._probed: dict[Path, Clip] = {}
+        self._colorize: Colorize | None = None  # of photos, by one model for all
 
     def load(self, first: Job | None = None) -> None:
         """Load the network; look at the ``first`` clip meanwhile, for torch is long to import."""
@@ -61,14 +68,15 @@ class Painter:
         import_torch()
         from ..pipeline import load_model
 
-        self.network = load_model(self._args.model)
+        self.use(load_model(self._args.model))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs of it, which gives it the network by `use`."""
-        return self.__dict__ | {"network": None, "_probed": {}, "damaged": [], "incomplete": []}
+        own = {"network": None, "_probed": {}, "_colorize": None, "damaged": [], "incomplete": []}
+        return self.__dict__ | own
 
     def use(self, network: Network) -> None:
-        self.network = network
+        self.network, self._colorize = network, None
 
     def in_one_piece(self) -> Painter:
         """The same for films that are not divided, in a form for other machines."""
@@ -104,9 +112,11 @@ class Painter:
                 encode=as_encoded(clip, self._encode),
                 start=args.start,
                 duration=args.duration,
-                keyframes=args.keyframes and args.keyframes.name,
+                keyframes=args.keyframes and args.keyframes.resolve().name,
                 from_pictures=bool(job.source.pictures),
                 strokes=args.strokes,
+                teach_steps=args.teach_steps,
+                sensitivity=args.sensitivity,
                 fps=args.fps and str(args.fps),
             )
         return made.record(job.source.path, job.target)
@@ -118,9 +128,12 @@ class Painter:
         keyframes = self._args.keyframes
         files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
         # Only where they are given, so that what was done without them is known again.
-        more = [*map(_facts, files), *(["strokes"] if self._args.strokes else [])]
+        args = self._args
+        more = [*map(_facts, files), *(["strokes"] if args.strokes else [])]
+        more += [["teach_steps", args.teach_steps]] if args.teach_steps is not None else []
+        more += [["sensitivity", args.sensitivity]] if args.sensitivity is not None else []
         if encode.pop("encoder") != SOFTWARE:
-            more.append(self._encode.encoder)
+            more.append(args.encoder)
         return _digest(self._weights, color, film, encode, part, *more, *self._without_metadata)
 
     @property
@@ -157,19 +170,23 @@ class Painter:
             return self._paint_photo(job, overwrite, report, into)
 
     def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> str:
-        from ..pipeline import colorize_photo
+        from ..pipeline.photo import colorize_bands, paint_photo
 
-        result = colorize_photo(
+        if self._colorize is None:
+            self._colorize = colorize_bands(
+                self.network.chroma_model(self.color, current().device()),
+                strength=self.color.strength,
+                compare=self._args.compare != "off",
+                check=signals.check,
+            )
+        result = paint_photo(
             job.source.path,
             into,
-            self.network,
-            self.color,
+            self._colorize,
             bit_depth=self._args.bit_depth,
             overwrite=overwrite,
             skip_color=self._args.skip_color,
-            compare=self._args.compare != "off",
             record=self._record(job),
-            device=current().device(),
             on_progress=report,
             check=signals.check,
         )
@@ -180,7 +197,6 @@ class Painter:
     def film(self, job: Job, overwrite: bool) -> FilmRequest:
         """What is to be done with a clip."""
         from ..pipeline import probe, probe_pictures
-        from .references import read_references
 
         args = self._args
         if job.source.pictures:
@@ -191,7 +207,9 @@ class Painter:
         frames = clip.frames(args.start, args.duration)
         shots = keyframes = None
         if args.keyframes:
-            shots, keyframes = read_references(args.keyframes, clip, frames, strokes=args.strokes)
+            shots, keyframes = read_references(
+                args.keyframes, clip, frames, strokes=args.strokes, options=self._shots
+            )
         metadata = for_clip(self._record(job, clip), clip.tags)
         return FilmRequest(
             clip,
@@ -202,6 +220,7 @@ class Painter:
             shots,
             keyframes,
             args.strokes,
+            self._teaching,
         )
 
     def _paint_clip(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> None:
@@ -223,6 +242,7 @@ class Painter:
             shots=film.shots,
             keyframes=film.keyframes,
             strokes=film.strokes,
+            teaching=film.teaching,
             device=current().device(),
             on_progress=report,
             check=signals.check,

@@ -40,6 +40,8 @@ class Made:
     keyframes: str | None = None
     from_pictures: bool = False
     strokes: bool = False
+    teach_steps: int | None = None
+    sensitivity: float | None = None
     fps: str | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -51,6 +53,7 @@ class Made:
             found |= {"format": self.encode.format, "crf": self.encode.quality}
             found["encoder"] = None if self.encode.encoder == SOFTWARE else self.encode.encoder
             found |= {"strokes": self.strokes or None, "fps": self.fps}
+            found |= {"teach_steps": self.teach_steps, "sensitivity": self.sensitivity}
             found |= {"start": self.start or None, "duration": self.duration}
         else:
             found["compare"] = "half" if self.compare else None

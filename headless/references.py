@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..host import current
+from ..options import ShotOptions
 from . import signals
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..pipeline import Clip, ClipShots
 
 LIST = "shots.json"
+DEFAULTS = ShotOptions()
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +36,36 @@ def write_list(folder: Path, clip: Clip, frames: range, shots: ClipShots) -> Non
     (folder / LIST).write_text(json.dumps(listed, indent=1))
 
 
+def shot_options(folder: Path | None, sensitivity: float | None) -> ShotOptions:
+    """How shots are found for the pictures in ``folder``.
+
+    Raises ``ValueError`` for a ``sensitivity`` that is none, or that is asked for where nothing is
+    to be found.
+    """
+    if sensitivity is None:
+        return DEFAULTS
+    if folder is None:
+        raise ValueError("--sensitivity tells how the shots of --keyframes are found; give those.")
+    if (folder / LIST).exists():
+        raise ValueError(f"{folder / LIST} says where the shots begin; leave out --sensitivity.")
+    return ShotOptions(sensitivity=sensitivity)
+
+
 def read_references(
-    folder: Path, clip: Clip, frames: range, *, strokes: bool = False
+    folder: Path,
+    clip: Clip,
+    frames: range,
+    *,
+    strokes: bool = False,
+    options: ShotOptions = DEFAULTS,
 ) -> tuple[ClipShots, Tensor]:
     """The shots of ``frames`` of ``clip`` and their pictures in ``folder``, ``(n, H, W, 3)``.
 
     The pictures' names tell their frames' numbers (from 0) or times. The shots are those that
-    ``keyframes`` listed there, of these frames or of more, or are found now. A listed shot keeps
-    its pictures of frames outside of ``frames``: their numbers, which count from the start of
-    ``frames``, are below 0 or beyond the end. Unless the pictures are ``strokes``, which must stay
-    whole, they are made small, so that there may be hundreds.
+    ``keyframes`` listed there, of these frames or of more, or are found now, by ``options``. A
+    listed shot keeps its pictures of frames outside of ``frames``: their numbers, which count from
+    the start of ``frames``, are below 0 or beyond the end. Unless the pictures are ``strokes``,
+    which must stay whole, they are made small, so that there may be hundreds.
 
     Raises ``ValueError`` for a list that is unsound, of another clip or of other frames, and for
     pictures that are of no frame of the clip, or all of other shots.
@@ -52,7 +74,7 @@ def read_references(
 
     found = find_references(folder, clip)
     is_listed = (folder / LIST).exists()
-    bounds = _listed(folder, clip, frames) if is_listed else _found(clip, frames)
+    bounds = _listed(folder, clip, frames) if is_listed else _found(clip, frames, options)
     # What begins before the frames or reaches beyond them is a shot of theirs as well.
     bounds = bounds[bisect_right(bounds, frames.start) - 1 : bisect_left(bounds, frames.stop) + 1]
     found = [(frame, path) for frame, path in found if bounds[0] <= frame < bounds[-1]]
@@ -79,12 +101,14 @@ def _shots(clip: Clip, frames: range, firsts: list[int], keyframes: list[int]) -
     return ClipShots(*size, len(frames), tuple(parts))
 
 
-def _found(clip: Clip, frames: range) -> list[int]:
+def _found(clip: Clip, frames: range, options: ShotOptions) -> list[int]:
     """Where the shots of ``frames`` begin and the last one ends, in the clip's count."""
     from ..pipeline import find_shots
 
     with current().progress(len(frames), f"shots of {clip.path.name}") as progress:
-        shots = find_shots(clip, frames=frames, on_progress=progress.report, check=signals.check)
+        shots = find_shots(
+            clip, options, frames=frames, on_progress=progress.report, check=signals.check
+        )
     return [*(frames.start + shot.first for shot in shots.shots), frames.stop]
 
 

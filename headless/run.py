@@ -241,9 +241,9 @@ def _input_of(
 
 
 def _scalar(text: str) -> str | int | float | bool | None:
-    """A JSON scalar, or else the text as it is."""
+    """A JSON scalar, true and false also as Python has them, or else the text as it is."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.lower() if text.lower() in ("true", "false") else text)
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, (list, dict)) else value

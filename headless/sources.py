@@ -82,7 +82,7 @@ def find_sources(inputs: list[Path], output: Path | None, *, as_film: bool = Fal
             sources.found.append(Source(path, is_clip=is_clip, problem=problem))
     once = {os.path.abspath(source.pictures or source.path): source for source in sources.found}
     sources.found = list(once.values())
-    if len(sources.found) == 1 and len(inputs) == 1 and not inputs[0].is_dir():
+    if len(sources.found) == 1 and not any(path.is_dir() for path in inputs):
         [source] = sources.found
         if source.problem:
             raise ValueError(f"{source.path} cannot be coloured: {source.problem}.")

@@ -54,10 +54,6 @@ class Progress(ABC):
         self._check = check
         self._next_preview = 0.0
 
-    def update(self, n: int = 1, preview: Preview | None = None) -> None:
-        """``n`` more steps are done."""
-        self.report(self.done + n, self.total, preview)
-
     def report(self, done: int, total: int, preview: Preview | None = None) -> None:
         """``done`` of ``total`` steps are done: what the pipeline takes as ``on_progress``."""
         self._check()
@@ -160,10 +156,6 @@ class Host(Protocol):
 
         Raises ``ValueError`` for a name that leads outside.
         """
-        ...
-
-    def temp_folder(self) -> Path:
-        """Where files may be put that the host deletes when it ends."""
         ...
 
     def taught_folder(self) -> Path:

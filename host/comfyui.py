@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 MODELS = "colorization"
 SAMPLES = Path(__file__).parents[1] / "workflows" / "samples"
+OFFERED = ".colorizationnet_samples"  # in the input folder: the names of those that it has got
 
 
 class ComfyUIHost:
@@ -114,11 +115,6 @@ class ComfyUIHost:
 
     def output_folder(self, name: str) -> Path:
         return paths.find_folder(_folder("output"), paths.expand(name, 0, 0), "output")
-
-    def temp_folder(self) -> Path:
-        folder = Path(_folder("temp"))
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
     def taught_folder(self) -> Path:
         # A folder of the program, which no page of its server can read.
@@ -208,23 +204,29 @@ def _offer_samples() -> None:
     """Put the templates' pictures and clips into the input folder; what is there stays.
 
     Right in it but for the album: ComfyUI's loaders list no others, and its editor marks a template
-    red that names a file which is not in the list.
+    red that names a file which is not in the list. What was offered once and deleted is not offered
+    again.
     """
     folder = Path(_folder("input"))
     files = (file for file in sorted(SAMPLES.rglob("*")) if file.suffix != ".md")
-    samples = [file.relative_to(SAMPLES) for file in files if file.is_file()]
-    missing = [name for name in samples if not (folder / name).exists()]
+    samples = [file.relative_to(SAMPLES).as_posix() for file in files if file.is_file()]
+    offered = folder / OFFERED
     try:
+        known = offered.read_text(errors="replace").splitlines() if offered.is_file() else []
+        new = [name for name in samples if name not in known]
+        missing = [name for name in new if not (folder / name).exists()]
         for name in missing:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with AtomicOutput(folder / name) as part:
                 shutil.copyfile(SAMPLES / name, part)
+        if new:
+            with AtomicOutput(offered, overwrite=True) as part:
+                part.write_text("".join(f"{name}\n" for name in sorted({*known, *samples})))
     except OSError as error:
         log.warning("ColorizationNet's samples are not in the input folder: %s", error)
         return
     if missing:
-        names = ", ".join(map(str, missing))
-        log.info("ColorizationNet's samples are in the input folder: %s", names)
+        log.info("ColorizationNet's samples are in the input folder: %s", ", ".join(missing))
 
 
 def _has_file(video: Input.Video) -> bool:

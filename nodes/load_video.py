@@ -1,7 +1,7 @@
 import torch
 
 from ..host import current, io, verdict
-from ..pipeline import load_frames, probe
+from ..pipeline import count_frames, load_frames, probe
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -108,9 +108,10 @@ class LoadVideoFrames(io.ComfyNode):
     def describe(cls, file: str) -> dict[str, float]:
         """What the widgets' 0 stands for with the clip ``file``, by their names."""
         clip = probe(current().input_path(file, "video"))
+        rate = clip.constant_rate
         return {
-            "frame_count": clip.frame_count,
-            "rate": round(float(clip.fps), 3),
+            "frame_count": count_frames(clip, rate=rate if clip.variable_rate else None),
+            "rate": round(float(rate), 3),
             "short_side": min(clip.width, clip.height),
         }
 

@@ -77,7 +77,7 @@ class ShotKeyframes(io.ComfyNode):
                     min=0,
                     max=MAX_MORE,
                     optional=True,
-                    tooltip="So many keyframes beside, where in the whole film one more helps "
+                    tooltip="This many keyframes besides, where in the whole film one more helps "
                     "most: in frames that show what no keyframe shows.",
                 ),
             ],

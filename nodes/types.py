@@ -98,9 +98,10 @@ def check_saturation(value: float | list[float] | None) -> bool | str:
     """What ``validate_inputs`` says of a saturation: more than the slider has is well too."""
     # Nodes that take lists are asked with one, and None is what a link will bring.
     values = value if isinstance(value, list) else [value]
-    if all(one is None or 0 <= one <= MAX_SATURATION for one in values):
+    wrong = [one for one in values if not (one is None or 0 <= one <= MAX_SATURATION)]
+    if not wrong:
         return True
-    return f"saturation is {values[0]}; choose a value from 0 to {MAX_SATURATION:g}."
+    return f"saturation is {wrong[0]}; choose a value from 0 to {MAX_SATURATION:g}."
 
 
 def check_folder(folder: str | None, suffixes: Collection[str] | None = None) -> bool | str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FORMATS,
         Clip,
         VideoError,
+        count_frames,
         find_format,
         find_pictures,
         is_pattern,
@@ -63,6 +64,7 @@ __all__ = [
     "colorize_images",
     "colorize_long_film",
     "colorize_photo",
+    "count_frames",
     "find_format",
     "find_pictures",
     "find_references",
@@ -100,8 +102,8 @@ __getattr__ = imported_on_demand(
     {
         "..model": "Network load_model save_model",
         "..options": "ColorOptions EncodeOptions FilmOptions ShotOptions TeachOptions",
-        "..video": "FORMATS Clip VideoError find_format find_pictures is_pattern probe "
-        "probe_pictures",
+        "..video": "FORMATS Clip VideoError count_frames find_format find_pictures is_pattern "
+        "probe probe_pictures",
         ".confidence": "FilmConfidence",
         ".film": "colorize_film",
         ".frames": "LoadedFrames load_frames save_frames to_images",

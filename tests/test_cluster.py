@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -318,6 +318,33 @@ def test_a_full_disk_of_a_node_is_told_with_its_name(cluster, album):
     assert not hidden_files(Path.cwd())
 
 
+class OnBadDisk(Painter):
+    """The first photo is damaged, and its result cannot be delivered."""
+
+    def paint(self, job, overwrite, on_progress=None, into=None):
+        if job.source.path.name == "0.png":
+            self.damaged.append(job.source.path)
+            self.incomplete.append(job.target)
+            raise OSError(errno.EIO, "Input/output error", str(into))
+        return "left"
+
+
+def test_what_fails_leaves_nothing_on_the_next_of_its_bundle(cluster, album):
+    painter = painter_of()
+    painter.__class__ = OnBadDisk
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [Job(Source(album / f"{number}.png"), Path(f"{number}.png")) for number in range(4)]
+    with Engine(cluster.ray, painter) as engine:
+        begun = [Begun(job, False) for job in jobs]
+        outcomes = {one.job.target.name: outcome for one, outcome in engine.color(iter(begun), 99)}
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert outcomes.pop("0.png").error.errno == errno.EIO
+    assert len(outcomes) == 3
+    assert not any(found.is_damaged or found.is_incomplete for found in outcomes.values())
+
+
 @pytest.fixture
 def album(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -366,6 +393,40 @@ def test_two_drivers_do_not_do_one_film(cluster, tmp_path, reel, capsys):
         code = cli.main(["colorize", str(reel), "-o", str(target), "--ray", cluster.address])
     assert code == 1
     assert f"Another process is at work on {target}." in capsys.readouterr().err
+
+
+def test_a_report_replaces_none_but_a_report(album, capsys):
+    notes, report = Path("notes.json"), Path("report.json")
+    notes.write_text('{"pieces": "of cake"}')
+    command = ["colorize", "album/0.png", "--ray", "127.0.0.1:9", "--ray-report"]
+    for name, words in [("notes.json", "is there already"), ("gone/r.json", "does not exist")]:
+        assert cli.main([*command, name]) == 2
+        assert words in capsys.readouterr().err
+    assert notes.read_text() == '{"pieces": "of cake"}'
+    Report().write(report)
+    Report(notes={"second": 2.0}).write(report)
+    assert "second" in report.read_text()
+    for name in ("report.json", "new.json"):
+        assert cli.main([*command, name]) == 2
+        assert "no cluster answers there" in capsys.readouterr().err
+    assert cli.main([*command, "notes.json", "--overwrite"]) == 2
+    assert "no cluster answers there" in capsys.readouterr().err
+
+
+def test_a_lost_report_hides_no_error(album, capsys, caplog, monkeypatch):
+    @contextmanager
+    def lost(address):
+        Path("report.json").mkdir()
+        raise RuntimeError("The cluster is lost.")
+        yield
+
+    monkeypatch.setattr("colorizationnet.headless.cluster.connected", lost, raising=False)
+    command = ["colorize", "album/0.png", "--ray", "local", "--ray-report", "report.json"]
+    assert cli.main(command) == 1
+    assert capsys.readouterr().err.endswith("The cluster is lost.\n")
+    assert caplog.messages == [
+        "The report is lost: report.json is there already; choose another name."
+    ]
 
 
 HERE = (pack_version(), "2.4.1", versions(), 2**40)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from colorizationnet.headless.cli import main
 from colorizationnet.pipeline import probe
-from colorizationnet.video import read_frames
+from colorizationnet.video import read_frames, read_tags
 from PIL import Image
-from video_clips import make_clip
+from video_clips import chroma, make_clip
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +109,68 @@ def test_a_part_is_coloured_by_the_keyframes_of_the_whole(tmp_path, clip, colour
 def test_strokes_need_the_frames_that_they_are_painted_on(tmp_path, clip, capsys):
     assert main(["colorize", str(clip), "--strokes", "-o", str(tmp_path / "film.mp4")]) == 2
     assert "--strokes tells how --keyframes are painted" in capsys.readouterr().err
+
+
+def test_how_keyframes_teach_and_shots_are_found_can_be_chosen(tmp_path, clip, colours):
+    out = tmp_path / "out"
+    command = ["colorize", str(clip), "--keyframes", str(colours), "-o", f"{out}/"]
+    command += ["--skip-existing"]
+    made = out / "clip-color.mp4"
+    assert main([*command, "--teach-steps", "3"]) == 0
+    settings = json.loads(read_tags(made)["colorizationnet"])["settings"]
+    assert settings["teach_steps"] == 3 and "sensitivity" not in settings
+    first, few = made.read_bytes(), chroma(made)
+    for more in (["--teach-steps", "40"], ["--teach-steps", "3", "--sensitivity", "0.9"]):
+        assert main([*command, *more]) == 0
+        assert made.read_bytes() == first  # as other settings, which replace none unasked
+    command.remove("--skip-existing")
+    command += ["--overwrite", "--sensitivity", "0.9"]
+    assert main([*command, "--teach-steps", "40"]) == 0
+    settings = json.loads(read_tags(made)["colorizationnet"])["settings"]
+    assert settings["teach_steps"] == 40 and settings["sensitivity"] == 0.9
+    assert np.abs(chroma(made) - few).mean() > 0.5
+
+
+def test_the_record_names_keyframes_that_lie_where_the_user_stands(
+    tmp_path, clip, colours, monkeypatch
+):
+    monkeypatch.chdir(colours)
+    out = tmp_path / "out.mp4"
+    options = ["--keyframes", ".", "--teach-steps", "3", "-o", str(out)]
+    assert main(["colorize", str(clip), *options]) == 0
+    tags = read_tags(out)
+    assert json.loads(tags["colorizationnet"])["settings"]["keyframes"] == "colours"
+    assert "prompt" not in tags
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sensitivity", "0.9"], "--sensitivity tells how the shots of --keyframes are found"),
+        (["--teach-steps", "9"], "--teach-steps tells how to learn from --keyframes"),
+        (["--keyframes", "LISTED", "--sensitivity", "0.9"], "says where the shots begin"),
+        (["--keyframes", "COLOURS", "--sensitivity", "2"], "sensitivity is 2"),
+        (["--keyframes", "COLOURS", "--teach-steps", "0"], "steps is 0"),
+    ],
+)
+def test_what_tells_nothing_is_refused(tmp_path, clip, colours, options, words, capsys):
+    listed = shutil.copytree(colours, tmp_path / "listed")
+    (listed / "shots.json").write_text("{}")
+    places = {"COLOURS": str(colours), "LISTED": str(listed)}
+    options = [places.get(option, option) for option in options]
+    assert main(["colorize", str(clip), "-o", str(tmp_path / "out.mp4"), *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--sensitivity", "0.9"], "says where the shots begin"), (["--per-shot", "2"], "choose one")],
+)
+def test_more_is_of_the_shots_that_are_listed(tmp_path, clip, colours, options, words, capsys):
+    (colours / "shots.json").write_text("{}")
+    command = ["keyframes", str(clip), "--keyframes", str(colours), "--more", "1"]
+    assert main([*command, "-o", str(tmp_path / "more"), *options]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_more_needs_the_frames_that_are_there(tmp_path, clip, capsys):

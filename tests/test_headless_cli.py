@@ -116,6 +116,17 @@ def test_a_wrong_setting_is_one_sentence(folder, run, setting, words):
     assert not (folder / "output").exists()
 
 
+@pytest.mark.parametrize(("value", "is_on"), [("False", False), ("TRUE", True), ("false", False)])
+def test_set_switches_on_and_off(folder, run, value, is_on):
+    set_it = ("--set", f"3.skip_colour={value}", "--export", "out.json")
+    prompt = json.loads((folder / "workflow.json").read_text())
+    prompt["3"]["class_type"] = "ColorizationNetColorizeFolder"
+    (folder / "workflow.json").write_text(json.dumps(prompt))
+    assert run("run", "workflow.json", *set_it)[0] == 0
+    exported = json.loads((folder / "out.json").read_text())
+    assert exported["3"]["inputs"]["skip_colour"] is is_on
+
+
 def test_set_by_class_needs_a_single_node(folder, run):
     prompt = json.loads((folder / "workflow.json").read_text())
     prompt["5"] = prompt["4"]
@@ -284,7 +295,7 @@ def test_a_full_disk_ends_the_batch(scans, run, monkeypatch):
     def full_disk(source, target, *_, **__):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr("colorizationnet.pipeline.colorize_photo", full_disk)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.paint_photo", full_disk)
     code, saved, errors = run("colorize", "scans")
     assert (code, saved) == (1, []) and errors == ["scans/a-color.png: No space left on device."]
 

@@ -1,5 +1,6 @@
 """`colorize` with many files: what is done, what is left, and what a second run does."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colorizationnet.headless import cli
+import torch
+from colorizationnet.headless import cli, colorize
 from colorizationnet.headless.claims import claimed
 from colorizationnet.headless.jobs import Job, Ledger, State
 from colorizationnet.headless.journal import NAME, Journal, source_of
+from colorizationnet.headless.painter import Painter
 from colorizationnet.headless.sources import Source
-from colorizationnet.pipeline import VideoError
+from colorizationnet.model import ColorizationNet
+from colorizationnet.pipeline import VideoError, colorize_photo
+from colorizationnet.pipeline.photo import paint_photo
 from PIL import Image, features
 
 pytestmark = pytest.mark.slow
@@ -94,6 +99,36 @@ def test_a_folder_may_be_where_the_user_stands(scans, run, monkeypatch):
 
 
 @pytest.mark.skipif(not (features.check("avif") and features.check("jpg_2000")), reason="Pillow")
+def test_photos_share_a_model_and_another_network_has_its_own(tmp_path):
+    class Counted:
+        def __init__(self, seed):
+            torch.manual_seed(seed)
+            self.network, self.asked = ColorizationNet().eval().requires_grad_(False), 0
+
+        def chroma_model(self, options, device):
+            self.asked += 1
+            return self.network.chroma_model(options, device)
+
+    grey().save(tmp_path / "a.png")
+    parser = argparse.ArgumentParser()
+    colorize.add_parser(parser.add_subparsers())
+    painter = Painter(parser.parse_args(["colorize", str(tmp_path), "--no-metadata"]))
+    networks = Counted(0), Counted(1)
+    for network in networks:
+        painter.use(network)
+        target = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
+        for overwrite in (False, True, True):
+            painter.paint(Job(Source(tmp_path / "a.png", is_clip=False), target), overwrite)
+        with Image.open(target) as file:
+            made = np.asarray(file)
+        colorize_photo(tmp_path / "a.png", target, network.network, overwrite=True)
+        with Image.open(target) as file:
+            assert np.array_equal(made, np.asarray(file))
+    assert [network.asked for network in networks] == [1, 1]
+    with Image.open(tmp_path / "1.png") as one, Image.open(tmp_path / "2.png") as other:
+        assert not np.array_equal(np.asarray(one), np.asarray(other))
+
+
 def test_avif_and_jpeg_2000_are_photos(scans, run):
     grey().save("scans/k.avif")
     grey().save("scans/l.jp2")
@@ -201,16 +236,14 @@ def test_a_source_is_never_a_result(scans, run):
 
 
 def test_a_result_that_appears_meanwhile_is_kept(scans, run, monkeypatch):
-    from colorizationnet.pipeline import colorize_photo
-
     def slow(source, target, *arguments, on_progress, **named):
         def report(*_):
             if target.name == "a-color.jpg":
                 target.write_bytes(b"mine")
 
-        return colorize_photo(source, target, *arguments, on_progress=report, **named)
+        return paint_photo(source, target, *arguments, on_progress=report, **named)
 
-    monkeypatch.setattr("colorizationnet.pipeline.colorize_photo", slow)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.paint_photo", slow)
     code, saved, said = run("scans", "-o", "done")
     assert (code, saved) == (1, [name for name in MADE if "a-color" not in name])
     assert "done/a-color.jpg is there already; choose another name." in said[0]
@@ -296,7 +329,9 @@ def test_why_a_folder_holds_nothing_is_said(tmp_path, run, monkeypatch):
         (["scans/a.jpg", "--duration", "nan"], "--duration is nan; "),
         (["scans/a.jpg", "--keyframes", "keys"], "--keyframes belongs to one clip"),
         (["scans/a.jpg", "--bit-depth", "10"], "photos have 8 or 16 bits."),
+        (["scans/a.jpg", "--compare", "wipe"], "a photo shows both by half."),
         (["scans/notes.txt"], "scans/notes.txt cannot be coloured: "),
+        (["scans/notes.txt"] * 2, "scans/notes.txt cannot be coloured: "),
         (["scans", "-o", "scans/a.jpg"], "scans/a.jpg is no folder; "),
         (["scans/a.jpg", "-o", "scans/a.jpg/b.jpg"], "scans/a.jpg is no folder; "),
         (["scans/a.jpg", "-o", f"{'n' * 300}.jpg"], "File name too long"),

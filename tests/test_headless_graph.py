@@ -449,7 +449,7 @@ def test_the_bar_of_a_node_is_called_by_its_number_and_the_users_title(monkeypat
         @classmethod
         def execute(cls, numbers):
             with current().progress(3) as progress:
-                progress.update()
+                progress.report(1, 3)
             return io.NodeOutput(numbers)
 
     monkeypatch.setattr(
@@ -481,7 +481,8 @@ def test_two_graphs_with_folders_of_their_own_run_at_the_same_time(tmp_path):
         @classmethod
         def execute(cls, image):
             barrier.wait()
-            return io.NodeOutput(image, f"{current().temp_folder()}")
+            temp = current().output_path("any", ".png", folder="temp").path.parent
+            return io.NodeOutput(image, str(temp))
 
     def work(name):
         host = StandInHost(tmp_path / name, tmp_path / name / "done", tmp_path / name)

@@ -397,7 +397,7 @@ def test_a_key_goes_with_every_request(run, comfy, monkeypatch):
     assert run()[0] == 0
     assert {headers["Authorization"] for headers in comfy.headers} == {"Bearer other"}
     code, _, errors = run("--api-key", "a\r\nHost: b")
-    assert code == 1 and "API key" in errors[0] and "Host" not in errors[0]
+    assert code == 2 and "API key" in errors[0] and "Host" not in errors[0]
 
 
 def test_a_server_that_wants_a_key_or_sends_on(run, comfy):
@@ -512,9 +512,11 @@ def test_a_password_is_not_shown(run, comfy):
 
 
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "", "http://[::1", "http://a:b"])
-def test_addresses_that_are_none(url):
-    with pytest.raises(ServerError, match="is not the address of a server"):
-        Server(url)
+def test_addresses_that_are_none(run, url):
+    code, _, errors = run(url=url)
+    assert code == 2 and errors == [
+        f"{url} is not the address of a server; try http://127.0.0.1:8188."
+    ]
 
 
 def test_it_is_said_what_is_missing(tmp_path):

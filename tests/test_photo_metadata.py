@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from colorizationnet.pipeline.photo import colorize_bands, paint_photo, read_photo
 from colorizationnet.pipeline.photo.tiff import Directory
-from colorizationnet.pipeline.photo.write import TiffWriter
+from colorizationnet.pipeline.photo.tiff_writer import TiffWriter
 from photo_files import Tint, luma, ramp, read_plain_tiff, scene, write_tiff
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 from test_photo_tones import chunks_of
@@ -185,7 +185,7 @@ def test_what_a_tiff_cannot_hold_goes_into_a_bigtiff(tmp_path, monkeypatch, capl
     )  # fmt: skip
     colorize(tmp_path / "a.tif", tmp_path / "classic.tif")
     size = (tmp_path / "classic.tif").stat().st_size
-    monkeypatch.setattr("colorizationnet.pipeline.photo.write._MOST_OF_CLASSIC", size - 1)
+    monkeypatch.setattr("colorizationnet.pipeline.photo.tiff_writer._MOST_OF_CLASSIC", size - 1)
     colorize(tmp_path / "a.tif", tmp_path / "big.tif")
     assert "big.tif: it has more than 4 GB, so it is a BigTIFF" in caplog.text
     for name, version in ("classic.tif", 42), ("big.tif", 43):

@@ -23,6 +23,10 @@ from video_clips import make_clip
 FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+def temp_folder(host):
+    return host.output_path("any", ".png", folder="temp").path.parent
+
+
 @pytest.fixture
 def folders(tmp_path):
     for name in ("input", "output", "models"):
@@ -61,11 +65,11 @@ def test_the_host_in_charge(host):
 
 def test_the_temp_folder_goes_with_its_host():
     host = StandInHost()
-    folder, title = host.temp_folder(), host.titled("a node")
+    folder, title = temp_folder(host), host.titled("a node")
     (folder / "a.png").touch()
     del host
     gc.collect()
-    assert title.temp_folder() == folder and (folder / "a.png").is_file()
+    assert temp_folder(title) == folder and (folder / "a.png").is_file()
     del title
     gc.collect()
     assert not folder.exists()
@@ -80,13 +84,13 @@ def test_input_files_lists_by_kind(host, folders):
 
 
 def test_input_path_takes_annotated_names(host, folders):
-    for folder in (folders / "input", folders / "output", host.temp_folder()):
+    for folder in (folders / "input", folders / "output", temp_folder(host)):
         (folder / "sub").mkdir(exist_ok=True)
         (folder / "sub" / "a.png").touch()
     assert host.input_path("sub/a.png") == folders / "input" / "sub" / "a.png"
     assert host.input_path("sub/a.png [input]") == folders / "input" / "sub" / "a.png"
     assert host.input_path("sub/a.png [output]") == folders / "output" / "sub" / "a.png"
-    assert host.input_path("sub/a.png[temp]") == host.temp_folder() / "sub" / "a.png"
+    assert host.input_path("sub/a.png[temp]") == temp_folder(host) / "sub" / "a.png"
 
 
 @FIXTURE
@@ -137,7 +141,7 @@ def test_output_path_fills_in_the_size(host, folders):
     assert host.output_path("%width%x%height%_%nothing%", ".png", 8, 6).filename == (
         "8x6_%nothing%_00001_.png"
     )
-    assert host.output_path("a", ".png", folder="temp").path.parent == host.temp_folder()
+    assert host.output_path("a", ".png", folder="temp").path.parent == temp_folder(host)
 
 
 def test_models_are_the_shipped_one_and_those_in_the_folder(host, folders):
@@ -205,9 +209,9 @@ def test_a_terminal_shows_the_title_and_the_count_but_makes_no_preview(host, mon
     every_step = functools.partial(tqdm, mininterval=0)
     monkeypatch.setattr("colorizationnet.headless.standin.host.tqdm", every_step)
     with host.titled("[1/2] Colorize").progress(4) as progress:
-        progress.update(preview=pytest.fail)
+        progress.report(1, 4, pytest.fail)
         progress.report(3, 8, pytest.fail)
-        progress.update(5, torch.zeros(4, 4, 3))
+        progress.report(8, 8, torch.zeros(4, 4, 3))
         assert (progress.done, progress.total) == (8, 8)
     with host.titled("[1/2] Colorize").progress(4, "shot 3"):
         pass

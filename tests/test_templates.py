@@ -204,7 +204,24 @@ def test_the_samples_are_offered_and_nothing_is_overwritten(tmp_path):
     assert found.pop(own.name) == b"my own"
     samples = files_below(SAMPLES)
     assert samples.pop("CREDITS.md") and samples.pop(own.name)
-    assert found == samples
+    offered = found.pop(".colorizationnet_samples").decode().splitlines()
+    assert found == samples and set(offered) == {*samples, own.name}
+
+
+def test_samples_that_were_deleted_do_not_come_back_but_new_ones_come(tmp_path):
+    comfyui = ComfyUI(tmp_path)
+    load(comfyui)
+    whole = files_below(tmp_path / "input")
+    clip, photo = "colorizationnet_meadow.mp4", "colorizationnet_tower.png"
+    for name in (clip, photo):
+        (tmp_path / "input" / name).unlink()
+    load(comfyui)
+    assert whole.keys() - files_below(tmp_path / "input").keys() == {clip, photo}
+    offered = tmp_path / "input" / ".colorizationnet_samples"
+    offered.write_text(offered.read_text().replace(f"{clip}\n", ""))  # as of an older version
+    load(comfyui)
+    assert whole.keys() - files_below(tmp_path / "input").keys() == {photo}
+    assert clip in offered.read_text()
 
 
 def test_an_input_folder_that_takes_nothing_hinders_nothing(tmp_path, caplog):

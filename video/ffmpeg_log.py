@@ -29,7 +29,11 @@ _FRAME = re.compile(
     r" n:\s*\d+ pts:\s*(-?\d+|NOPTS) .*?duration:\s*(\d+) .*? fmt:(\w+)"
     r".*? sar:(\d+)/(\d+) s:(\d+)x(\d+) i:(\w)(?: iskey:(\d))?"
 )
-_COLOR = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+# No more than ffmpeg's names have: the line of another thread may follow without a break.
+_COLOR = re.compile(
+    r"color_range:([a-z0-9-]+) color_space:([a-z0-9-]+)"
+    r" color_primaries:([a-z0-9-]+) color_trc:([a-z0-9-]+)"
+)
 _IDET = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)")
 
 

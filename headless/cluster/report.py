@@ -68,8 +68,25 @@ class Report:
         if parts:
             log.info("On the cluster: %s.", "; ".join(parts))
 
-    def write(self, path: Path) -> None:
-        """Write it as JSON."""
+    def write(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write it as JSON, under the conditions of `check_name`."""
+        check_name(path, overwrite=overwrite)
         facts = asdict(self) | {"retries": self.retries, "bytes_moved": self.bytes_moved}
         with AtomicOutput(path, overwrite=True) as part:
             part.write_text(json.dumps(facts, indent=1))
+
+
+def check_name(path: Path, *, overwrite: bool = False) -> None:
+    """Raise what `AtomicOutput` raises where no report could be written.
+
+    An earlier report is replaced, and with ``overwrite`` any other file.
+    """
+    AtomicOutput(path, overwrite=overwrite or _is_report(path)).discard()
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"pieces", "attempts"} <= found.keys()

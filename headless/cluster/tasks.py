@@ -167,6 +167,8 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> Outcom
     began = time.monotonic()
     job, total_frames = file.job, 1
     is_carried = False
+    painter.damaged.clear()  # of the file before
+    painter.incomplete.clear()
     try:
         if file.source is not None:
             here = link.source(file.source).path
@@ -193,10 +195,7 @@ def _color_file(link: Link, painter: Painter, number: int, file: File) -> Outcom
             forget(file.source)
     kind = "film" if job.source.is_clip else "photo"
     link.tell("piece", _piece(link, job.source.path.name, kind, total_frames, _since(began)))
-    is_damaged, is_incomplete = bool(painter.damaged), bool(painter.incomplete)
-    painter.damaged.clear()
-    painter.incomplete.clear()
-    return Outcome(why_left, is_damaged, is_incomplete)
+    return Outcome(why_left, bool(painter.damaged), bool(painter.incomplete))
 
 
 @answered

@@ -110,9 +110,6 @@ class StandInHost:
     def output_folder(self, name: str) -> Path:
         return paths.find_folder(self._folder("output"), paths.expand(name, 0, 0), "output")
 
-    def temp_folder(self) -> Path:
-        return self._temp.path
-
     def taught_folder(self) -> Path:
         return self._temp.path / "taught"
 

@@ -24,11 +24,6 @@ class UploadType(str, Enum):
     video = "video_upload"
 
 
-class NumberDisplay(str, Enum):
-    number = "number"
-    slider = "slider"
-
-
 class Hidden(str, Enum):
     unique_id = "UNIQUE_ID"
     prompt = "PROMPT"
@@ -115,7 +110,6 @@ class Int(ComfyTypeIO, io_type="INT"):
         max: int | None = None
         step: int | None = None
         control_after_generate: bool | None = None
-        display_mode: NumberDisplay | None = None
 
 
 class Float(ComfyTypeIO, io_type="FLOAT"):
@@ -127,7 +121,6 @@ class Float(ComfyTypeIO, io_type="FLOAT"):
         min: float | None = None
         max: float | None = None
         step: float | None = None
-        display_mode: NumberDisplay | None = None
 
 
 class Boolean(ComfyTypeIO, io_type="BOOLEAN"):

@@ -53,8 +53,7 @@ def of_schema(schema: io.Schema) -> NodeWidgets:
 
 def _of_inputs(inputs: list[io.Input], prefix: str) -> list[Widget]:
     ordered = sorted(inputs, key=lambda socket: socket.optional)  # required first, as in the editor
-    sockets = (socket for socket in ordered if not getattr(socket, "hidden", False))
-    return [widget for socket in sockets if (widget := _of_input(socket, prefix))]
+    return [widget for socket in ordered if (widget := _of_input(socket, prefix))]
 
 
 def _of_input(socket: io.Input, prefix: str) -> Widget | None:

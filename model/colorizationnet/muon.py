@@ -21,7 +21,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 state = self.state[parameter]
-                average = state.setdefault("average", torch.zeros_like(parameter))
+                if not state:
+                    state["average"] = torch.zeros_like(parameter)
+                average = state["average"]
                 average.lerp_(parameter.grad, 1 - group["momentum"])
                 ahead = parameter.grad.lerp(average, group["momentum"])
                 direction = orthogonalize(ahead.flatten(1)).view_as(parameter)

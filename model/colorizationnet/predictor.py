@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -141,4 +140,4 @@ def memory_required(
     size = view.input_size(height, width)
     if view.quality != "full":  # one parity, the network without its dilation
         size = 2 * size[0], 2 * size[1]
-    return math.ceil(memory_used(count, *size, torch.float32))
+    return memory_used(count, *size, torch.float32)

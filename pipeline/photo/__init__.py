@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     )
     from .errors import PhotoError
     from .formats import PHOTO_SUFFIXES, RESULT_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
+    from .page import Page
     from .pillow_files import MAX_SIDE, open_picture
-    from .read import Page, Photo, read_photo, read_picture_frames
+    from .read import Photo, read_photo, read_picture_frames
     from .write import write_photo
 
 __all__ = [
@@ -51,8 +52,9 @@ __getattr__ = imported_on_demand(
         ".colorize": "Bands Colorize Paint PhotoResult colorize_bands colorize_photo paint_photo",
         ".errors": "PhotoError",
         ".formats": "PHOTO_SUFFIXES RESULT_SUFFIXES FileKind is_photo kind_of result_suffix",
+        ".page": "Page",
         ".pillow_files": "MAX_SIDE open_picture",
-        ".read": "Page Photo read_photo read_picture_frames",
+        ".read": "Photo read_photo read_picture_frames",
         ".write": "write_photo",
     },
 )

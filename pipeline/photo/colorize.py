@@ -29,8 +29,9 @@ from ...model import (
 from ...options import ColorOptions
 from .errors import PhotoError
 from .formats import ALPHA_FORMATS, SUFFIX_FORMATS, TIFF
+from .page import Page
 from .raster import Raster
-from .read import Page, read_photo
+from .read import read_photo
 from .write import PhotoOutput, result_bits, result_format, tell, to_levels
 
 _TOGETHER = 8  # bands in work at a time
@@ -178,6 +179,7 @@ def small_luma_of(
     return resize_rows(narrow, size[0]).clamp_(0, 1)
 
 
+@in_pieces()
 def paint_photo(
     source: Path,
     target: Path,

@@ -6,7 +6,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from .color_management import (
     SRGB_GAMMA,
     color_space,
     gamma_tones,
-    grey_tones,
     srgb_profile,
     to_srgb,
 )
+from .encodings import is_deep_avif, is_deep_jp2, is_irreversible_jp2, is_lossless_webp
 from .errors import PhotoError
 from .formats import (
     AVIF,
@@ -41,23 +41,16 @@ from .formats import (
     WEBP,
     kind_of,
 )
-from .metadata import Metadata, orientation_of, upright_exif, upright_xmp
+from .heif import read_heif
+from .metadata import Metadata, orientation_of, upright_xmp
+from .netpbm import deep_netpbm
+from .page import Page, make_exif_upright, with_profile
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
 from .raster import Raster, has_color
 from .tiff_file import TiffFile
 
 _BILEVEL = 1
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-
-
-@dataclass
-class Page:
-    """One picture of a photo, and what is kept of it. ``bits`` a level: 1, 8, 16 or 32."""
-
-    raster: Raster
-    metadata: Metadata
-    bits: int
-    notes: list[str] = field(default_factory=list)
 
 
 def _no_page(index: int) -> Page:
@@ -132,7 +125,7 @@ def read_photo(path: Path) -> Photo:
         if kind.format == TIFF:
             photo = _read_tiff(path)
         elif kind.format == HEIF:
-            photo = Photo(path, HEIF, _read_heif(path))
+            photo = Photo(path, HEIF, read_heif(path))
         else:
             photo = Photo(path, kind.format, _read_pillow(path, kind.format))
     except PhotoError:
@@ -190,23 +183,6 @@ def _tensor(raster: Raster) -> tuple[Tensor, Tensor | None]:
     return image, alpha
 
 
-def with_profile(raster: Raster, metadata: Metadata, profile: bytes | None, notes: list) -> None:
-    """Give the tones their meaning, and ``metadata`` the profile that fits the result."""
-    if not profile:
-        return
-    space = color_space(profile)
-    if space == "GRAY" and raster.is_single_channel:
-        tones = grey_tones(profile)
-        if tones is not None:
-            raster.tones, metadata.icc = tones, srgb_profile()
-            return
-        space = ""
-    if space == "RGB":
-        metadata.icc = profile
-    elif not space:
-        notes.append("its colour profile cannot be read and is left out.")
-
-
 def _read_tiff(path: Path) -> Photo:
     file = TiffFile(path)
 
@@ -244,16 +220,16 @@ def _read_pillow(path: Path, format: str) -> Page:
         return _read_png(path)
     notes: list[str] = []
     with open_picture(path, JPEG if format == MPO else format) as picture:
-        if format == PPM and (deep := _deep_netpbm(path)) is not None:
+        if format == PPM and (deep := deep_netpbm(path)) is not None:
             return Page(Raster(*deep), Metadata(), 16, notes)
         _load(path, picture, notes)
         metadata, profile = _metadata(path, picture)
         turned = _orientation(picture) in _SIDEWAYS
         deep_jp2 = format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA")
-        if (deep_jp2 and _is_deep_jp2(path)) or (format == AVIF and _is_deep_avif(path)):
+        if (deep_jp2 and is_deep_jp2(path)) or (format == AVIF and is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
         raster, bits = _decode(picture, notes)
-    _make_exif_upright(metadata, turned, notes)
+    make_exif_upright(metadata, turned, notes)
     if metadata.xmp:
         metadata.xmp = upright_xmp(metadata.xmp)
     if profile and color_space(profile) not in ("RGB", "GRAY", ""):
@@ -281,19 +257,12 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     if picture.format in (JPEG, MPO):
         jpeg.read_segments(picture, metadata)
     elif picture.format == WEBP:
-        metadata.encoding["lossless"] = _is_lossless_webp(path)
+        metadata.encoding["lossless"] = is_lossless_webp(path)
     elif picture.format == TGA:
         metadata.encoding["compression"] = info.get("compression")
     elif picture.format == JPEG2000:
-        metadata.encoding["irreversible"] = _is_irreversible(path)
+        metadata.encoding["irreversible"] = is_irreversible_jp2(path)
     return metadata, info.get("icc_profile")
-
-
-def _make_exif_upright(metadata: Metadata, turned: bool, notes: list[str]) -> None:
-    if metadata.exif:
-        metadata.exif = upright_exif(metadata.exif, turned)
-        if not metadata.exif:
-            notes.append("its EXIF cannot be read and is left out.")
 
 
 def _is_see_through(picture: Image.Image) -> bool:
@@ -370,7 +339,7 @@ def _read_png(path: Path) -> Page:
             orientation = _orientation(picture)
             metadata, profile = _metadata(path, picture)
             raster, bits = _decode(picture, notes)
-    _make_exif_upright(metadata, orientation in _SIDEWAYS, notes)
+    make_exif_upright(metadata, orientation in _SIDEWAYS, notes)
     metadata.xmp = next(
         (_itxt(data) for name, data in chunks if name == b"iTXt"
          and png.keyword(data) == png.XMP_KEYWORD), metadata.xmp,
@@ -451,102 +420,3 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
     colors = 1 if grey else 3
     alpha = levels[..., -1] if channels in (2, 4) else None
     return Raster(levels[..., :colors], 65535, alpha=alpha, alpha_white=65535)
-
-
-def _deep_netpbm(path: Path) -> tuple[np.ndarray, float] | None:
-    """The levels and white of a binary PGM or PPM with more than 8 bits, else None."""
-    with path.open("rb") as file:
-        kind = file.read(2)
-        if kind not in (b"P5", b"P6"):
-            return None
-        width, height, white = (_netpbm_number(file) for _ in range(3))
-        if white < 256:
-            return None
-        channels = 1 if kind == b"P5" else 3
-        data = file.read(2 * width * height * channels)
-    if len(data) < 2 * width * height * channels:
-        return None
-    levels = np.frombuffer(data, ">u2").astype(np.uint16).reshape(height, width, channels)
-    return levels, white
-
-
-def _netpbm_number(file) -> int:
-    token = b""
-    while True:
-        char = file.read(1)
-        if char == b"#":
-            file.readline()
-        elif not char or (char.isspace() and token):
-            return int(token or 0)
-        elif not char.isspace():
-            token += char
-
-
-def _is_lossless_webp(path: Path) -> bool:
-    """Whether the picture is in a ``VP8L`` chunk (RFC 9649); Pillow doesn't say."""
-    with path.open("rb") as file:
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            name, size = head[:4], int.from_bytes(head[4:], "little")
-            if name in (b"VP8 ", b"VP8L"):
-                return name == b"VP8L"
-            file.seek(size + size % 2, 1)
-    return False
-
-
-def _jp2_marker(path: Path, marker: bytes, length: int) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    start = head.find(b"\xff\x4f\xff\x51")
-    at = head.find(marker, start) if start >= 0 else -1
-    return head[at : at + length] if at >= 0 else b""
-
-
-def _is_irreversible(path: Path) -> bool:
-    """Whether a JPEG 2000 has the lossy 9-7 wavelet, by its coding style marker (COD)."""
-    style = _jp2_marker(path, b"\xff\x52", 14)
-    return len(style) == 14 and style[13] == 0
-
-
-def _is_deep_jp2(path: Path) -> bool:
-    size = _jp2_marker(path, b"\xff\x51", 41)
-    return len(size) == 41 and (size[40] & 0x7F) + 1 > 8
-
-
-def _is_deep_avif(path: Path) -> bool:
-    """By ``high_bitdepth`` of the first AV1 configuration (AV1-ISOBMFF, 2.3.3)."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    at = head.find(b"av1C")
-    return at >= 0 and len(head) > at + 6 and bool(head[at + 6] & 0x40)
-
-
-def _read_heif(path: Path) -> Page:
-    try:
-        import pillow_heif
-    except ImportError:
-        raise PhotoError(
-            f"{path} is a HEIC or HEIF photo; install pillow-heif (pip install pillow-heif) to "
-            "read it, or save it as JPEG."
-        ) from None
-    notes: list[str] = []
-    try:
-        heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
-        check_size(path, heif.size)
-        levels = np.asarray(heif)
-    except PhotoError:
-        raise
-    except (*DAMAGE, RuntimeError) as error:
-        raise PhotoError(f"{path} cannot be read as a picture: {error}.") from error
-    levels = levels if levels.ndim == 3 else levels[..., None]
-    white = 65535 if levels.dtype == np.uint16 else 255
-    alpha = levels[..., -1] if levels.shape[2] in (2, 4) else None
-    colors = levels[..., : 1 if levels.shape[2] < 3 else 3]
-    info = heif.info
-    metadata = Metadata(
-        exif=info.get("exif"), xmp=upright_xmp(info["xmp"]) if info.get("xmp") else None
-    )
-    _make_exif_upright(metadata, False, notes)
-    raster = Raster(colors, white, alpha=alpha, alpha_white=white)
-    with_profile(raster, metadata, info.get("icc_profile"), notes)
-    return Page(raster, metadata, 16 if white > 255 else 8, notes)

@@ -13,7 +13,7 @@ from .metadata import Metadata, from_directory, has_layers
 from .pillow_files import check_size
 from .raster import Raster
 from .tiff import Directory, read_directories
-from .tiff_pixels import BLACK_IS_ZERO, JPEG, WHITE_IS_ZERO, Layout, read_samples
+from .tiff_pixels import BLACK_IS_ZERO, JPEG, RGB, WHITE_IS_ZERO, Layout, read_samples
 
 _REDUCED, _MASK = 1, 4  # of NewSubfileType
 _DNG_VERSION, _SUB_DIRECTORIES = 50706, 330
@@ -92,10 +92,9 @@ class TiffFile:
         directory = self._pages[index][1]
         layout = Layout.of(directory)
         if not layout.is_plain():
-            if (
-                layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, 2)
-                and layout.compression != (JPEG)
-                or layout.photometric not in (0, 1, 2, 3, 5, 6, 8)
+            is_grey_or_rgb = layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+            if (is_grey_or_rgb and layout.compression != JPEG) or (
+                layout.photometric not in (0, 1, 2, 3, 5, 6, 8)
             ):
                 raise self.refusal(index)
             return None

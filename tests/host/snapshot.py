@@ -20,7 +20,7 @@ NAMES = {
     "io": [
         *("Int", "Float", "Boolean", "String", "Combo", "Image", "Mask", "Audio", "Video"),
         *("AnyType", "DynamicCombo", "Custom", "Input", "WidgetInput", "Output"),
-        *("FolderType", "UploadType", "NumberDisplay", "Hidden", "HiddenHolder"),
+        *("FolderType", "UploadType", "Hidden", "HiddenHolder"),
         *("Schema", "NodeOutput", "ComfyNode"),
     ],
     "ui": ["SavedResult", "SavedImages", "PreviewVideo", "PreviewImage"],

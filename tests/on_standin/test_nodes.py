@@ -182,3 +182,4 @@ def test_a_saturation_beyond_the_slider_is_taken(folders, name):
     for value in (11.0, [-1.0], float("nan")):
         verdict = node(name).validate_inputs(**inputs, saturation=value)
         assert "choose a value from 0 to 10" in verdict
+    assert "saturation is 11" in node(name).validate_inputs(**inputs, saturation=[1.0, 11.0])

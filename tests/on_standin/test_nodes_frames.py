@@ -10,7 +10,7 @@ from colorizationnet.host import current
 from colorizationnet.model import rgb_to_chroma, rgb_to_luma
 from colorizationnet.video import probe, read_frames
 from node_classes import node
-from video_clips import ffmpeg
+from video_clips import ffmpeg, make_variable
 
 
 def test_load_splits_and_save_reassembles(clip):
@@ -67,7 +67,7 @@ def test_a_format_that_no_browser_plays_is_shown_by_a_proxy(clip):
     frames, _, fps, *_ = node("LoadVideo").execute(clip.name, 0, 4, 1, 4)
     shown = node("SaveVideo").execute(frames, [fps], ["clip"], ["prores"]).ui.as_dict()["images"]
     assert [file["type"] for file in shown] == ["temp", "output"]
-    assert probe(current().temp_folder() / shown[0]["filename"]).codec == "h264"
+    assert probe(current().input_path(f"{shown[0]['filename']} [temp]")).codec == "h264"
     assert probe(current().output / "clip_00001_.mov").codec == "prores"
 
 
@@ -121,3 +121,12 @@ def test_the_loader_tells_what_its_widgets_zeros_stand_for(clip):
     }
     with pytest.raises(FileNotFoundError):
         node("LoadVideo").describe("gone.mkv")
+
+
+def test_of_a_variable_rate_it_tells_what_will_be_loaded(folders):
+    path = folders / "input" / "variable.mp4"
+    make_variable(path, "-pix_fmt", "yuv420p")
+    frames, _, fps, count, _ = node("LoadVideo").execute(path.name, 0, 0, 1, 100)
+    told = node("LoadVideo").describe(path.name)
+    assert count == sum(map(len, frames)) > 1.5 * probe(path).frame_count
+    assert told["rate"] == fps and abs(told["frame_count"] - count) <= 1

@@ -47,7 +47,7 @@ def test_shot_keyframes_shows_what_it_picked(clip, folders):
     ]
     for picture, keyframe in zip(shown, output[0], strict=True):
         assert picture["type"] == "temp"
-        path = current().temp_folder() / picture["subfolder"] / picture["filename"]
+        path = current().input_path(f"{picture['filename']} [temp]")
         with Image.open(path) as image:
             assert np.array_equal(np.asarray(image), keyframe.mul(255).round().byte().numpy())
 
