@@ -183,10 +183,11 @@ def find_shots(
     on_progress: OnProgress | None = None,
     check: Check | None = None,
 ) -> ClipShots:
-    """The shots of a clip, each with the numbers of so many keyframes, or of all its frames.
+    """The shots of a clip, each with the numbers of so many keyframes (`KeyframePicker`).
 
-    ``frames`` (of the clip, step 1) trims it; the shots count from its start. Memory does not
-    grow with the length of the clip.
+    A shot of fewer frames has all of them; one of more than 256 is thinned out evenly, and may have
+    no more than 128. ``frames`` (of the clip, step 1) trims it; the shots count from its start.
+    Memory does not grow with the length of the clip.
     """
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames

@@ -47,9 +47,11 @@ class KeyframePicker:
         return self.thumbnails[frame // self.stride]
 
     def pick(self, count: int = 1) -> list[int]:
-        """The ``count`` keyframes, or all frames of a shot that has fewer.
+        """The ``count`` keyframes, or as many as there are to choose from.
 
-        Raises ``ValueError`` for a shot without frames.
+        That is every frame of a shot of up to `MAX_CANDIDATES`; of a longer one it is every 2nd,
+        4th and so on, and so at least half of `MAX_CANDIDATES`. Raises ``ValueError`` for a shot
+        without frames.
         """
         if not self.thumbnails:
             raise ValueError("A shot without frames has no keyframe; check where it is cut.")
