@@ -63,8 +63,8 @@ def test_a_long_shot_keeps_its_memory_small_and_its_count():
     picker = KeyframePicker()
     for start in range(0, 3000, 500):
         picker(pan(3000, speed=0.003)[start : start + 500])
-    assert len(picker.thumbnails) <= MAX_CANDIDATES
-    assert picker.count == 3000
+    assert len(picker.frames.kept) <= MAX_CANDIDATES
+    assert picker.frames.count == 3000
     assert abs(picker.pick()[0] - 1500) < 60
 
 
