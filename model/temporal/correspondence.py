@@ -141,6 +141,7 @@ def _level(luma: Tensor) -> Level:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def _cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Where the grid's cells lie ``(2, cells)``, and what it costs to match one to another."""
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
