@@ -28,7 +28,7 @@ from ..pipeline import colorize_images
 FLOP = 2 * sum(weight.numel() for weight in ColorizationNet().parameters() if weight.ndim == 4)
 PEAK_SIDE = 2048
 SQUARES = (224, 512)
-FRAMES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
+FRAMES = {"1080p": (1080, 1920), "4K": (2160, 3840), "16K": (8640, 15360)}
 RENDER_SIZE = 224
 
 
@@ -88,14 +88,15 @@ class Cases:
         """
         images = torch.rand(1, height, width, 3)
         subject = f"{name} frame"
-        cases = {("seed", subject): (lambda: self.seed_script(images), None)}
-        settings = {
-            "default": ColorOptions(precision=self.precision),
-            "default, film": ColorOptions(precision=self.precision, quality="fast"),
-        } | {
-            quality: ColorOptions(RENDER_SIZE, quality=quality, precision=self.precision)
-            for quality in ("full", "fast")
-        }
+        cases = {}
+        settings = {"default": ColorOptions(precision=self.precision)}
+        if name != "16K":  # the others take minutes there
+            cases["seed", subject] = lambda: self.seed_script(images), None
+            settings["default, film"] = ColorOptions(precision=self.precision, quality="fast")
+            for quality in ("full", "fast"):
+                settings[quality] = ColorOptions(
+                    RENDER_SIZE, quality=quality, precision=self.precision
+                )
         for label, options in settings.items():
             cases[label, subject] = (
                 lambda options=options: colorize_images(
@@ -103,11 +104,11 @@ class Cases:
                 ),
                 None,
             )
-        for quality in ("full", "fast"):
-            model = self.network.chroma_model(settings[quality], self.device)
-            size = model.input_size(height, width)
-            luma = torch.rand(1, 1, *size, device=self.device)
-            if name == "1080p":
+        if name == "1080p":
+            for quality in ("full", "fast"):
+                model = self.network.chroma_model(settings[quality], self.device)
+                size = model.input_size(height, width)
+                luma = torch.rand(1, 1, *size, device=self.device)
                 cases[f"{quality}, its network only", subject] = (
                     lambda model=model, luma=luma: model.chroma(luma),
                     FLOP * size[0] * size[1],
