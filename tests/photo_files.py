@@ -1,10 +1,12 @@
 """Photos made by the byte: profiles, TIFFs of any layout, JPEG segments; and a stub of a model."""
 
 import struct
+import zlib
 
 import numpy as np
 import torch
 from PIL import Image
+from video_clips import ffmpeg
 
 D50 = struct.pack(">iii", 63190, 65536, 54061)
 
@@ -94,6 +96,20 @@ def read_plain_tiff(path):
     strips = b"".join(data[s : s + n] for s, n in zip(starts, lengths, strict=True))
     levels = np.frombuffer(strips, f"{order}u{number(258) // 8}")
     return tags, levels.reshape(number(257), number(256), number(277)).astype(int)
+
+
+def deep_png(path, levels):
+    """A PNG of 16-bit RGB, from an array ``(H, W)`` of grey or ``(H, W, 3)``; Pillow has none."""
+    levels = np.broadcast_to(levels.reshape(*levels.shape[:2], -1), (*levels.shape[:2], 3))
+    raw = ("-f", "rawvideo", "-s", f"{levels.shape[1]}x{levels.shape[0]}", "-pix_fmt", "rgb48le")
+    ffmpeg(*raw, "-i", "-", path, stdin=levels.astype("<u2").tobytes())
+
+
+def insert_chunk(path, name, data):
+    """Put a chunk behind the header of a PNG."""
+    png, at = path.read_bytes(), 8 + 12 + 13
+    chunk = struct.pack(">I4s", len(data), name) + data
+    path.write_bytes(png[:at] + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + png[at:])
 
 
 def srgb(light):

@@ -8,7 +8,16 @@ import pytest
 from colorizationnet.pipeline.photo import colorize_bands, paint_photo, read_photo
 from colorizationnet.pipeline.photo.tiff import Directory
 from colorizationnet.pipeline.photo.tiff_writer import TiffWriter
-from photo_files import Tint, luma, ramp, read_plain_tiff, scene, write_tiff
+from photo_files import (
+    Tint,
+    deep_png,
+    insert_chunk,
+    luma,
+    ramp,
+    read_plain_tiff,
+    scene,
+    write_tiff,
+)
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 from test_photo_tones import chunks_of
 
@@ -25,6 +34,13 @@ def resource(kind, data):
 
 
 PHOTOSHOP = resource(1028, IPTC) + resource(1005, bytes(16))
+
+
+def photoshop_sizes(across, down):
+    return resource(1005, struct.pack(">8H", across, 0, 1, 1, down, 0, 1, 1))
+
+
+PHOTOSHOP_SIZES = resource(1028, IPTC) + photoshop_sizes(300, 600)
 THUMBNAIL = resource(1036, b"a grey thumbnail")
 
 
@@ -96,6 +112,105 @@ def test_a_turned_photo_stands_upright_and_says_so(tmp_path, suffix, orientation
     if suffix == ".jpg":
         assert (inner[0xA002], inner[0xA003]) == size
         assert b'tiff:Orientation="1"' in info["xmp"]
+
+
+def save_turned_by_xmp(path, kind):
+    """A picture of 64 x 40 of every level of its depth, of which only XMP says that it lies."""
+    levels = ramp(np.uint16 if "16" in kind else np.uint8)
+    if kind == "rgb 16.png":
+        deep_png(path, levels)
+    elif path.suffix == ".jpg":
+        image = Image.fromarray(levels)
+        image.save(path, quality=100, extra=segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP))
+    elif path.suffix == ".tif":
+        mode = {"CMYK.tif": "CMYK"}.get(kind)
+        image = Image.fromarray(levels)
+        options = {"compression": "jpeg", "quality": 100} if kind == "packed as JPEG.tif" else {}
+        (image.convert(mode) if mode else image).save(path, tiffinfo={700: XMP}, **options)
+    else:
+        Image.fromarray(levels).save(path, lossless=True, xmp=XMP)
+    if path.suffix == ".png":
+        insert_chunk(path, b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP)
+    return levels
+
+
+@pytest.mark.parametrize(
+    "kind", ["8.png", "16.png", "rgb 16.png", "8.tif", "16.tif", "packed as JPEG.tif", "CMYK.tif",
+             "8.jpg", "8.webp"]
+)  # fmt: skip
+def test_what_only_xmp_says_of_the_orientation_holds_at_every_depth(tmp_path, kind):
+    source, target = tmp_path / f"a {kind}", tmp_path / f"b {kind}"
+    levels = save_turned_by_xmp(source, kind)
+    photo = read_photo(source)
+    upright = np.rot90(levels, -1) / np.iinfo(levels.dtype).max
+    error = np.abs(photo.image[..., 0].numpy() - upright)
+    assert photo.bits == (16 if "16" in kind else 8) and error.max() < 0.02
+    colorize(source, target)
+    with Image.open(target) as file:
+        assert file.size == (40, 64) and file.getexif().get(0x0112, 1) == 1
+
+
+XMP_SIZES = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:XResolution="300/1" '
+    b'tiff:YResolution="600/1"><exif:PixelXDimension>96</exif:PixelXDimension>'
+    b"<exif:PixelYDimension>64</exif:PixelYDimension></rdf:Description></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", [".png", "deep.png", ".tif", ".jpg"])
+def test_the_resolution_is_turned_with_the_picture(tmp_path, kind, orientation):
+    """A scan of 300 dots an inch across and 600 down, which may lie on its side."""
+    source, target = tmp_path / f"a{kind}", tmp_path / f"b{kind}"
+    block = exif(orientation)
+    block[282], block[283], block[296] = 300, 600, 2
+    if kind == ".tif":
+        block[700], block[34377] = XMP_SIZES, PHOTOSHOP_SIZES
+        scene().save(source, exif=block.tobytes())
+    if kind == ".jpg":
+        extra = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP_SIZES)
+        extra += segment(0xED, b"Photoshop 3.0\0" + PHOTOSHOP_SIZES)
+        scene().save(source, exif=block, dpi=(300, 600), extra=extra)
+    elif kind.endswith(".png"):
+        if kind == "deep.png":
+            deep_png(source, ramp(np.uint16, (64, 96)))
+        else:
+            scene().save(source)
+        insert_chunk(source, b"eXIf", block.tobytes().removeprefix(b"Exif\0\0"))
+        insert_chunk(source, b"pHYs", struct.pack(">IIB", 11811, 23622, 1))
+        insert_chunk(source, b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP_SIZES)
+    sideways = orientation in (6, 8)
+    across, down = (600, 300) if sideways else (300, 600)
+    colorize(source, target)
+    with Image.open(target) as file:
+        file.load()
+        assert file.size == ((64, 96) if sideways else (96, 64))
+        found, xmp = file.getexif(), file.info["xmp"]
+        assert (found[282], found[283], found[296]) == (across, down, 2)
+        inner = found.get_ifd(0x8769)
+        assert (inner[0xA002], inner[0xA003]) == file.size
+        assert tuple(map(round, file.info["dpi"])) == (across, down)
+    if not kind.endswith(".png"):
+        assert photoshop_sizes(across, down) in target.read_bytes()
+    for name, value in {"X": across, "Y": down}.items():
+        assert b'tiff:%sResolution="%d/1"' % (name.encode(), value) in xmp
+    across, down = (64, 96) if sideways else (96, 64)
+    for name, value in {"X": across, "Y": down}.items():
+        words = name.encode(), value, name.encode()
+        assert b"<exif:Pixel%sDimension>%d</exif:Pixel%sDimension>" % words in xmp
+    colorize(source, tmp_path / "c.tif")
+    with Image.open(tmp_path / "c.tif") as file:
+        assert tuple(map(round, file.info["dpi"])) == ((600, 300) if sideways else (300, 600))
+
+
+def test_exif_outweighs_xmp_where_they_differ(tmp_path):
+    deep_png(tmp_path / "a.png", ramp(np.uint16))
+    insert_chunk(tmp_path / "a.png", b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP)
+    block = Image.Exif()
+    block[0x0112] = 3
+    insert_chunk(tmp_path / "a.png", b"eXIf", block.tobytes().removeprefix(b"Exif\0\0"))
+    image = read_photo(tmp_path / "a.png").image[..., 0].numpy() * 65535
+    assert np.abs(image - np.rot90(ramp(np.uint16), 2)).max() < 0.01
 
 
 def test_the_embedded_grey_thumbnail_is_left_out(tmp_path):
@@ -262,17 +377,11 @@ def test_a_png_keeps_its_text_resolution_and_time(tmp_path):
     assert chunks[b"prVt"] == b"private"
 
 
-def chunk(name, data):
-    return struct.pack(">I4s", len(data), name) + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 @pytest.mark.parametrize("name", [b"iDOT", b"caBX", b"sBIT", b"cLLI", b"mkBF", b"dSIG", b"prVW"])
 def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
     scene().save(tmp_path / "a.png", dpi=(300, 300))
-    data, at = (tmp_path / "a.png").read_bytes(), 8 + 12 + 13
-    light = chunk(b"mDCV", bytes(range(24)))
-    beside = chunk(name, b"\x08") + light + chunk(b"oFFs", bytes(9))
-    (tmp_path / "a.png").write_bytes(data[:at] + beside + data[at:])
+    for beside in (name, b"\x08"), (b"mDCV", bytes(range(24))), (b"oFFs", bytes(9)):
+        insert_chunk(tmp_path / "a.png", *beside)
     colorize(tmp_path / "a.png", tmp_path / "b.png")
     chunks = chunks_of(tmp_path / "b.png")
     assert name not in chunks

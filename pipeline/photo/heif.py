@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from .errors import PhotoError
-from .metadata import Metadata, upright_xmp
-from .page import Page, make_exif_upright, with_profile
+from .metadata import Metadata
+from .page import Page, say_upright, with_profile
 from .pillow_files import DAMAGE, check_size
 from .raster import Raster
 
@@ -36,10 +36,8 @@ def read_heif(path: Path) -> Page:
     alpha = levels[..., -1] if levels.shape[2] in (2, 4) else None
     colors = levels[..., : 1 if levels.shape[2] < 3 else 3]
     info = heif.info
-    metadata = Metadata(
-        exif=info.get("exif"), xmp=upright_xmp(info["xmp"]) if info.get("xmp") else None
-    )
-    make_exif_upright(metadata, False, notes)
+    metadata = Metadata(exif=info.get("exif"), xmp=info.get("xmp"))
+    say_upright(metadata, False, notes)  # libheif has turned the pixels
     raster = Raster(colors, white, alpha=alpha, alpha_white=white)
     with_profile(raster, metadata, info.get("icc_profile"), notes)
     return Page(raster, metadata, 16 if white > 255 else 8, notes)

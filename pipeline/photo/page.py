@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .color_management import color_space, grey_tones, srgb_profile
-from .metadata import Metadata, upright_exif
+from .metadata import (
+    SIDEWAYS,
+    Metadata,
+    exif_directory,
+    orientation_of,
+    sideways_resources,
+    upright_exif,
+    upright_xmp,
+)
+from .png import sideways_chunks
 from .raster import Raster
 
 
@@ -36,12 +45,29 @@ def with_profile(raster: Raster, metadata: Metadata, profile: bytes | None, note
         notes.append("its colour profile cannot be read and is left out.")
 
 
-def make_exif_upright(metadata: Metadata, turned: bool, notes: list[str]) -> None:
-    """Say in the EXIF that the picture stands upright; leave out what is damaged, with a note.
+def turn_upright(raster: Raster, metadata: Metadata, notes: list[str]) -> None:
+    """Turn the pixels as EXIF or XMP say, and then `say_upright`."""
+    orientation = orientation_of(exif_directory(metadata.exif), metadata.xmp)
+    raster.turn(orientation)
+    say_upright(metadata, orientation in SIDEWAYS, notes)
 
-    ``turned``: whether width and height have changed places.
+
+def say_upright(metadata: Metadata, sideways: bool, notes: list[str]) -> None:
+    """Say in EXIF and XMP that the picture stands upright; a damaged EXIF is left out and told.
+
+    ``sideways``: whether width and height have changed places, and resolutions with them.
     """
     if metadata.exif:
-        metadata.exif = upright_exif(metadata.exif, turned)
+        metadata.exif = upright_exif(metadata.exif, sideways)
         if not metadata.exif:
             notes.append("its EXIF cannot be read and is left out.")
+    if metadata.xmp:
+        metadata.xmp = upright_xmp(metadata.xmp, sideways)
+    if not sideways:
+        return
+    if metadata.dpi:
+        metadata.dpi = metadata.dpi[::-1]
+    if metadata.photoshop:
+        metadata.photoshop = sideways_resources(metadata.photoshop)
+    if metadata.chunks:
+        metadata.chunks = sideways_chunks(metadata.chunks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,9 +37,30 @@ def read_chunks(path: Path) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     return header, chunks
 
 
+def pixels_only(path: Path) -> Iterator[bytes]:
+    """The file without what stands beside the pixels, which may be broken, chunk by chunk."""
+    whole = path.stat().st_size
+    with path.open("rb") as file:
+        yield file.read(8)
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            if name[:1].isupper() or name == b"tRNS":
+                yield head + file.read(min(size + 4, whole))
+            else:
+                file.seek(size + 4, 1)
+
+
 def _outlives_pixels(name: bytes) -> bool:
     is_ancillary, is_safe_to_copy = name[:1].islower(), name[3:].islower()
     return name in _STILL_TRUE or (is_ancillary and is_safe_to_copy)
+
+
+def sideways_chunks(chunks: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """``chunks`` with the resolutions across and down in each other's place."""
+    return [
+        (name, data[4:8] + data[:4] + data[8:] if name == b"pHYs" else data)
+        for name, data in chunks
+    ]
 
 
 def xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:

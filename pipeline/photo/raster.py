@@ -11,8 +11,7 @@ from PIL import Image
 from ...model import parallel_map
 
 BAND_PIXELS = 1 << 20
-_TURNS = {
-    1: lambda a: a,
+_TURNS = {  # by EXIF's orientation
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -20,6 +19,15 @@ _TURNS = {
     6: lambda a: a.swapaxes(0, 1)[:, ::-1],
     7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
     8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+_TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -81,10 +89,16 @@ class Raster:
         return (slice(top, min(top + rows, self.height)) for top in range(0, self.height, rows))
 
     def turn(self, orientation: int) -> None:
-        """Turn arrays upright by an EXIF orientation."""
-        self.levels = _TURNS.get(orientation, _TURNS[1])(self.levels)
-        if self.alpha is not None:
-            self.alpha = _TURNS.get(orientation, _TURNS[1])(self.alpha)
+        """Turn it upright, by an orientation of EXIF from 1 to 8."""
+        if orientation != 1:
+            self.levels = _turned(self.levels, orientation)
+            self.alpha = None if self.alpha is None else _turned(self.alpha, orientation)
+
+
+def _turned(levels: np.ndarray | Image.Image, orientation: int) -> np.ndarray | Image.Image:
+    if isinstance(levels, np.ndarray):
+        return _TURNS[orientation](levels)
+    return levels.transpose(_TRANSPOSES[orientation])
 
 
 def _band(levels: np.ndarray | Image.Image, rows: slice) -> np.ndarray:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps, ImageSequence
+from PIL import Image, ImageFile, ImageSequence
 from torch import Tensor
 
-from ...video import FFmpeg, input_file
+from ...video import FFmpeg
 from . import jpeg, png
 from .color_management import (
     SRGB_GAMMA,
@@ -42,15 +42,14 @@ from .formats import (
     kind_of,
 )
 from .heif import read_heif
-from .metadata import Metadata, orientation_of, upright_xmp
+from .metadata import Metadata
 from .netpbm import deep_netpbm
-from .page import Page, make_exif_upright, with_profile
+from .page import Page, turn_upright, with_profile
 from .pillow_files import DAMAGE, check_size, load, open_picture, quiet
 from .raster import Raster, has_color
 from .tiff_file import TiffFile
 
 _BILEVEL = 1
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def _no_page(index: int) -> Page:
@@ -224,14 +223,11 @@ def _read_pillow(path: Path, format: str) -> Page:
             return Page(Raster(*deep), Metadata(), 16, notes)
         _load(path, picture, notes)
         metadata, profile = _metadata(path, picture)
-        turned = _orientation(picture) in _SIDEWAYS
         deep_jp2 = format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA")
         if (deep_jp2 and is_deep_jp2(path)) or (format == AVIF and is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")
         raster, bits = _decode(picture, notes)
-    make_exif_upright(metadata, turned, notes)
-    if metadata.xmp:
-        metadata.xmp = upright_xmp(metadata.xmp)
+    turn_upright(raster, metadata, notes)
     if profile and color_space(profile) not in ("RGB", "GRAY", ""):
         metadata.icc = srgb_profile()
     else:
@@ -246,9 +242,8 @@ def _metadata(path: Path, picture: Image.Image) -> tuple[Metadata, bytes | None]
     xmp = info.get("xmp")
     exif = info.get("exif", b"")
     with quiet(), suppress(*DAMAGE):
-        # Of XMP alone Pillow makes an orientation, and of old PNG text a whole block.
-        if not exif and set(found := picture.getexif()) - {274}:
-            exif = found.tobytes()
+        if not exif and "Raw profile type exif" in info:  # in PNGs of old
+            exif = picture.getexif().tobytes()
     metadata = Metadata(
         exif=exif.removeprefix(b"Exif\0\0") or None,
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
@@ -270,24 +265,13 @@ def _is_see_through(picture: Image.Image) -> bool:
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 
-def _orientation(picture: Image.Image) -> int:
-    """By Pillow, which looks into XMP as well; 1, upright, where that is damaged."""
-    try:
-        with quiet():
-            return picture.getexif().get(274, 1)
-    except DAMAGE:
-        return 1
-
-
 def _load(path: Path, picture: ImageFile.ImageFile, notes: list[str]) -> None:
     if damage := load(path, picture):
         notes.append(f"damaged ({damage}); what could be read is kept.")
 
 
 def _decode(picture: Image.Image, notes: list[str]) -> tuple[Raster, int]:
-    """The upright pixels of a loaded picture, and the bits a level."""
-    with quiet(), suppress(*DAMAGE):  # of what tells how to turn it: its pixels are there
-        ImageOps.exif_transpose(picture, in_place=True)
+    """The pixels of a loaded picture as they are stored, and the bits a level."""
     mode = picture.mode
     profile = picture.info.get("icc_profile")
     if mode.startswith("I;16"):
@@ -328,26 +312,16 @@ def _read_png(path: Path) -> Page:
             deep = _deep_png(path, picture.size, header[9] == 4, see_through)
             if deep is None:
                 notes.append("its 16-bit levels could be read with 8 bits only.")
-        if deep is not None:
-            orientation = orientation_of(named.get(b"eXIf", b""))
-            deep.turn(orientation)
-            raster, bits = deep, 16
-            profile = picture.info.get("icc_profile")
-            metadata = Metadata(exif=named.get(b"eXIf"))
-        else:
+        if deep is None:
             _load(path, picture, notes)
-            orientation = _orientation(picture)
-            metadata, profile = _metadata(path, picture)
-            raster, bits = _decode(picture, notes)
-    make_exif_upright(metadata, orientation in _SIDEWAYS, notes)
+        metadata, profile = _metadata(path, picture)
+        raster, bits = _decode(picture, notes) if deep is None else (deep, 16)
+    metadata.exif = named.get(b"eXIf", metadata.exif)
     metadata.xmp = next(
         (_itxt(data) for name, data in chunks if name == b"iTXt"
          and png.keyword(data) == png.XMP_KEYWORD), metadata.xmp,
     )  # fmt: skip
-    if metadata.xmp:
-        metadata.xmp = upright_xmp(metadata.xmp)
-    color = _png_color(raster, metadata, named, profile, notes)
-    kept = [
+    metadata.chunks = [
         (name, data)
         for name, data in chunks
         if name not in (b"eXIf", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP")
@@ -356,7 +330,8 @@ def _read_png(path: Path) -> Page:
             and png.keyword(data) in (png.XMP_KEYWORD, b"Raw profile type exif")
         )
     ]
-    metadata.chunks = color + kept
+    turn_upright(raster, metadata, notes)
+    metadata.chunks = _png_color(raster, metadata, named, profile, notes) + metadata.chunks
     return Page(raster, metadata, bits, notes)
 
 
@@ -409,10 +384,14 @@ def _deep_png(path: Path, size: tuple[int, int], grey: bool, see_through: bool) 
     levels = np.empty((height, width, channels), ">u2")
     layout = {2: "ya16be", 3: "rgb48be", 4: "rgba64be"}[channels]
     arguments = [
-        *input_file(path, ["-noautorotate"], demuxer="png_pipe"),
-        *("-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
+        *("-protocol_whitelist", "pipe", "-format_whitelist", "png_pipe", "-f", "png_pipe"),
+        *("-i", "pipe:0", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", layout, "pipe:1"),
     ]
-    with FFmpeg(arguments, stdout=True) as ffmpeg:
+    with FFmpeg(arguments, stdin=True, stdout=True) as ffmpeg:
+        with suppress(BrokenPipeError):  # it gives nothing before it has all of the file
+            for part in png.pixels_only(path):
+                ffmpeg.write(part)
+            ffmpeg.close_stdin()
         filled = ffmpeg.read_into(levels.data.cast("B"))
         if filled < levels.nbytes or ffmpeg.wait() or ffmpeg.errors:
             return None

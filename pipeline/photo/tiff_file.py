@@ -9,7 +9,7 @@ import numpy as np
 from . import tiff_pixels
 from .errors import PhotoError
 from .formats import TIFF
-from .metadata import Metadata, from_directory, has_layers
+from .metadata import Metadata, from_directory, has_layers, orientation_of
 from .pillow_files import check_size
 from .raster import Raster
 from .tiff import Directory, read_directories
@@ -127,7 +127,7 @@ class TiffFile:
         if alpha is not None and layout.extra[:1] == (_PREMULTIPLIED,):
             levels = _unmultiplied(levels, alpha, white)
         raster = Raster(levels, white, alpha=alpha, alpha_white=white)
-        raster.turn(directory.number(274, 1))
+        raster.turn(orientation_of(directory, directory.raw(700)))
         bits = layout.bits
         return raster, 1 if bits == 1 else 8 if bits <= 8 else 16 if bits <= 16 else 32
 
