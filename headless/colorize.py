@@ -16,6 +16,7 @@ from .batch import Batch, bar_over, disk_error
 from .claims import claimed
 from .jobs import Begun, Ledger, Output, plan
 from .painter import Painter
+from .references import check_folder
 from .sources import Source, find_sources
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ def _check_kinds(sources: list[Source], args: argparse.Namespace) -> None:
         raise ValueError("--fps is for pictures: a name like %05d.png, or a folder --as-film.")
     if args.keyframes and (len(sources) != 1 or not clips):
         raise ValueError("--keyframes belongs to one clip; colorize it by itself.")
+    if args.keyframes:
+        check_folder(args.keyframes)
     if args.confidence and not args.keyframes:
         raise ValueError("--confidence tells of --keyframes; give those as well.")
     if args.confidence and args.ray:

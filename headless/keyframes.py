@@ -15,7 +15,7 @@ from ..options import ShotOptions
 from . import signals
 from .colorize_options import add_part_options, check_part
 from .importing import import_torch
-from .references import LIST, read_references, shot_options, write_list
+from .references import LIST, check_folder, read_references, shot_options, write_list
 
 if TYPE_CHECKING:
     from ..pipeline import Clip
@@ -98,6 +98,7 @@ def _options(args: argparse.Namespace) -> ShotOptions:
     if (args.more is None) != (args.keyframes is None):
         raise ValueError("--more and --keyframes belong together; give both, or none of them.")
     if args.more is not None:
+        check_folder(args.keyframes)
         if args.more < 1:
             raise ValueError(f"--more is {args.more}; choose 1 or more.")
         if args.per_shot is not None:

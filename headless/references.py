@@ -51,6 +51,12 @@ def shot_options(folder: Path | None, sensitivity: float | None) -> ShotOptions:
     return ShotOptions(sensitivity=sensitivity)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise ``NotADirectoryError`` where no keyframes can lie."""
+    if not folder.is_dir():
+        raise NotADirectoryError(f"There is no folder {folder} of keyframes; check the name.")
+
+
 def read_references(
     folder: Path,
     clip: Clip,

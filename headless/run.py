@@ -167,12 +167,16 @@ def _outcomes(
 ) -> Iterator[tuple[str, list[Path], Exception | None]]:
     from .batch import ENDS_ALL
 
+    said = ""
     for name, one in each:
         try:
             yield name, run(one), None
         except (NodeError, WorkflowError) as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in ENDS_ALL:
                 raise
+            if isinstance(error, WorkflowError) and str(error) == said:
+                raise  # for this is no matter of the file
+            said = str(error)
             yield name, [], error
 
 

@@ -7,6 +7,7 @@ from .colorizationnet import COLOURLESS, TEACHING, ColorizationNet, save_model, 
 from .parallel import in_pieces, limited_threads, parallel_map, row_bands, run_single_threaded
 from .planes import chroma_planes, small_luma
 from .resize import resize, resize_columns, resize_rows, scaled, short_side_scale
+from .strokes import shrink_painted
 from .temporal import (
     LOOK_AHEAD,
     ChromaBatch,
@@ -67,6 +68,7 @@ __all__ = [
     "save_model",
     "scaled",
     "short_side_scale",
+    "shrink_painted",
     "small_luma",
     "stabilize_chroma",
     "stabilize_recalled",

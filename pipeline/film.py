@@ -338,11 +338,16 @@ class FilmPainter:
         network, color = self.network, self.color
         if shot.grey:
             color = replace(color, saturation=0.0)
-        elif shot.keyframes is not None and network.teachable:
+        elif shot.keyframes is not None and network.teachable and self._keeps(shot):
             self._tell(shot, taught=True)
             network = self._taught(shot.keyframes)
         self._tell(shot, taught=False)
         return network.chroma_model(color, self.device, film=True)
+
+    def _keeps(self, shot: ShotColors) -> bool:
+        """Whether frames of it are kept, and not only looked at beside those."""
+        later = (other.first for other in self.shots if other.first > shot.first)
+        return shot.first < self.kept.stop and min(later, default=sys.maxsize) > self.kept.start
 
     def _tell(self, shot: ShotColors, *, taught: bool) -> None:
         if self.on_shot is not None and self.references is not None:

@@ -58,11 +58,10 @@ def suggest_keyframes(
 
     for number, batch in enumerate(recall_chroma(batches(), references)):
         advisors[bisect_right(firsts, number) - 1](seen.pop(), batch.confidence)
-    unknown = [sum(advisor.unknown) * advisor.stride for advisor in advisors]
-    total = max(sum(unknown), 1e-9)
+    total = max(sum(advisor.unknown for advisor in advisors), 1e-9)
     found = [
-        Suggestion(shot.first + frame, gain * rest / total)
-        for shot, advisor, rest in zip(shots.shots, advisors, unknown, strict=True)
+        Suggestion(shot.first + frame, gain * advisor.unknown / total)
+        for shot, advisor in zip(shots.shots, advisors, strict=True)
         for frame, gain in advisor.suggest(count, [k - shot.first for k in shot.keyframes])
     ]
     return sorted(found, key=lambda suggestion: -suggestion.gain)[:count]

@@ -9,7 +9,6 @@ from itertools import compress
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..callbacks import Check, OnProgress
 from ..model import (
@@ -23,6 +22,7 @@ from ..model import (
     rgb_to_luma,
     scaled,
     short_side_scale,
+    shrink_painted,
 )
 from ..options import ShotOptions
 from ..video import Clip, as_clip, read_frames, read_luma
@@ -145,7 +145,7 @@ def shot_references(
                 weight = painted_pixels(image.permute(1, 2, 0))[None]
                 if not weight.any():
                     continue
-                chroma, weight = _shrink_painted(chroma, weight, size)
+                chroma, weight = shrink_painted(chroma * weight, weight, size)
             else:
                 chroma = resize(chroma, size)
             yield Reference(frame, shot.first, stop, luma, chroma, weight)
@@ -158,13 +158,6 @@ def small_keyframe(image: Tensor) -> Tensor:
     """
     size = scaled((image.shape[0], image.shape[1]), min(1.0, KEPT_SIDE / min(image.shape[:2])))
     return resize(image.permute(2, 0, 1).float(), size).permute(1, 2, 0).clamp(0, 1).contiguous()
-
-
-def _shrink_painted(chroma: Tensor, weight: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """``chroma`` ``(2, H, W)`` and its ``weight``; a thin stroke keeps its colour."""
-    planes = torch.cat((chroma * weight, weight))[None]
-    (planes,) = interpolate(planes, size, mode="bilinear", antialias=True)
-    return planes[:2] / planes[2:].clamp_min(1e-6), planes[2:]
 
 
 def _is_painted(image: Tensor) -> bool:
@@ -183,10 +176,11 @@ def find_shots(
     on_progress: OnProgress | None = None,
     check: Check | None = None,
 ) -> ClipShots:
-    """The shots of a clip, each with the numbers of so many keyframes, or of all its frames.
+    """The shots of a clip, each with the numbers of so many keyframes (`KeyframePicker`).
 
-    ``frames`` (of the clip, step 1) trims it; the shots count from its start. Memory does not
-    grow with the length of the clip.
+    A shot of fewer frames has all of them; one of more than 256 is thinned out evenly, and may have
+    no more than 128. ``frames`` (of the clip, step 1) trims it; the shots count from its start.
+    Memory does not grow with the length of the clip.
     """
     clip = as_clip(source)
     frames = clip.frames() if frames is None else frames

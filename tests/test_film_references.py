@@ -147,6 +147,7 @@ def test_the_record_names_keyframes_that_lie_where_the_user_stands(
     ("options", "words"),
     [
         (["--sensitivity", "0.9"], "--sensitivity tells how the shots of --keyframes are found"),
+        (["--keyframes", "gone"], "There is no folder gone of keyframes"),
         (["--teach-steps", "9"], "--teach-steps tells how to learn from --keyframes"),
         (["--keyframes", "LISTED", "--sensitivity", "0.9"], "says where the shots begin"),
         (["--keyframes", "COLOURS", "--sensitivity", "2"], "sensitivity is 2"),

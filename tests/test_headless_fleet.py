@@ -224,6 +224,17 @@ def test_a_file_that_fails_here_hinders_no_other(run_here, tmp_path):
     assert said[1:] == ["1 of 2 failed, each named above."]
 
 
+def test_a_workflow_that_no_file_mends_is_not_told_of_for_each(run_here, tmp_path):
+    for number in range(9):
+        Image.new("L", (8, 8)).save(tmp_path / "in" / f"{number}.png")
+    prompt = json.loads((tmp_path / "workflow.json").read_text())
+    prompt["3"] = {"class_type": "Nowhere", "inputs": {}}
+    (tmp_path / "workflow.json").write_text(json.dumps(prompt))
+    code, saved, said = run_here()
+    assert (code, saved, len(said)) == (2, [], 2)
+    assert said[0].endswith(said[1]) and "there is no such node here" in said[1]
+
+
 def test_a_full_disk_ends_the_work_here(run_here, monkeypatch):
     def full_disk(image, file, *_, **__):
         raise OSError(28, "No space left on device", str(file))

@@ -50,12 +50,21 @@ def test_batches_do_not_matter():
     assert parts.pick(3) == picked == sorted(set(picked))
 
 
+@pytest.mark.parametrize(
+    ("frames", "count"), [(5, 5), (MAX_CANDIDATES, MAX_CANDIDATES), (300, 150), (600, 150)]
+)
+def test_of_more_keyframes_than_there_are_to_choose_from_all_are_taken(frames, count):
+    picker = KeyframePicker()
+    picker(pan(frames, speed=0.05))
+    assert picker.pick(1000) == list(range(0, frames, frames // count))
+
+
 def test_a_long_shot_keeps_its_memory_small_and_its_count():
     picker = KeyframePicker()
     for start in range(0, 3000, 500):
         picker(pan(3000, speed=0.003)[start : start + 500])
-    assert len(picker.thumbnails) <= MAX_CANDIDATES
-    assert picker.count == 3000
+    assert len(picker.frames.kept) <= MAX_CANDIDATES
+    assert picker.frames.count == 3000
     assert abs(picker.pick()[0] - 1500) < 60
 
 

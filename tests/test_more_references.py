@@ -56,6 +56,6 @@ def test_long_shots_are_thinned_out():
     luma = looks(0, 1).repeat_interleave(600, 0)
     for part in luma.split(100):
         advisor(part, torch.full((len(part), 1, 1, 1), 0.3))
-    assert len(advisor.thumbnails) <= 256
+    assert len(advisor.frames.kept) <= 256
     ((frame, _),) = advisor.suggest(1, [100])
     assert 600 <= frame < 1200

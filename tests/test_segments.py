@@ -197,6 +197,22 @@ def test_frames_beside_a_segment_do_not_count(tmp_path, reel, network):
     assert confident == list(range(10, 20))
 
 
+def test_only_shots_that_are_kept_are_taught(tmp_path, reel, network):
+    clip = probe(reel)
+    frames = range(clip.frame_count)
+    shots = ClipShots(160, 90, len(frames), tuple(Shot(n, (n + 10,)) for n in (0, 96, 192)))
+    keyframes = torch.rand(3, 90, 160, 3, generator=torch.Generator().manual_seed(1))
+    how = {"shots": shots, "keyframes": keyframes, "teaching": TeachOptions(steps=3)}
+    whole = tmp_path / "whole.mkv"
+    colorize_film(reel, whole, network, encode=FFV1, **how)
+    work = FilmWork(SourceState.of(reel), clip, frames, ColorOptions(), FilmOptions(), FFV1)
+    segment, progress = Segment(range(96, 192), True, True), FilmProgress(None, 1000)
+    part = Part(segment.frames, tmp_path / "part.mkv")
+    color_segments(work, [segment], [part], FilmColors.of(network, **how), progress=progress)
+    assert progress.done == 3 + 96
+    assert (chroma(part.path) == chroma(whole)[slice_of(segment)]).all()
+
+
 @pytest.mark.slow
 def test_an_ended_run_is_gone_on_with(tmp_path, reel, network, one_piece, caplog):
     caplog.set_level("INFO")

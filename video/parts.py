@@ -26,6 +26,7 @@ from .probe import as_clip
 from .recolor import (
     DEFAULT_ENCODE,
     delay_of,
+    needs_chroma,
     open_decoder,
     open_muxer,
     picture_options,
@@ -104,11 +105,10 @@ def recolor_parts(
     origin = clip.time_of(seen.start) - clip.time_of(film.start)
     begins = [_just_before(clip, film, part.frames.start) for part in parts]
     end = _just_before(clip, film, last.frames.stop)
-    with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
-    all_planes = with_chroma or plane_format.alpha
+    with_chroma = needs_chroma(clip, blend)
     with (
         _PartWriter(parts, begins, end, origin, timeline, open_encoder, check) as writer,
-        open_decoder(clip, seen, plane_format, all_planes=all_planes) as decoder,
+        open_decoder(clip, seen, plane_format, with_chroma=with_chroma) as decoder,
     ):
 
         def report(done: int, total: int) -> None:

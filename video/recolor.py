@@ -77,12 +77,11 @@ def recolor(
     encode = check_recolor(clip, path, encode)
     frames = checked_frames(clip, frames)
     plane_format = plane_format_for(clip, path, encode)
-    with_chroma = blend < 1 and not clip.pix_fmt.startswith("gray")
-    all_planes = with_chroma or plane_format.alpha
+    with_chroma = needs_chroma(clip, blend)
     with (
         TemporaryDirectory(prefix=temp_prefix()) as folder,
         _open_encoder(clip, frames, plane_format, path, encode, Path(folder), check) as encoder,
-        open_decoder(clip, frames, plane_format, all_planes=all_planes) as decoder,
+        open_decoder(clip, frames, plane_format, with_chroma=with_chroma) as decoder,
     ):
         transcoder = Transcoder(
             decoder, encoder, plane_format, batch_size, blend, with_chroma, check
@@ -183,10 +182,16 @@ def _log_caveats(clip: Clip, plane_format: PlaneFormat, path: Path, fields: str 
         )
 
 
+def needs_chroma(clip: Clip, blend: float) -> bool:
+    """Whether a ``blend`` of the new chroma leaves something to see of the clip's own."""
+    return blend < 1 and not clip.pix_fmt.startswith("gray")
+
+
 def open_decoder(
-    clip: Clip, frames: range, plane_format: PlaneFormat, *, all_planes: bool
+    clip: Clip, frames: range, plane_format: PlaneFormat, *, with_chroma: bool
 ) -> Decoder:
-    """A decoder of Y planes, or of all, that leaves the luma alone."""
+    """A decoder of Y planes, with chroma or alpha of all, that leaves the luma alone."""
+    all_planes = with_chroma or plane_format.alpha
     deep = "" if plane_format.depth == 8 else f"{plane_format.depth}le"
     wanted_range = "pc" if plane_format.full_range else "tv"
     filters: list[str] = []

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from ..color import rgb_to_chroma, rgb_to_luma
 from ..resize import resize
+from ..strokes import shrink_painted
 
 SCALES = (0.9, 0.95, 1.0, 1.05, 1.1)  # of the render size
 UNIT_SCALE = SCALES.index(1.0)
@@ -111,15 +112,11 @@ def _held_blocks(size: tuple[int, int], block: int, random: torch.Generator) -> 
 def _view(
     luma: Tensor, painted: Tensor, weight: Tensor, held: Tensor, size: tuple[int, int]
 ) -> View:
-    # What is painted is averaged over the painted part of a pixel alone, so that a thin stroke
-    # keeps its colour; bicubic weights, partly negative, could not be divided by.
-    planes = torch.cat((painted, weight))[None]
-    planes = interpolate(planes, size, mode="bilinear", antialias=True)
-    weight = planes[:, 2:]
+    chroma, weight = shrink_painted(painted, weight, size)
     return View(
         resize(luma, size).clamp_(0, 1)[None],
-        planes[:, :2] / weight.clamp_min(1e-6),
-        weight,
+        chroma[None],
+        weight[None],
         interpolate(held[None], size, mode="nearest"),
         bool(weight.min() < 0.999),
     )

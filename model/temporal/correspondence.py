@@ -17,17 +17,16 @@ from torch.nn.functional import avg_pool2d, pad, unfold
 
 from ..resize import resize, scaled, short_side_scale
 from .motion import (
-    CONTRAST_NOISE,
-    CONTRAST_WINDOW,
     FLOW_PRIOR,
     FLOW_SMOOTHING,
     FLOW_WINDOW,
-    MIN_NOISE,
-    _gradient,
-    _resize_flow,
-    _solve,
+    gradient,
+    noise_variance,
+    resize_flow,
+    solve,
+    unit_texture,
 )
-from .operations import box_mean, noise_deviation, warp
+from .operations import box_mean, warp
 
 GRID_SIDE = 20  # cells on the short side of the grid that is searched in full
 PATCH = 5  # pixels of a side of a patch
@@ -85,9 +84,9 @@ def search(frame: Features, pictures: Features) -> Tensor:
     own = keys.square().sum(1, keepdim=True)
     cost = torch.baddbmm(apart.expand(len(keys), -1, -1), queries, keys, alpha=-2).add_(own)
     field = (cells[:, cost.argmin(2)] - cells[:, None]).transpose(0, 1)
-    field = _resize_flow(field.unflatten(2, (rows, columns)), frame.half.luma.shape[2:])
+    field = resize_flow(field.unflatten(2, (rows, columns)), frame.half.luma.shape[2:])
     field = refine(frame.half, pictures.half, field, SEARCH_STEPS)
-    return _resize_flow(field, torch.Size((height, width)))
+    return resize_flow(field, torch.Size((height, width)))
 
 
 def align(frame: Features, picture: Features) -> Tensor:
@@ -97,7 +96,7 @@ def align(frame: Features, picture: Features) -> Tensor:
     """
     still = torch.zeros_like(frame.half.gradient)
     field = refine(frame.half, picture.half, still, SEARCH_STEPS)
-    field = refine(frame.fine, picture.fine, _resize_flow(field, frame.fine.luma.shape[2:]))
+    field = refine(frame.fine, picture.fine, resize_flow(field, frame.fine.luma.shape[2:]))
     still = torch.zeros_like(field)
     costs = (mismatch(frame.fine, picture.fine, field) for field in (still, field))
     return better(still, next(costs), field, next(costs))[0]
@@ -109,7 +108,7 @@ def refine(frame: Level, pictures: Level, field: Tensor, steps: int = STEPS) -> 
     for _ in range(steps):
         error = frame.texture - warp(pictures.texture, field)
         xe, ye = box_mean(frame.gradient * error, FLOW_WINDOW).split(1, 1)
-        field = box_mean(field + _solve(xx, xy, yy, xe, ye), FLOW_SMOOTHING)
+        field = box_mean(field + solve(xx, xy, yy, xe, ye), FLOW_SMOOTHING)
     return field
 
 
@@ -132,18 +131,17 @@ def better(first: Tensor, first_cost: Tensor, second: Tensor, second_cost: Tenso
 
 
 def _level(luma: Tensor) -> Level:
-    noise = noise_deviation(luma).square() + MIN_NOISE**2
-    detail = luma - box_mean(luma, CONTRAST_WINDOW)
-    variance = box_mean(detail.square(), CONTRAST_WINDOW) + CONTRAST_NOISE * noise
-    texture = detail * variance.rsqrt()
-    gradient = _gradient(texture)
-    dx, dy = gradient.split(1, 1)
+    noise = noise_variance(luma)
+    texture, variance = unit_texture(luma, noise)
+    slope = gradient(texture)
+    dx, dy = slope.split(1, 1)
     xx, xy, yy = box_mean(torch.cat((dx * dx, dx * dy, dy * dy), dim=1), FLOW_WINDOW).split(1, 1)
     prior = FLOW_PRIOR + noise / variance
-    return Level(luma, texture, gradient, torch.cat((xx + prior, xy, yy + prior), dim=1))
+    return Level(luma, texture, slope, torch.cat((xx + prior, xy, yy + prior), dim=1))
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def _cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Where the grid's cells lie ``(2, cells)``, and what it costs to match one to another."""
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")

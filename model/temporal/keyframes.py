@@ -1,14 +1,38 @@
 """Which frames of a shot teach it best, chosen from small luma while the frames stream by."""
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 THUMBNAIL = (18, 32)  # rows, columns
-MAX_CANDIDATES = 256  # thumbnails kept; a longer shot is thinned out evenly
+MAX_CANDIDATES = 256  # frames of a shot to choose from; a longer one is thinned out evenly
 HEAD, TAIL = 24, 12  # frames at a shot's ends that a dissolve may reach into
 EDGE_PENALTY = 1.2  # times as far from the others as a frame there is taken to be
 MAX_ROUNDS = 20  # of exchanges; a few are enough as a rule
+
+
+Found = TypeVar("Found")
+
+
+class Candidates(Generic[Found]):
+    """What is known of a shot's frames, in order; of a long one's of every 2nd, 4th and so on."""
+
+    def __init__(self) -> None:
+        self.count = 0  # frames of the shot so far
+        self.stride = 1  # one is kept of so many frames
+        self.kept: list[Found] = []
+
+    def add(self, find: Callable[..., Found], *of: object) -> None:
+        """Take in ``find(*of)`` of the next frame, which is called only if it is kept."""
+        if self.count % self.stride == 0:
+            self.kept.append(find(*of))
+        self.count += 1
+        if len(self.kept) > MAX_CANDIDATES:
+            self.kept = self.kept[::2]
+            self.stride *= 2
 
 
 def keyframe_thumbnail(luma: Tensor) -> Tensor:
@@ -29,34 +53,29 @@ class KeyframePicker:
     """
 
     def __init__(self) -> None:
-        self.count = 0  # frames of the shot so far
-        self.stride = 1  # one thumbnail is kept of so many frames
-        self.thumbnails: list[Tensor] = []
+        self.frames: Candidates[Tensor] = Candidates()  # their thumbnails
 
     def __call__(self, luma: Tensor) -> None:
         for frame in luma:
-            if self.count % self.stride == 0:
-                self.thumbnails.append(keyframe_thumbnail(frame))
-            self.count += 1
-            if len(self.thumbnails) > MAX_CANDIDATES:
-                self.thumbnails = self.thumbnails[::2]
-                self.stride *= 2
+            self.frames.add(keyframe_thumbnail, frame)
 
     def thumbnail(self, frame: int) -> Tensor:
         """The thumbnail of a frame that `pick` gave."""
-        return self.thumbnails[frame // self.stride]
+        return self.frames.kept[frame // self.frames.stride]
 
     def pick(self, count: int = 1) -> list[int]:
-        """The ``count`` keyframes, or all frames of a shot that has fewer.
+        """The ``count`` keyframes, or as many as there are to choose from.
 
-        Raises ``ValueError`` for a shot without frames.
+        That is every frame of a shot of up to `MAX_CANDIDATES`; of a longer one it is every 2nd,
+        4th and so on, and so at least half of `MAX_CANDIDATES`. Raises ``ValueError`` for a shot
+        without frames.
         """
-        if not self.thumbnails:
+        if not self.frames.kept:
             raise ValueError("A shot without frames has no keyframe; check where it is cut.")
-        points = torch.stack(self.thumbnails)
+        points = torch.stack(self.frames.kept)
         distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-        frames = torch.arange(len(points)) * self.stride
-        is_edge = (frames < HEAD) | (frames >= self.count - TAIL)
+        frames = torch.arange(len(points)) * self.frames.stride
+        is_edge = (frames < HEAD) | (frames >= self.frames.count - TAIL)
         penalty = torch.where(is_edge, EDGE_PENALTY, 1.0)
         medoids = _medoids(distances, penalty, min(count, len(points)))
         return sorted(frames[medoids].tolist())

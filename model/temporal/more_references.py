@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from .keyframes import MAX_CANDIDATES, THUMBNAIL
+from .keyframes import Candidates, keyframe_thumbnail
 
 
 class ReferenceAdvisor:
@@ -21,22 +20,18 @@ class ReferenceAdvisor:
     """
 
     def __init__(self) -> None:
-        self.count = 0  # frames of the shot so far
-        self.stride = 1  # one frame is kept of so many
-        self.thumbnails: list[Tensor] = []
-        self.unknown: list[float] = []
+        # Their thumbnails, and how much of them is unknown.
+        self.frames: Candidates[tuple[Tensor, float]] = Candidates()
 
     def __call__(self, luma: Tensor, confidence: Tensor) -> None:
         unknown = 1 - confidence.float().mean((1, 2, 3)).cpu()
         for frame, rest in zip(luma, unknown.tolist(), strict=True):
-            if self.count % self.stride == 0:
-                thumbnail = adaptive_avg_pool2d(frame.float(), THUMBNAIL)
-                self.thumbnails.append(thumbnail.flatten().cpu())
-                self.unknown.append(rest)
-            self.count += 1
-            if len(self.thumbnails) > MAX_CANDIDATES:
-                self.thumbnails, self.unknown = self.thumbnails[::2], self.unknown[::2]
-                self.stride *= 2
+            self.frames.add(_candidate, frame, rest)
+
+    @property
+    def unknown(self) -> float:
+        """How much of the shot is unknown, in frames."""
+        return self.frames.stride * sum(rest for _, rest in self.frames.kept)
 
     def suggest(self, count: int, references: Sequence[int]) -> list[tuple[int, float]]:
         """Up to ``count`` frames, the one that helps most first, each with how much.
@@ -45,13 +40,13 @@ class ReferenceAdvisor:
         How much is the share of what is unknown of the shot that the frame, coloured after those
         before it, is expected to tell. Frames that help nothing are not named.
         """
-        if not self.thumbnails:
+        if not self.frames.kept:
             return []
-        points = torch.stack(self.thumbnails)
+        thumbnails, rests = zip(*self.frames.kept, strict=True)
+        points, unknown, stride = torch.stack(thumbnails), torch.tensor(rests), self.frames.stride
         distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-        unknown = torch.tensor(self.unknown)
         last = len(points) - 1
-        known = [min(last, max(0, round(frame / self.stride))) for frame in references]
+        known = [min(last, max(0, round(frame / stride))) for frame in references]
         # Without a reference near at all, the farthest frame stands for it.
         nearest = distances[known].amin(0) if known else distances.amax(1)
         total, found = max(float(unknown.sum()), 1e-9), []
@@ -63,7 +58,11 @@ class ReferenceAdvisor:
             best = int(gain.argmax())
             if gain[best] <= 0:
                 break
-            found.append((best * self.stride, float(gain[best]) / total))
+            found.append((best * stride, float(gain[best]) / total))
             known.append(best)
             unknown, nearest = left[best], torch.minimum(nearest, distances[best])
         return found
+
+
+def _candidate(luma: Tensor, unknown: float) -> tuple[Tensor, float]:
+    return keyframe_thumbnail(luma), unknown

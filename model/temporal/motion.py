@@ -56,14 +56,14 @@ def estimate_motion(luma: Tensor) -> Tensor:
     local_mask = _local_motion_mask(level, flow, camera)
     for level in reversed(finer_levels):
         size = level.current.shape[2:]
-        flow = _resize_flow(torch.where(local_mask, flow, camera), size)
+        flow = resize_flow(torch.where(local_mask, flow, camera), size)
         camera = camera * (size[1] / local_mask.shape[3])
         flow = _refine(level, flow)
         # A little beyond where it was found, so that objects keep their edges.
         nearby = box_mean(interpolate(local_mask.float(), size), 3) > 0
         local_mask = nearby & _local_motion_mask(level, flow, camera)
     flow = torch.where(local_mask, flow, _camera_or_zero(level, camera))
-    return flow if flow.shape[2:] == luma.shape[2:] else _resize_flow(flow, luma.shape[2:])
+    return flow if flow.shape[2:] == luma.shape[2:] else resize_flow(flow, luma.shape[2:])
 
 
 class _Level(NamedTuple):
@@ -78,20 +78,34 @@ class _Level(NamedTuple):
 def _pyramid(luma: Tensor) -> list[_Level]:
     """Fine to coarse, each level half the size of the last."""
     levels = []
-    noise = noise_deviation(luma).square() + MIN_NOISE**2
+    noise = noise_variance(luma)
     while True:
         short_side = min(luma.shape[2:])
         if short_side <= FINEST_SIDE:
-            detail = luma - box_mean(luma, CONTRAST_WINDOW)
-            variance = box_mean(detail.square(), CONTRAST_WINDOW) + CONTRAST_NOISE * noise
-            texture = detail * variance.rsqrt()
+            texture, variance = unit_texture(luma, noise)
             current, previous = texture[1:], texture[:-1]
             noise_fraction = noise[1:] / variance[1:]
-            levels.append(_Level(current, previous, _gradient(current), noise_fraction))
+            levels.append(_Level(current, previous, gradient(current), noise_fraction))
         if short_side <= COARSEST_SIDE:
             return levels
         luma = avg_pool2d(luma, 2, ceil_mode=True, count_include_pad=False)
         noise = noise / NOISE_FALL
+
+
+def noise_variance(luma: Tensor) -> Tensor:
+    """That of the noise in ``luma`` ``(n, 1, h, w)``, and a little more: ``(n, 1, 1, 1)``."""
+    return noise_deviation(luma).square() + MIN_NOISE**2
+
+
+def unit_texture(luma: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """``luma`` ``(n, 1, h, w)`` of mean 0 and variance 1 around each pixel, and its own variance.
+
+    Both as large as ``luma``. The variance ``noise`` ``(n, 1, 1, 1)`` keeps grain on flat ground
+    small.
+    """
+    detail = luma - box_mean(luma, CONTRAST_WINDOW)
+    variance = box_mean(detail.square(), CONTRAST_WINDOW) + CONTRAST_NOISE * noise
+    return detail * variance.rsqrt(), variance
 
 
 def _block_match(level: _Level) -> Tensor:
@@ -123,7 +137,7 @@ def _refine_camera(level: _Level, shift: Tensor) -> Tensor:
     weight = 1 / (1 + OUTLIER_SCALE * error.square())
     products = _products(level.gradient, error) * weight
     xx, xy, yy, xe, ye = products.sum((2, 3), keepdim=True).split(1, 1)
-    return shift + _solve(xx + CAMERA_PRIOR, xy, yy + CAMERA_PRIOR, xe, ye)
+    return shift + solve(xx + CAMERA_PRIOR, xy, yy + CAMERA_PRIOR, xe, ye)
 
 
 def _camera_or_zero(level: _Level, shift: Tensor) -> Tensor:
@@ -140,7 +154,7 @@ def _refine(level: _Level, flow: Tensor) -> Tensor:
     error = level.current - warp(level.previous, flow)
     xx, xy, yy, xe, ye = box_mean(_products(level.gradient, error), FLOW_WINDOW).split(1, 1)
     noise = level.noise_fraction
-    step = _solve(xx + FLOW_PRIOR + noise, xy, yy + FLOW_PRIOR + noise, xe, ye)
+    step = solve(xx + FLOW_PRIOR + noise, xy, yy + FLOW_PRIOR + noise, xe, ye)
     return box_mean(flow + step, FLOW_SMOOTHING)
 
 
@@ -159,12 +173,13 @@ def _products(gradient: Tensor, error: Tensor) -> Tensor:
     return torch.cat((dx * dx, dx * dy, dy * dy, dx * error, dy * error), dim=1)
 
 
-def _solve(xx: Tensor, xy: Tensor, yy: Tensor, xe: Tensor, ye: Tensor) -> Tensor:
+def solve(xx: Tensor, xy: Tensor, yy: Tensor, xe: Tensor, ye: Tensor) -> Tensor:
+    """The step (dx, dy) that Lucas-Kanade's normal equations give, of a pixel at most."""
     step = torch.cat((yy * xe - xy * ye, xx * ye - xy * xe), dim=1) / (xx * yy - xy * xy)
     return step.clamp_(-MAX_STEP, MAX_STEP)
 
 
-def _gradient(x: Tensor) -> Tensor:
+def gradient(x: Tensor) -> Tensor:
     """Central differences (dx, dy)."""
     wide = pad(x, (1, 1, 1, 1), mode="replicate")
     dx = wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
@@ -172,6 +187,7 @@ def _gradient(x: Tensor) -> Tensor:
     return torch.cat((dx, dy), dim=1) / 2
 
 
-def _resize_flow(flow: Tensor, size: torch.Size) -> Tensor:
+def resize_flow(flow: Tensor, size: torch.Size) -> Tensor:
+    """``flow`` of pictures of another ``size``, in pixels of theirs."""
     scale = flow.new_tensor((size[1] / flow.shape[3], size[0] / flow.shape[2]))
     return interpolate(flow, size, mode="bilinear") * scale.view(1, 2, 1, 1)
