@@ -170,13 +170,14 @@ class Painter:
             return self._paint_photo(job, overwrite, report, into)
 
     def _paint_photo(self, job: Job, overwrite: bool, report: OnProgress, into: Path) -> str:
-        from ..pipeline.photo import colorize_bands, paint_photo
+        from ..pipeline.photo import paint_photo, photo_colorizer
 
         if self._colorize is None:
-            self._colorize = colorize_bands(
-                self.network.chroma_model(self.color, current().device()),
-                strength=self.color.strength,
+            self._colorize = photo_colorizer(
+                self.network,
+                self.color,
                 compare=self._args.compare != "off",
+                device=current().device(),
                 check=signals.check,
             )
         result = paint_photo(

@@ -2,8 +2,8 @@ import logging
 from pathlib import Path
 
 from ..host import current, io, ui
-from ..pipeline import PhotoError, colorize_photo, result_paths, result_suffix
-from ..pipeline.photo import PHOTO_SUFFIXES
+from ..pipeline import PhotoError, result_paths, result_suffix
+from ..pipeline.photo import PHOTO_SUFFIXES, paint_photo, photo_colorizer
 from .types import (
     ColorizationModel,
     check_folder,
@@ -103,7 +103,8 @@ class ColorizeFolder(io.ComfyNode):
         target = result.parent
         if target.resolve() == source.parent.resolve():
             raise ValueError("The coloured photos cannot lie among the photos; choose another one.")
-        record = host.metadata(cls)
+        check, record = host.check_cancelled, host.metadata(cls)
+        colorize = photo_colorizer(network, options, device=host.device(), check=check)
         _tell_of_others(source.parent)
         made: list[Path] = []
         in_colour = 0
@@ -113,15 +114,13 @@ class ColorizeFolder(io.ComfyNode):
                 try:
                     if (
                         result.exists()
-                        or colorize_photo(
+                        or paint_photo(
                             file,
                             result,
-                            network,
-                            options,
+                            colorize,
                             skip_color=skip_colour,
                             record=record,
-                            device=host.device(),
-                            check=host.check_cancelled,
+                            check=check,
                         ).path
                     ):
                         made.append(result)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         colorize_bands,
         colorize_photo,
         paint_photo,
+        photo_colorizer,
     )
     from .errors import PhotoError
     from .formats import PHOTO_SUFFIXES, RESULT_SUFFIXES, FileKind, is_photo, kind_of, result_suffix
@@ -40,6 +41,7 @@ __all__ = [
     "kind_of",
     "open_picture",
     "paint_photo",
+    "photo_colorizer",
     "read_photo",
     "read_picture_frames",
     "result_suffix",
@@ -49,7 +51,8 @@ __all__ = [
 __getattr__ = imported_on_demand(
     __name__,
     {
-        ".colorize": "Bands Colorize Paint PhotoResult colorize_bands colorize_photo paint_photo",
+        ".colorize": "Bands Colorize Paint PhotoResult colorize_bands colorize_photo paint_photo "
+        "photo_colorizer",
         ".errors": "PhotoError",
         ".formats": "PHOTO_SUFFIXES RESULT_SUFFIXES FileKind is_photo kind_of result_suffix",
         ".page": "Page",

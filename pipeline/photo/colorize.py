@@ -111,11 +111,10 @@ def colorize_photo(
     Raises `PhotoError` for what cannot be read or written, and ``FileExistsError`` when ``target``
     is there and ``overwrite`` is off.
     """
-    model = network.chroma_model(color, device)
     return paint_photo(
         source,
         target,
-        colorize_bands(model, strength=color.strength, compare=compare, check=check),
+        photo_colorizer(network, color, compare=compare, device=device, check=check),
         bit_depth=bit_depth,
         overwrite=overwrite,
         skip_color=skip_color,
@@ -123,6 +122,22 @@ def colorize_photo(
         on_progress=on_progress,
         check=check,
     )
+
+
+def photo_colorizer(
+    network: Network,
+    color: ColorOptions = DEFAULTS,
+    *,
+    compare: bool = False,
+    device: torch.device | str = "cpu",
+    check: Check | None = None,
+) -> Colorize:
+    """What `colorize_photo` colours by, for `paint_photo`: made once, it serves many photos.
+
+    It is of ``network`` as that is now: after its weights have changed, another is needed.
+    """
+    model = network.chroma_model(color, device)
+    return colorize_bands(model, strength=color.strength, compare=compare, check=check)
 
 
 def colorize_bands(

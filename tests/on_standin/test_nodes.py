@@ -94,6 +94,23 @@ def test_a_folder_of_photos_comes_out_under_the_same_names_and_goes_on(folders, 
         node("ColorizeFolder").execute(model, **inputs | {"output_folder": "../elsewhere"})
 
 
+def test_the_photos_of_a_folder_share_a_model(folders, model, monkeypatch):
+    made = []
+    kind = type(model.network)
+    make = kind.chroma_model
+
+    def count(network, *arguments, **options):
+        made.append(arguments)
+        return make(network, *arguments, **options)
+
+    monkeypatch.setattr(kind, "chroma_model", count)
+    (folders / "input" / "album").mkdir()
+    for number in range(3):
+        Image.new("L", (40 + number, 30), 99).save(folders / "input" / "album" / f"{number}.png")
+    shown = node("ColorizeFolder").execute(model, "album", "coloured", -1, 1.0, 1.0).ui["images"]
+    assert (len(shown), len(made)) == (3, 1)
+
+
 def test_photos_of_every_kind_are_done_and_what_is_none_is_told_of(folders, model, caplog):
     album = folders / "input" / "album"
     (album / "below").mkdir(parents=True)
