@@ -113,6 +113,20 @@ def test_a_palette_of_greys_is_grey(tmp_path, suffix):
     assert photo.first.raster.is_single_channel
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp", ".avif"])
+def test_the_profile_of_greys_that_are_stored_as_colours_holds(tmp_path, suffix):
+    greys = Image.fromarray(ramp()[8:]).convert("RGB")
+    options = {".webp": {"lossless": True}, ".tif": {}}.get(suffix, {"quality": 100})
+    greys.save(tmp_path / f"a{suffix}", icc_profile=grey_profile(1.0), **options)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    with Image.open(tmp_path / f"a{suffix}") as file:
+        expected = srgb(np.asarray(file.convert("RGB")) / 255)
+    assert np.abs(photo.image.numpy() - expected).max() < 0.02 and not photo.first.notes
+    assert "sRGB" in ImageCms.getProfileDescription(
+        ImageCms.ImageCmsProfile(io.BytesIO(photo.first.metadata.icc))
+    )
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
 def test_a_grey_profile_of_a_colour_photo_is_left_out_and_told(tmp_path, suffix):
     pixels = np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)

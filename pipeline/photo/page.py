@@ -15,7 +15,7 @@ from .metadata import (
     upright_xmp,
 )
 from .png import sideways_chunks
-from .raster import Raster
+from .raster import Raster, has_color
 
 
 @dataclass
@@ -33,7 +33,8 @@ def with_profile(raster: Raster, metadata: Metadata, profile: bytes | None, note
     if not profile:
         return
     space = color_space(profile)
-    if space == "GRAY" and raster.is_single_channel:
+    # WebP and AVIF give greys as RGB.
+    if space == "GRAY" and not has_color(raster):
         tones = grey_tones(profile)
         if tones is not None:
             raster.tones, metadata.icc = tones, srgb_profile()
