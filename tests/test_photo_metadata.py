@@ -11,14 +11,16 @@ from colorizationnet.pipeline.photo.tiff_writer import TiffWriter
 from photo_files import (
     Tint,
     deep_png,
+    grey_profile,
     insert_chunk,
     luma,
     ramp,
     read_plain_tiff,
     scene,
+    srgb,
     write_tiff,
 )
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 from test_photo_tones import chunks_of
 
 XMP = (
@@ -389,14 +391,76 @@ def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
     assert b"pHYs" in chunks
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif", ".jpg"])
-@pytest.mark.parametrize("source", [".jpg", ".tif", ".png", ".webp", ".avif"])
+WITH_EXIF = [".jpg", ".tif", ".png", ".webp", ".avif", ".jp2"]
+
+
+def save_jp2(path, image=None, profile=b"", xmp=XMP, block=b""):
+    """A JP2 with XMP and EXIF in boxes at its end, and a profile for its colour space."""
+    (image or scene()).save(path)
+    data = path.read_bytes()
+    at = data.index(b"jp2h") - 4
+    size = struct.unpack_from(">I", data, at)[0]
+    if profile:
+        color = data.index(b"colr") - 4
+        assert at < color < at + size
+        box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+        data = data[:color] + box + data[color + 15 :]
+        data = data[:at] + struct.pack(">I", size + len(box) - 15) + data[at + 4 :]
+    for kind, content in ((bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC"), xmp),
+                          (b"JpgTiffExif->JP2", block)):  # fmt: skip
+        data += struct.pack(">I4s", 24 + len(content), b"uuid") + kind + content
+    path.write_bytes(data)
+
+
+def test_a_jpeg_2000_keeps_xmp_exif_and_profile(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + b"its own"
+    block = exif().tobytes().removeprefix(b"Exif\0\0")
+    xmp = XMP.replace(b'"6"', b'"1"')
+    save_jp2(tmp_path / "a.jp2", scene().convert("RGB"), profile, xmp, block)
+    result = colorize(tmp_path / "a.jp2", tmp_path / "b.jp2")
+    assert result.notes == []
+    with Image.open(tmp_path / "b.jp2") as file:
+        assert file.size == scene().size
+        assert np.abs(luma(np.asarray(file).astype(float)) - np.asarray(scene())).max() < 0.6
+    data = (tmp_path / "b.jp2").read_bytes()
+    assert data.count(profile) == data.count(xmp) == data.count(block[8:]) == 1
+    colorize(tmp_path / "b.jp2", tmp_path / "c.png")  # and they are found again
+    _, info, _ = check_words(tmp_path / "c.png")
+    assert info["icc_profile"] == profile and info["xmp"] == xmp
+    codestream = colorize(tmp_path / "a.jp2", tmp_path / "d.j2k")
+    assert codestream.notes == [
+        "JPEG2000 cannot hold a colour profile, EXIF, XMP, which is left out."
+    ]
+
+
+def test_the_grey_profile_of_a_jpeg_2000_holds(tmp_path):
+    save_jp2(tmp_path / "a.jp2", Image.fromarray(ramp()), grey_profile(1.0))
+    photo = read_photo(tmp_path / "a.jp2")
+    expected = np.rot90(srgb(ramp() / 255), -1)  # as its XMP says
+    assert np.abs(photo.image[..., 0].numpy() - expected).max() < 1.5 / 255
+    assert colorize(tmp_path / "a.jp2", tmp_path / "b.jp2").notes == []
+
+
+@pytest.mark.parametrize("cut", [8, 40, 95])
+def test_a_jpeg_2000_with_damaged_boxes_is_read(tmp_path, cut):
+    save_jp2(tmp_path / "a.jp2", block=b"nonsense")
+    data = (tmp_path / "a.jp2").read_bytes()
+    (tmp_path / "a.jp2").write_bytes(data[:-cut])
+    photo = read_photo(tmp_path / "a.jp2")
+    assert photo.image.numel() == 96 * 64 * 3
+
+
+@pytest.mark.parametrize("suffix", WITH_EXIF)
+@pytest.mark.parametrize("source", WITH_EXIF[:-1])
 def test_words_go_from_every_format_to_every_other(tmp_path, source, suffix):
     if source == ".jpg":
         save_jpeg(tmp_path / "a.jpg")
     else:
         scene().convert("RGB").save(tmp_path / f"a{source}", exif=exif().tobytes())
     colorize(tmp_path / f"a{source}", tmp_path / f"b{suffix}")
+    if suffix == ".jp2":  # Pillow does not look there
+        colorize(tmp_path / f"b{suffix}", tmp_path / "b.png", overwrite=True)
+        suffix = ".png"
     check_words(tmp_path / f"b{suffix}")
     if (source, suffix) == (".jpg", ".tif"):
         tags, _ = read_plain_tiff(tmp_path / "b.tif")

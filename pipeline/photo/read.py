@@ -16,7 +16,7 @@ from PIL import Image, ImageFile, ImageSequence
 from torch import Tensor
 
 from ...video import FFmpeg
-from . import jpeg, png
+from . import jp2, jpeg, png
 from .color_management import (
     SRGB_GAMMA,
     color_space,
@@ -221,6 +221,8 @@ def _read_pillow(path: Path, format: str) -> Page:
             return Page(Raster(*deep), Metadata(), 16, notes)
         _load(path, picture, notes)
         metadata = _metadata(path, picture)
+        if format == JPEG2000 and (profile := jp2.read_boxes(path, metadata)):
+            picture.info["icc_profile"] = profile  # which Pillow does not look for there
         deep_jp2 = format == JPEG2000 and picture.mode in ("RGB", "RGBA", "LA")
         if (deep_jp2 and is_deep_jp2(path)) or (format == AVIF and is_deep_avif(path)):
             notes.append("its levels finer than 8 bits are read with 8 bits.")

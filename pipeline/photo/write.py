@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ...files import AtomicOutput
 from ...model import row_bands
-from . import jpeg, png
+from . import jp2, jpeg, png
+from .color_management import srgb_profile
 from .errors import PhotoError
 from .formats import (
     ALPHA_FORMATS,
@@ -54,6 +55,7 @@ _HELD: dict[str, set[str]] = {
     AVIF: _BLOCKS,
     HEIF: _BLOCKS,
     BMP: {"the resolution"},
+    JPEG2000: _BLOCKS | {"a comment"},
 }
 
 
@@ -146,7 +148,7 @@ class PhotoOutput:
             save = _saver(self._output.part, self.format, metadata, self.losses)
             self._writer = _PillowWriter(size, channels, save)
         self.losses += [
-            name for name in metadata.names() if name not in _held(self.format, metadata)
+            name for name in metadata.names() if name not in _held(self._output.path, metadata)
         ]
 
     def pack(self, levels: np.ndarray) -> Any:
@@ -242,10 +244,16 @@ def tell(
     return notes
 
 
-def _held(format: str, metadata: Metadata) -> set[str]:
-    held = _HELD.get(format, set())
-    in_exif = "EXIF" in held and resolution_of(exif_directory(metadata.exif))
-    return held | {"the resolution"} if in_exif else held
+def _held(path: Path, metadata: Metadata) -> set[str]:
+    """The names of what a result called ``path`` will hold."""
+    held = set(_HELD.get(SUFFIX_FORMATS[path.suffix.lower()], set()))
+    if path.suffix.lower() == ".j2k":  # a bare codestream
+        held -= _BLOCKS
+    if "EXIF" in held and resolution_of(exif_directory(metadata.exif)):
+        held.add("the resolution")
+    if metadata.icc == srgb_profile():  # which a picture without a profile has
+        held.add("a colour profile")
+    return held
 
 
 def _png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
@@ -316,8 +324,10 @@ def _saver(
         options["xmp"] = metadata.xmp or b""
     elif format == AVIF:
         options |= {"quality": 90, "subsampling": "4:4:4", "xmp": metadata.xmp or b""}
-    elif format == JPEG2000 and encoding.get("irreversible"):
-        options |= {"irreversible": True, "quality_mode": "dB", "quality_layers": [50]}
+    elif format == JPEG2000:
+        options["comment"] = metadata.comment
+        if encoding.get("irreversible"):
+            options |= {"irreversible": True, "quality_mode": "dB", "quality_layers": [50]}
     elif format == TGA and encoding.get("compression"):
         options["compression"] = encoding["compression"]
 
@@ -329,6 +339,9 @@ def _saver(
                 image.save(part, **options)
             except (ValueError, KeyError) as error:
                 raise PhotoError(f"The photo cannot be written as {format}: {error}.") from error
+            if format == JPEG2000:
+                own = None if metadata.icc == srgb_profile() else metadata.icc
+                jp2.add_boxes(part, metadata, own)
 
     return save
 
