@@ -133,6 +133,24 @@ def scene(size=(96, 64)):
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
+def save_jp2(path, image=None, profile=b"", xmp=b"", block=b""):
+    """A JP2 with XMP and EXIF in boxes at its end, and a profile for its colour space."""
+    (image or scene()).save(path)
+    data = path.read_bytes()
+    at = data.index(b"jp2h") - 4
+    size = struct.unpack_from(">I", data, at)[0]
+    if profile:
+        color = data.index(b"colr") - 4
+        assert at < color < at + size
+        box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+        data = data[:color] + box + data[color + 15 :]
+        data = data[:at] + struct.pack(">I", size + len(box) - 15) + data[at + 4 :]
+    for kind, content in ((bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC"), xmp),
+                          (b"JpgTiffExif->JP2", block)):  # fmt: skip
+        data += struct.pack(">I4s", 24 + len(content), b"uuid") + kind + content
+    path.write_bytes(data)
+
+
 class Tint:
     """A model that sees the same chroma everywhere."""
 

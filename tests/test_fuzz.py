@@ -23,7 +23,7 @@ from colorizationnet.pipeline.photo import (
     read_picture_frames,
 )
 from fuzz import LONGEST, check_sentence, hurt, hurt_json, seeds, told
-from photo_files import Tint, scene, write_tiff
+from photo_files import Tint, grey_profile, save_jp2, scene, write_tiff
 from PIL import Image, PngImagePlugin, features
 from test_headless_server import PROMPT, SAVED, comfy, queue
 from test_photo_metadata import XMP, exif, save_jpeg
@@ -147,7 +147,8 @@ def pictures(tmp_path_factory):
     if features.check("avif"):
         made.append((".avif", picture("AVIF", exif=block)))
     if features.check("jpg_2000"):
-        made.append((".jp2", picture("JPEG2000")))
+        save_jp2(folder / "a.jp2", color, grey_profile(1.8), b"<x/>", block[6:])
+        made.append((".jp2", (folder / "a.jp2").read_bytes()))
     return made
 
 

@@ -16,6 +16,7 @@ from photo_files import (
     luma,
     ramp,
     read_plain_tiff,
+    save_jp2,
     scene,
     srgb,
     write_tiff,
@@ -394,24 +395,6 @@ def test_chunks_about_the_grey_pixels_do_not_outlive_them(tmp_path, name):
 WITH_EXIF = [".jpg", ".tif", ".png", ".webp", ".avif", ".jp2"]
 
 
-def save_jp2(path, image=None, profile=b"", xmp=XMP, block=b""):
-    """A JP2 with XMP and EXIF in boxes at its end, and a profile for its colour space."""
-    (image or scene()).save(path)
-    data = path.read_bytes()
-    at = data.index(b"jp2h") - 4
-    size = struct.unpack_from(">I", data, at)[0]
-    if profile:
-        color = data.index(b"colr") - 4
-        assert at < color < at + size
-        box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
-        data = data[:color] + box + data[color + 15 :]
-        data = data[:at] + struct.pack(">I", size + len(box) - 15) + data[at + 4 :]
-    for kind, content in ((bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC"), xmp),
-                          (b"JpgTiffExif->JP2", block)):  # fmt: skip
-        data += struct.pack(">I4s", 24 + len(content), b"uuid") + kind + content
-    path.write_bytes(data)
-
-
 def test_a_jpeg_2000_keeps_xmp_exif_and_profile(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + b"its own"
     block = exif().tobytes().removeprefix(b"Exif\0\0")
@@ -434,7 +417,7 @@ def test_a_jpeg_2000_keeps_xmp_exif_and_profile(tmp_path):
 
 
 def test_the_grey_profile_of_a_jpeg_2000_holds(tmp_path):
-    save_jp2(tmp_path / "a.jp2", Image.fromarray(ramp()), grey_profile(1.0))
+    save_jp2(tmp_path / "a.jp2", Image.fromarray(ramp()), grey_profile(1.0), XMP)
     photo = read_photo(tmp_path / "a.jp2")
     expected = np.rot90(srgb(ramp() / 255), -1)  # as its XMP says
     assert np.abs(photo.image[..., 0].numpy() - expected).max() < 1.5 / 255
@@ -443,7 +426,7 @@ def test_the_grey_profile_of_a_jpeg_2000_holds(tmp_path):
 
 @pytest.mark.parametrize("cut", [8, 40, 95])
 def test_a_jpeg_2000_with_damaged_boxes_is_read(tmp_path, cut):
-    save_jp2(tmp_path / "a.jp2", block=b"nonsense")
+    save_jp2(tmp_path / "a.jp2", xmp=XMP, block=b"nonsense")
     data = (tmp_path / "a.jp2").read_bytes()
     (tmp_path / "a.jp2").write_bytes(data[:-cut])
     photo = read_photo(tmp_path / "a.jp2")
