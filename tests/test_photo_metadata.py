@@ -470,6 +470,18 @@ def test_what_a_format_cannot_hold_is_told_and_nothing_else(tmp_path, caplog, su
         assert ("comment" in map(str.lower, file.info)) == (suffix in (".jpg", ".png"))
 
 
+def test_metadata_that_is_too_long_for_a_jpeg_is_told(tmp_path):
+    block = exif()
+    block.get_ifd(0x8769)[0x927C] = bytes(66000)
+    scene().save(tmp_path / "a.png", exif=block)
+    insert_chunk(tmp_path / "a.png", b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + bytes(66000))
+    result = colorize(tmp_path / "a.png", tmp_path / "b.jpg")
+    lost = "EXIF of more than 64 KB, XMP of more than 64 KB"
+    assert result.notes == [f"JPEG cannot hold {lost}, which is left out."]
+    with Image.open(tmp_path / "b.jpg") as file:
+        assert not file.getexif() and "xmp" not in file.info
+
+
 @pytest.mark.parametrize("dots", [0, 1, 3_000_000, 2**31 - 1, 2**32 - 1])
 def test_a_resolution_that_cannot_be_is_left_out_of_other_formats(tmp_path, dots):
     scene().save(tmp_path / "a.png")

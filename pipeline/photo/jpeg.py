@@ -76,7 +76,7 @@ def segments(metadata: Metadata, losses: list[str]) -> bytes:
     result = b""
     for code, data in parts:
         if len(data) > MOST_BYTES:
-            losses.append("XMP, which is too long for JPEG")
+            losses.append("XMP of more than 64 KB")
         else:
             result += struct.pack(">BBH", 0xFF, code, len(data) + 2) + data
     return result

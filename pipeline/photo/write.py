@@ -314,7 +314,7 @@ def _saver(
         if metadata.exif:
             options["exif"] = b"Exif\0\0" + metadata.exif
             if len(options["exif"]) > jpeg.MOST_BYTES:
-                losses.append("EXIF, which is too long for JPEG")
+                losses.append("EXIF of more than 64 KB")
                 del options["exif"]
         if metadata.comment:
             options["comment"] = metadata.comment
