@@ -61,6 +61,22 @@ def test_it_does_without_packed_convolutions(size, monkeypatch):
     assert (found - packed).abs().max() < 1e-5
 
 
+@torch.no_grad()
+def test_weights_that_have_changed_count():
+    net, luma = network(), torch.rand(1, 1, 20, 30)
+    for change in (
+        lambda: net.conv2.weight.mul_(0.5),
+        lambda: net.load_state_dict(network(1).state_dict()),
+        lambda: setattr(net.conv3, "bias", torch.nn.Parameter(torch.rand(128))),
+    ):
+        before = Engine(net.layers).full(luma)
+        assert (before - net(luma)).abs().max() < 1e-5
+        change()
+        after = Engine(net.layers).full(luma)
+        assert (after - net(luma)).abs().max() < 1e-5
+        assert (after - before).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_strong_weights_and_hard_edges_stay_exact(gain):
     """At a gain of 3 the last layer's sums reach 5, where colours saturate."""

@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 
 from ...callbacks import Check
 from ..parallel import parallel_map, pieces_at_once
-from .winograd import WinogradNetwork, bias_of
+from .winograd import bias_of, winograd_network
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # The sides of tiles, in pixels of one parity.
@@ -40,7 +40,7 @@ class Engine:
         # Winograd's minimal filtering is exact enough in float32 only; each CPU core takes a tile.
         self.per_core = self.device.type == "cpu" and dtype == torch.float32
         self.backend = (
-            WinogradNetwork(layers) if self.per_core else _Direct(layers, self.device, dtype)
+            winograd_network(layers) if self.per_core else _Direct(layers, self.device, dtype)
         )
 
     def full(self, luma: Tensor, check: Check | None = None) -> Tensor:

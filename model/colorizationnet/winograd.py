@@ -9,6 +9,7 @@ in 64 groups, where the tiles are the pixels.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,22 @@ class WinogradNetwork:
         for tap in range(1, TAPS):
             rgb += shares[tap : tap + height, :, tap]
         return rgb.sigmoid_().permute(2, 0, 1)
+
+
+_built: WeakKeyDictionary[nn.Conv2d, tuple[list, WinogradNetwork]] = WeakKeyDictionary()
+
+
+def winograd_network(layers: Sequence[nn.Conv2d]) -> WinogradNetwork:
+    """The `WinogradNetwork` of ``layers``, built once for the weights that they have."""
+    weights = [parameter for layer in layers for parameter in layer.parameters()]
+    # Tensors made in inference mode do not count their changes, and nothing here changes any.
+    versions = [None if weight.is_inference() else weight._version for weight in weights]
+    key = [has_packed_convolutions(), [weight.data_ptr() for weight in weights], versions]
+    known, network = _built.get(layers[0], (None, None))
+    if network is None or known != key:
+        network = WinogradNetwork(layers)
+        _built[layers[0]] = key, network
+    return network
 
 
 def bias_of(layer: nn.Conv2d) -> Tensor:
