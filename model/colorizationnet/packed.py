@@ -1,7 +1,7 @@
 """Convolutions whose weights are laid out for the CPU once, where `conv2d` does it at each call.
 
-They are oneDNN's, by the operations that torch compiles graphs to. Its products are those of MKL
-else, which stays with AVX2 on AMD's processors and leaves half of each core unused.
+They are oneDNN's, by the operations to which torch compiles graphs. torch's own products are MKL's,
+which stays with AVX2 on AMD's processors and leaves half of each core unused.
 """
 
 import platform
