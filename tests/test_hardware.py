@@ -20,7 +20,7 @@ from colorizationnet.video.hardware import CODECS, MAKERS, format_of
 from video_clips import luma_hashes, make_clip
 
 REAL = imageio_ffmpeg.get_ffmpeg_exe()
-NO_CARD = "libcuda|nvcuda|MFX|libamfrt|amfrt|No capable devices"
+NO_CARD = "libcuda|nvcuda|cuInit|MFX|amfrt|AMF|No capable devices"
 STAND_IN = f"""#!{sys.executable}
 import os, sys
 arguments = sys.argv[1:]
@@ -34,6 +34,8 @@ if "h264_nvenc" in arguments:
         "-pix_fmt:v:0", "+nv12"
     ]
     arguments += ["-crf", asked[begin + 10], *asked[begin + 11 :]]
+elif any(name.endswith(("_nvenc", "_qsv", "_amf")) for name in arguments):
+    sys.exit("[error] no such card")
 os.execv({REAL!r}, [{REAL!r}, *arguments])
 """
 
@@ -61,6 +63,8 @@ def test_ffmpeg_knows_every_option(codec, maker):
     filters = ",".join(entry.repacking("yuv420p"))
     source = ["-f", "lavfi", "-i", "color=size=320x240:rate=25", "-frames:v", "2", "-vf", filters]
     said = _run("-v", "level+error", *source, *options, "-f", "null", "-")
+    if not said:
+        return  # there is such a card here
     assert re.search(NO_CARD, said) and not re.search("option|constant", said), said
     options[options.index(maker.quality) - 1] = "nonsense"
     assert not re.search(NO_CARD, _run(*source, *options, "-f", "null", "-"))
@@ -132,10 +136,10 @@ def test_odd_sizes_are_encoded_in_software(nvidia, tmp_path, caplog):
     assert (probe(target).width, probe(target).height) == (63, 47)
 
 
-def test_an_encoder_asked_for_by_name_must_be_there(tmp_path):
+def test_an_encoder_asked_for_by_name_must_be_there(nvidia, tmp_path):
     frames = np.zeros((2, 64, 64, 3), np.uint8)
     target = tmp_path / "film.mp4"
-    with pytest.raises(VideoError, match=r"h264_amf does not work here \(.+\); choose software"):
+    with pytest.raises(VideoError, match=r"h264_amf does not work here \(no such card\); choose"):
         FrameWriter(target, 64, 64, 25, EncodeOptions(encoder="h264_amf"))
     with pytest.raises(VideoError, match="'hevc_nvenc' is no encoder of H.264"):
         FrameWriter(target, 64, 64, 25, EncodeOptions(encoder="hevc_nvenc")).write(frames)
