@@ -123,12 +123,12 @@ class Painter:
 
     @cached_property
     def _settings_of_clips(self) -> str:
-        part = (self._args.start, self._args.duration, self._args.fps)
+        args = self._args
+        part = (args.start, args.duration, args.fps)
         color, film, encode = map(asdict, (self.color, self._film, self._encode))
-        keyframes = self._args.keyframes
+        keyframes = args.keyframes
         files = sorted(keyframes.iterdir()) if keyframes and keyframes.is_dir() else []
         # Only where they are given, so that what was done without them is known again.
-        args = self._args
         more = [*map(_facts, files), *(["strokes"] if args.strokes else [])]
         more += [["teach_steps", args.teach_steps]] if args.teach_steps is not None else []
         more += [["sensitivity", args.sensitivity]] if args.sensitivity is not None else []
